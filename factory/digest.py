@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from factory.secret import Secret
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 def to_json(value: Any, *, salt: bytes = b"") -> Json:

@@ -55,13 +55,8 @@ class Size(int):
         return -(-int(self) // 2**20)
 
     def __str__(self) -> str:
-        value = float(self)
-        for unit in ("B", "KiB", "MiB", "GiB"):
-            if value < 1024:
-                break
-            value /= 1024
-        else:
-            unit = "TiB"
+        power = min((max(int(self), 1).bit_length() - 1) // 10, 4)
+        value, unit = int(self) / 1024**power, ("B", "KiB", "MiB", "GiB", "TiB")[power]
         return f"{int(value)} {unit}" if value.is_integer() else f"{value:.1f} {unit}"
 
     def __repr__(self) -> str:

@@ -1,0 +1,243 @@
+"""What happens in a build, as frozen dataclasses.
+
+The terminal, ``journal.jsonl``, ``--json``, metrics and tests all read the same events. Whoever causes one calls an
+``Emit``; whoever wants them subscribes to an ``EventBus``. Text in an event is redacted by the bus, once, before any
+reader sees it, so no emitter has to remember to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from factory.secret import Redactor, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events. ``build`` names the build it belongs to; empty means the whole command."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStarted(Event):
+    template: str
+    run_dir: str
+    phases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFinished(Event):
+    template: str
+    outcome: str  # "succeeded", "failed" or "interrupted"
+    seconds: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted(Event):
+    phase: str
+    reason: str = ""  # one sentence: why it runs
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSkipped(Event):
+    phase: str
+    key: str  # the layer that is used instead
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseFinished(Event):
+    phase: str
+    seconds: float
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Event):
+    phase: str
+    step: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished(Event):
+    phase: str
+    step: str
+    title: str
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed(Event):
+    phase: str
+    step: str
+    title: str
+    seconds: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TeardownFailed(Event):
+    step: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Event):
+    """How far a long task is. ``total`` 0 means unknown; ``done == total`` ends the bar."""
+
+    task: str
+    done: int
+    total: int
+    unit: str = "B"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandStarted(Event):
+    """A program on the host. ``command`` is shell-quoted, for pasting."""
+
+    command: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFinished(Event):
+    command: str
+    pid: int
+    exit_status: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GuestOutput(Event):
+    """One line that a provisioner printed in the guest."""
+
+    provisioner: str
+    stream: str  # "stdout" or "stderr"
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedRequested(Event):
+    method: str
+    path: str
+    status: int
+    size: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectAttempt(Event):
+    """One try to reach the guest; ``state`` is a ``drivers.protocols.ConnectState`` value."""
+
+    address: str
+    state: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QmpEvent(Event):
+    name: str
+    data: str  # JSON
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenChanged(Event):
+    sense: str
+    text: str
+    screenshot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed(Event):
+    characters: int
+    retyped: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Event):
+    """Something a person may want to know. ``level`` is "info", "warning" or "debug"."""
+
+    message: str
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactReady(Event):
+    path: str
+    format: str
+    size: int
+    usage: str = ""
+
+
+Emit: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """An event with when it happened (seconds since the epoch) and the build that it belongs to."""
+
+    time: float
+    build: str
+    event: Event
+
+    def to_json(self) -> dict[str, Any]:
+        """A flat mapping: ``time``, ``build``, ``event`` (the class name in snake case) and the event's own fields."""
+        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(self.event).__name__).lstrip("_")
+        return {"time": round(self.time, 3), "build": self.build, "event": name, **dataclasses.asdict(self.event)}
+
+
+class EventBus:
+    """Hands every event to every subscriber, in order, with secrets masked.
+
+    A subscriber that raises does not stop the build or the other subscribers; it is dropped, and the first who
+    remain are told by a ``Note``.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.redactor = Redactor()
+        self._clock = clock
+        self._subscribers: list[Callable[[Stamped], None]] = []
+
+    def subscribe(self, subscriber: Callable[[Stamped], None]) -> None:
+        self._subscribers.append(subscriber)
+
+    def emitter(self, build: str) -> Emit:
+        """An ``Emit`` for one build."""
+
+        def emit(event: Event) -> None:
+            self._publish(Stamped(self._clock(), build, self._redacted(event)))
+
+        return emit
+
+    def _publish(self, stamped: Stamped) -> None:
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber(stamped)
+            except Exception as error:  # a broken reader must not break the build
+                self._subscribers.remove(subscriber)
+                self._publish(Stamped(stamped.time, stamped.build, Note(f"a report stopped: {error!r}", "warning")))
+
+    def _redacted(self, event: Event) -> Event:
+        changes = {
+            f.name: self._clean(getattr(event, f.name))
+            for f in dataclasses.fields(event)
+            if isinstance(getattr(event, f.name), (str, tuple, Secret))
+        }
+        return dataclasses.replace(event, **changes) if changes else event
+
+    def _clean(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.redactor(value)
+        if isinstance(value, tuple):
+            return tuple(self._clean(v) for v in value)
+        return str(value) if isinstance(value, Secret) else value
+
+
+def ignore(event: Event) -> None:
+    """An ``Emit`` for callers that want no events."""
