@@ -1,0 +1,89 @@
+"""Rules of the test tiers (``docs``: CONTRIBUTING): what a unit test may not do, and the ``--regenerate`` option."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+
+class ForbiddenInUnitTest(BaseException):
+    """A unit test started a process, opened a socket or slept. A ``BaseException``, so that no ``except`` hides it."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--regenerate", action="store_true", help="rewrite the golden files with what the code gives now, then fail"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tiers = {"unit", "machine", "e2e"}
+    missing = [item.nodeid for item in items if not tiers & {mark.name for mark in item.iter_markers()}]
+    if missing:
+        raise pytest.UsageError("these tests name no tier (unit, machine or e2e): " + ", ".join(missing[:10]))
+
+
+def _forbidden(what: str) -> Callable[..., NoReturn]:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise ForbiddenInUnitTest(f"a unit test may not {what}; mark it `machine`, or hand in a fake")
+
+    return refuse
+
+
+@pytest.fixture(autouse=True)
+def unit_tests_stay_in_the_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forbids spawning, connecting, listening and sleeping in tests marked ``unit``."""
+    if request.node.get_closest_marker("unit") is None:
+        return
+    for owner, name in (
+        (subprocess.Popen, "__init__"),
+        (os, "system"),
+        (os, "fork"),
+        (os, "posix_spawn"),
+    ):
+        monkeypatch.setattr(owner, name, _forbidden("start a process"))
+    for name in ("connect", "connect_ex", "bind", "listen"):
+        # Class attributes of a C type can't be set: the Python subclass ``socket.socket`` takes them instead. A
+        # socketpair stays allowed: it reaches nobody, and every event loop has one.
+        monkeypatch.setattr(socket.socket, name, _forbidden("open a socket"), raising=False)
+    monkeypatch.setattr(time, "sleep", _forbidden("sleep"))
+    real_sleep = asyncio.sleep
+
+    async def yield_only(delay: float, result: Any = None) -> Any:
+        if delay > 0:
+            _forbidden("sleep")()
+        return await real_sleep(0, result)
+
+    monkeypatch.setattr(asyncio, "sleep", yield_only)
+
+
+class Golden:
+    """Compares with files under ``tests/golden``; ``--regenerate`` writes them."""
+
+    def __init__(self, regenerate: bool) -> None:
+        self._regenerate = regenerate
+        self._root = Path(__file__).parent / "golden"
+
+    def check(self, name: str, text: str) -> None:
+        """Fails unless *text* equals the golden file *name*."""
+        path = self._root / name
+        if self._regenerate:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            changed = not path.exists() or path.read_text() != text
+            path.write_text(text)
+            assert not changed, f"{path} was regenerated: look at the difference, then run again without --regenerate"
+        assert path.exists(), f"no golden file {path}: run once with --regenerate and read what it wrote"
+        assert text == path.read_text()
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    return Golden(bool(request.config.getoption("--regenerate")))
