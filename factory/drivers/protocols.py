@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from factory.deadline import Deadline
 from factory.drivers.machine_spec import MachineSpec
+from factory.errors import Evidence, StepError
 from factory.events import Emit
 from factory.quantity import Size
 from factory.secret import Secret
@@ -272,3 +273,75 @@ class DiskImages(Protocol):
 
     async def map_extents(self, path: Path, *, format: str) -> Sequence[tuple[int, int]]:
         """``(offset, length)`` in bytes of everything that holds data."""
+
+
+class DiskAccess(enum.StrEnum):
+    """What an appliance may do to the disks that it is given."""
+
+    READ_ONLY = "read-only"
+    READ_WRITE = "read-write"
+
+
+@dataclass(frozen=True, slots=True)
+class ApplianceDisk:
+    """A disk image for the appliance; the first is ``/dev/sda`` in it."""
+
+    path: Path
+    format: str
+
+
+class ApplianceCallFailed(StepError):
+    """libguestfs refused one call. ``errno`` is Linux's number where it gave one, else 0."""
+
+    def __init__(self, message: str, *, errno: int = 0, hint: str = "", evidence: Evidence | None = None) -> None:
+        super().__init__(message, hint=hint, evidence=evidence)
+        self.errno = errno
+
+
+ApplianceCall = tuple[Any, ...]
+"""``(method, argument, …)``; a mapping in the last place holds the optional arguments."""
+
+
+class Appliance(Protocol):
+    """A running libguestfs appliance. Made by ``ApplianceDriver.launch`` and gone when that context ends."""
+
+    @property
+    def scratch(self) -> Path:
+        """A folder on this host for files on their way in or out; it goes with the appliance."""
+
+    async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Calls one method of the binding ``guestfs.GuestFS`` (``Path`` arguments become text, bytes stay bytes).
+
+        Raises: ApplianceCallFailed; StepError when the appliance has died.
+        """
+
+    async def batch(self, calls: Sequence[ApplianceCall]) -> list[Any]:
+        """Makes many calls in one round trip and returns their values; ends at the first that fails.
+
+        Raises: ApplianceCallFailed.
+        """
+
+    async def attempt(self, calls: Sequence[ApplianceCall]) -> list[Any]:
+        """As ``batch``, but makes them all: what failed gives its ``ApplianceCallFailed`` in place of a value."""
+
+    async def paths(self, directory: str) -> list[bytes]:
+        """Every name below *directory* of the mounted guest, relative to it; bytes, for they need not be UTF-8."""
+
+
+class ApplianceDriver(Protocol):
+    """libguestfs."""
+
+    def launch(
+        self,
+        disks: Sequence[ApplianceDisk],
+        *,
+        access: DiskAccess,
+        runtime_dir: Path,
+        deadline: Deadline,
+        emit: Emit,
+    ) -> AbstractAsyncContextManager[Appliance]:
+        """Starts an appliance with *disks*; *deadline* bounds all that is done in it.
+
+        When the context ends well, everything is written and the appliance is shut down; else it is killed.
+        Raises: HostError (with the command that mends it) when no appliance comes up here, DeadlineExpired.
+        """
