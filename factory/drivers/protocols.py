@@ -345,3 +345,18 @@ class ApplianceDriver(Protocol):
         When the context ends well, everything is written and the appliance is shut down; else it is killed.
         Raises: HostError (with the command that mends it) when no appliance comes up here, DeadlineExpired.
         """
+
+
+class Checkpoints(Protocol):
+    async def save(
+        self, machine: Machine, *, memory: Path, overlays: Mapping[str, Path], while_paused: Callable[[], None]
+    ) -> float:
+        """Writes the running machine's memory to *memory* and, at the same instant, puts each disk on its overlay.
+
+        ``overlays`` maps a disk's id to a prepared qcow2 whose backing name leads to the disk's current file.
+        *while_paused* is called (in a thread) while the guest stands still, to copy firmware variables and the like.
+        The guest runs on afterwards. Returns the seconds for which it stood still. Raises: StepError, MachineDied.
+        """
+
+    def fingerprint(self, machine: Machine) -> Mapping[str, str]:
+        """What a memory file is bound to: QEMU version, machine type, CPU model, firmware."""

@@ -1,0 +1,319 @@
+"""Runs a plan: from the newest stored layer on, phase by phase, keeping what each phase leaves.
+
+Three things live longer than a phase and are held in slots: the *workspace* (a layer in the making, under the lock of
+its key), the *session* (the boot steps: a running machine and a connection into it) and, while a live layer is being
+stored, the next workspace. Slots are closed in the order session, workspace, whatever happens, so that QEMU is gone
+before the folder that it writes to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+from factory.drivers.protocols import Checkpoints, DiskImages, Machine
+from factory.engine.machine_state import SEAL_OVERLAY, branch, copy_small
+from factory.engine.scope import StepScope, merge
+from factory.engine.store import Draft, Layer, LayerStore
+from factory.errors import Evidence, FactoryError
+from factory.events import (
+    Emit,
+    Note,
+    PhaseFinished,
+    PhaseSkipped,
+    PhaseStarted,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+)
+from factory.plan.model import Keeps, Phase, Plan, Power
+from factory.plan.resources import MEMORY, MachineState, disk_file
+from factory.plan.step import Step
+from factory.quantity import Duration
+
+EVIDENCE_PATIENCE = Duration(10)
+"""How long the collection of evidence may take: a hung machine must not hide the error."""
+
+
+class Slot:
+    """An async exit stack that can be closed and filled again."""
+
+    def __init__(self) -> None:
+        self.stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Slot:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        stack, self.stack = self.stack, AsyncExitStack()
+        return await stack.__aexit__(kind, error, trace)
+
+    async def close(self) -> None:
+        await self.__aexit__(None, None, None)
+
+
+@dataclass(slots=True)
+class Workspace:
+    """A draft, for the layer of phase number ``index``, and the machine state in it."""
+
+    slot: Slot
+    draft: Draft
+    index: int
+    state: MachineState
+
+
+class _Overtaken(Exception):
+    """Another build has made the layer that we were about to make: start again from there."""
+
+
+class Usable(Protocol):
+    def __call__(self, layer: Layer) -> str:
+        """Why a live layer can't be resumed here; empty when it can."""
+
+
+class Runner:
+    """Runs one plan once. ``fresh_before`` is the number of leading phases whose stored layers are not used."""
+
+    def __init__(
+        self, plan: Plan, store: LayerStore, scope: StepScope, *, usable: Usable, not_stored: frozenset[str] = frozenset(),
+        until: str = "", why: Callable[[Phase], str] = lambda phase: "",
+    ) -> None:  # fmt: skip
+        self._plan, self._store, self._base, self._usable, self._why = plan, store, scope, usable, why
+        self._not_stored = set(not_stored)
+        self._until = until
+        self._emit: Emit = scope.emit
+        self._layer: Layer | None = None
+        self._workspace: Workspace | None = None
+        self._session: StepScope | None = None
+        self._session_slot = Slot()
+        self._workspace_slots: list[Slot] = []
+
+    async def run(self) -> None:
+        """Raises: FactoryError with evidence; what was kept before the failure stays kept."""
+        while True:
+            try:
+                await self._run_once()
+            except _Overtaken:
+                continue
+            return
+
+    # --- the walk --------------------------------------------------------------------------------------------------
+
+    async def _run_once(self) -> None:
+        start = self._resume_point()
+        for phase in self._plan.phases[:start]:
+            self._emit(PhaseSkipped(phase.name, phase.key))
+        async with _ClosingAll(self._workspace_slots), self._session_slot:
+            for index, phase in enumerate(self._plan.phases[start:], start):
+                await self._run_phase(index, phase)
+                if phase.name == self._until:
+                    break
+
+    def _resume_point(self) -> int:
+        """The number of the first phase that must run; sets the layer that it goes on from."""
+        self._layer = None
+        for index in reversed(range(len(self._plan.phases))):
+            phase = self._plan.phases[index]
+            if phase.keeps not in (Keeps.DISKS, Keeps.MEMORY) or phase.name in self._not_stored:
+                continue
+            layer = self._store.find(phase.key)
+            if layer is None:
+                continue
+            if layer.keeps is Keeps.MEMORY and (reason := self._usable(layer)):
+                self._emit(Note(f"the live layer after {phase.name} can't be resumed here: {reason}", "warning"))
+                continue
+            self._store.touch(layer)
+            self._layer = layer
+            return index + 1
+        return 0
+
+    async def _run_phase(self, index: int, phase: Phase) -> None:
+        started = time.monotonic()
+        self._emit(PhaseStarted(phase.name, self._why(phase)))
+        if phase.keeps is not Keeps.ARTIFACT or self._needs_power_change(phase):
+            await self._ensure_workspace(index)
+        await self._ensure_power(phase.power)
+        async with AsyncExitStack() as stack:
+            await self._enter(stack, phase.steps, self._scope_for(phase))
+        key = await self._keep(index, phase)
+        self._emit(PhaseFinished(phase.name, time.monotonic() - started, key))
+
+    async def _enter(self, stack: AsyncExitStack, steps: Sequence[Step], scope: StepScope) -> None:
+        for step in steps:
+            scope.details.clear()
+            self._emit(StepStarted(scope.phase, step.name, step.title))
+            started = time.monotonic()
+            try:
+                await stack.enter_async_context(step.enter(scope))
+            except BaseException as error:
+                message = str(error) or type(error).__name__
+                self._emit(StepFailed(scope.phase, step.name, step.title, time.monotonic() - started, message))
+                if isinstance(error, FactoryError):
+                    error.evidence = merge(error.evidence, await _collect(scope))
+                raise
+            seconds = time.monotonic() - started
+            self._emit(StepFinished(scope.phase, step.name, step.title, seconds, "; ".join(scope.details)))
+
+    def _scope_for(self, phase: Phase) -> StepScope:
+        folder = self._workspace.draft.path if self._workspace else self._base.workspace
+        return (self._session or self._state_scope(phase.name)).child(phase=phase.name, workspace=folder)
+
+    def _state_scope(self, phase: str) -> StepScope:
+        scope = self._base.child(phase=phase, workspace=self._base.workspace)
+        if self._workspace:
+            scope.put(self._workspace.state)
+        elif self._layer:
+            scope.put(MachineState(self._layer.path, self._layer.memory))
+        return scope
+
+    # --- power -----------------------------------------------------------------------------------------------------
+
+    def _needs_power_change(self, phase: Phase) -> bool:
+        suspended = self._layer is not None and self._layer.keeps is Keeps.MEMORY
+        return phase.power is Power.RUNNING or self._session is not None or suspended
+
+    async def _ensure_power(self, power: Power) -> None:
+        if power is Power.RUNNING:
+            await self._boot()
+        elif self._session or (self._workspace and self._workspace.state.memory):
+            await self._boot()  # a live layer is powered off by resuming it first
+            await self._power_off()
+
+    async def _boot(self) -> None:
+        if self._session:
+            return
+        scope = self._state_scope("boot")
+        self._session = scope
+        await self._enter(self._session_slot.stack, self._plan.boot, scope)
+
+    async def _power_off(self) -> None:
+        assert self._session is not None
+        async with AsyncExitStack() as stack:
+            scope = self._session.child(phase="power off", workspace=self._base.workspace)
+            await self._enter(stack, self._plan.power_off, scope)
+        await self._session_slot.close()
+        self._session = None
+        if self._workspace:
+            self._workspace.state = MachineState(self._workspace.state.folder)
+
+    # --- workspaces and layers -------------------------------------------------------------------------------------
+
+    async def _ensure_workspace(self, index: int) -> None:
+        """Opens the folder for the next phase that keeps something, on top of the current layer."""
+        if self._workspace is None:
+            self._workspace = await self._open_workspace(index, self._layer)
+
+    async def _open_workspace(self, index: int, parent: Layer | None, *, branched: bool = True) -> Workspace:
+        target = next(
+            (i for i, p in enumerate(self._plan.phases) if i >= index and p.keeps in (Keeps.DISKS, Keeps.MEMORY)),
+            len(self._plan.phases) - 1,
+        )
+        phase = self._plan.phases[target]
+        slot = Slot()
+        waited: list[bool] = []
+
+        def waiting() -> None:
+            waited.append(True)
+            self._emit(Note(f"another build is making the layer of {phase.name}: waiting for it"))
+
+        self._workspace_slots.append(slot)
+        draft = await slot.stack.enter_async_context(self._store.draft(phase.key, waiting=waiting))
+        if waited and phase.name not in self._not_stored and self._store.find(phase.key):
+            raise _Overtaken
+        state = MachineState(draft.path)
+        if branched:
+            images = self._base.get(DiskImages)  # type: ignore[type-abstract]
+            options = SEAL_OVERLAY if phase.power is Power.OFF and parent else None
+            state = await branch(parent, draft.path, images, overlay_options=options)
+        return Workspace(slot, draft, target, state)
+
+    async def _keep(self, index: int, phase: Phase) -> str:
+        """Stores what *phase* leaves. Returns the layer's key, empty when nothing is stored."""
+        if phase.keeps in (Keeps.NOTHING, Keeps.ARTIFACT):
+            return ""
+        if phase.keeps is Keeps.MEMORY:
+            self._layer = await self._keep_memory(index, phase)
+        else:
+            if self._session:
+                await self._power_off()
+            self._layer = await self._commit(phase, self._take_workspace(), {})
+        self._not_stored.discard(phase.name)
+        return self._layer.key
+
+    def _take_workspace(self) -> Workspace:
+        workspace, self._workspace = self._workspace, None
+        assert workspace is not None
+        return workspace
+
+    async def _commit(self, phase: Phase, workspace: Workspace, machine: Mapping[str, str]) -> Layer:
+        layer = await asyncio.to_thread(
+            self._store.commit,
+            workspace.draft,
+            phase=phase.name,
+            template=self._plan.name,
+            keeps=phase.keeps,
+            parent=self._layer.key if self._layer else "",
+            recipe=phase.recipe,
+            machine=machine,
+        )
+        await workspace.slot.close()
+        return layer
+
+    async def _keep_memory(self, index: int, phase: Phase) -> Layer:
+        """Checkpoints the running machine: its memory and disks become the layer, it goes on in the next folder."""
+        assert self._session is not None
+        machine = self._session.get(Machine)  # type: ignore[type-abstract]
+        checkpoints = self._session.get(Checkpoints)  # type: ignore[type-abstract]
+        images = self._session.get(DiskImages)  # type: ignore[type-abstract]
+        done = self._take_workspace()
+        following = await self._open_workspace(index + 1, None, branched=False)
+        power = self._plan.phases[following.index].power
+        overlays = {}
+        for disk in machine.spec.disks:
+            overlays[disk.id] = following.draft.path / disk_file(disk.id)
+            info = await images.info(done.draft.path / disk_file(disk.id))
+            await images.create(
+                overlays[disk.id],
+                size=info.virtual_size,
+                backing=f"../{done.draft.key}/{disk_file(disk.id)}",
+                options=SEAL_OVERLAY if power is Power.OFF else None,
+            )
+        pause = await checkpoints.save(
+            machine,
+            memory=done.draft.path / MEMORY,
+            overlays=overlays,
+            while_paused=lambda: copy_small(done.draft.path, following.draft.path),
+        )
+        self._emit(Note(f"checkpoint after {phase.name}: the guest stood still for {Duration(pause)}", "debug"))
+        self._workspace = following
+        self._session.put(following.state)
+        return await self._commit(phase, done, checkpoints.fingerprint(machine))
+
+
+class _ClosingAll:
+    """Closes every slot of a list that may grow in the body, the newest first."""
+
+    def __init__(self, slots: list[Slot]) -> None:
+        self._slots = slots
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, *exception: object) -> None:
+        while self._slots:  # a draft does not care why it is closed: what is not committed is removed
+            await self._slots.pop().close()
+
+
+async def _collect(scope: StepScope) -> Evidence:
+    try:
+        async with asyncio.timeout(float(EVIDENCE_PATIENCE)):
+            return await scope.collect_evidence()
+    except TimeoutError:
+        return Evidence(notes=(f"the machine gave no evidence within {EVIDENCE_PATIENCE}",))

@@ -1,0 +1,110 @@
+"""What steps hand to each other. A resource's key is its class (or, for drivers, their Protocol)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from factory.drivers.protocols import GuestAddress
+from factory.quantity import Size
+from factory.secret import Secret
+
+UEFI_VARIABLES = "uefi-variables.fd"
+TPM_STATE = "tpm"
+BUILD_SECRETS = "build.json"
+MEMORY = "memory"
+
+
+def disk_file(disk_id: str) -> str:
+    """The name of a disk in a layer's folder."""
+    return f"disk-{disk_id}.qcow2"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineState:
+    """Where the machine's state lies while a phase works on it.
+
+    ``folder`` is the layer in the making. ``memory`` is the memory file of the live layer that it continues, None
+    when the machine is powered off.
+    """
+
+    folder: Path
+    memory: Path | None = None
+
+    def disk(self, disk_id: str) -> Path:
+        return self.folder / disk_file(disk_id)
+
+    @property
+    def uefi_variables(self) -> Path:
+        return self.folder / UEFI_VARIABLES
+
+    @property
+    def tpm(self) -> Path:
+        return self.folder / TPM_STATE
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSecrets:
+    """What an installation made for itself: its SSH key, and the variables that have ``generate``."""
+
+    private_key: Path
+    public_key: str
+    generated: Mapping[str, Secret[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """The installer ISO (or source image), checked. ``digest`` is its SHA-256 in hex."""
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedPlace:
+    """Where the guest finds its answer files: a URL without a trailing slash, or media to attach."""
+
+    url: str = ""
+    cd: Path | None = None
+    floppy: Path | None = None
+    initrd: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LateValues:
+    """The values of late names: ``seed``, ``build``, ``guest`` and the generated ``vars``."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestAt:
+    """Where the guest's SSH (or WinRM) port is reachable from this host."""
+
+    address: GuestAddress
+
+
+@dataclass(frozen=True, slots=True)
+class SealedDisk:
+    id: str
+    path: Path
+    format: str
+    virtual_size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class SealedDisks:
+    """Disks ready for export, in the template's order, and the report of what was done to them (JSON)."""
+
+    disks: Sequence[SealedDisk]
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """The folder in which an artifact grows; it becomes ``output/<name>`` by one rename."""
+
+    folder: Path
+    destination: Path
