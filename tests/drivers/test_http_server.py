@@ -1,0 +1,419 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from factory.deadline import Deadline, poll
+from factory.drivers.http_server import HttpSeedServer
+from factory.drivers.protocols import SeedEndpoint, SeedSource
+from factory.errors import DeadlineExpired, SeedError
+from factory.events import Event, SeedRequested
+from factory.quantity import Duration
+
+pytestmark = pytest.mark.machine
+
+
+class MemorySeed:
+    """Answer files in memory; an exception in place of a content is raised."""
+
+    def __init__(self, files: dict[str, bytes | Path | Exception]) -> None:
+        self.files = files
+
+    def names(self) -> Sequence[str]:
+        return tuple(self.files)
+
+    def read(self, name: str) -> bytes | Path | None:
+        content = self.files.get(name)
+        if isinstance(content, Exception):
+            raise content
+        return content
+
+
+class Running:
+    """A server under test, with the events that it caused."""
+
+    def __init__(self, endpoint: SeedEndpoint, events: list[Event]) -> None:
+        self.endpoint = endpoint
+        self.events = events
+        self.base = f"http://127.0.0.1:{endpoint.port}"
+        self.url = f"{self.base}/{endpoint.token}"
+
+    def requests(self) -> list[SeedRequested]:
+        return [event for event in self.events if isinstance(event, SeedRequested)]
+
+    async def reported(self, count: int) -> None:
+        """Waits for *count* events: a client may have its whole answer a moment before the server says so."""
+
+        async def enough() -> bool | None:
+            return len(self.requests()) >= count or None
+
+        await poll(enough, soon(), every=Duration(0.01))
+
+
+@asynccontextmanager
+async def serving(files: dict[str, bytes | Path | Exception]) -> AsyncIterator[Running]:
+    events: list[Event] = []
+    source: SeedSource = MemorySeed(files)
+    async with HttpSeedServer().serve(source, emit=events.append) as endpoint:
+        yield Running(endpoint, events)
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(test)
+
+
+async def raw(server: Running, request: bytes) -> bytes:
+    """Sends bytes as they are, as a client that does not tidy paths up, and reads until the server hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.endpoint.port)
+    writer.write(request)
+    await writer.drain()
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def soon(what: str = "a request") -> Deadline:
+    return Deadline.after(Duration(30), what)
+
+
+def test_a_file_is_served_and_reported(tmp_path: Path) -> None:
+    (tmp_path / "rootfs.tar").write_bytes(os.urandom(1_000_000))
+
+    async def body() -> None:
+        async with serving({"preseed.cfg": b"d-i", "a/rootfs.tar": tmp_path / "rootfs.tar"}) as server:
+            async with httpx.AsyncClient() as client:
+                text = await client.get(f"{server.url}/preseed.cfg")
+                assert (text.status_code, text.content) == (200, b"d-i")
+                assert text.headers["content-type"].startswith("text/plain")
+                big = await client.get(f"{server.url}//a/rootfs.tar")
+                assert big.content == (tmp_path / "rootfs.tar").read_bytes()
+            await server.endpoint.wait_for_request("preseed.cfg", soon())
+            await server.endpoint.wait_for_request("a/rootfs.tar", soon())
+            assert server.requests()[0] == SeedRequested("GET", "/preseed.cfg", 200, 3)
+            assert server.requests()[1].size == 1_000_000
+            assert all(server.endpoint.token not in str(event) for event in server.events)
+
+    run(body())
+
+
+def test_each_request_reads_anew() -> None:
+    async def body() -> None:
+        files: dict[str, bytes | Path | Exception] = {"a": b"one"}
+        async with serving(files) as server, httpx.AsyncClient() as client:
+            assert (await client.get(f"{server.url}/a")).content == b"one"
+            files["a"] = b"two"
+            assert (await client.get(f"{server.url}/a")).content == b"two"
+
+    run(body())
+
+
+def test_head_tells_the_size_and_does_not_count_as_fetched() -> None:
+    async def body() -> None:
+        async with serving({"a": b"12345"}) as server, httpx.AsyncClient() as client:
+            head = await client.head(f"{server.url}/a")
+            assert (head.status_code, head.headers["content-length"], head.content) == (200, "5", b"")
+            await server.reported(1)
+            with pytest.raises(DeadlineExpired, match="the guest asked for other things, last HEAD /a 200"):
+                await server.endpoint.wait_for_request("a", Deadline.after(Duration(0), "the seed"))
+
+    run(body())
+
+
+def test_ranges(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"0123456789")
+
+    async def body() -> None:
+        async with serving({"f": tmp_path / "f", "text": b"abc"}) as server, httpx.AsyncClient() as client:
+            part = await client.get(f"{server.url}/f", headers={"Range": "bytes=2-4"})
+            assert (part.status_code, part.content) == (206, b"234")
+            assert part.headers["content-range"] == "bytes 2-4/10"
+            beyond = await client.get(f"{server.url}/f", headers={"Range": "bytes=10-"})
+            assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */10")
+            several = await client.get(f"{server.url}/f", headers={"Range": "bytes=0-1,4-5"})
+            assert (several.status_code, several.content) == (200, b"0123456789")
+            tail = await client.get(f"{server.url}/text", headers={"Range": "bytes=-2"})
+            assert (tail.status_code, tail.content) == (206, b"bc")
+
+    run(body())
+
+
+def test_a_resumed_download_counts_only_when_no_part_is_missing() -> None:
+    async def body() -> None:
+        async with serving({"f": b"0123456789"}) as server, httpx.AsyncClient() as client:
+            await client.get(f"{server.url}/f", headers={"Range": "bytes=5-"})
+            with pytest.raises(DeadlineExpired):
+                await server.endpoint.wait_for_request("f", Deadline.after(Duration(0), "f"))
+            await client.get(f"{server.url}/f", headers={"Range": "bytes=0-4"})
+            await client.get(f"{server.url}/f", headers={"Range": "bytes=5-9"})
+            await server.endpoint.wait_for_request("f", soon())
+
+    run(body())
+
+
+def test_an_unknown_name_is_answered_with_the_closest_ones() -> None:
+    async def body() -> None:
+        async with serving({"preseed.cfg": b"x"}) as server, httpx.AsyncClient() as client:
+            answer = await client.get(f"{server.url}/presed.cfg")
+            assert answer.status_code == 404
+            assert answer.text == "there is no 'presed.cfg' here; closest: preseed.cfg\n"
+            assert server.requests()[0].message == answer.text.strip()
+
+    run(body())
+
+
+def test_without_the_token_nothing_is_said() -> None:
+    async def body() -> None:
+        async with serving({"preseed.cfg": b"x"}) as server, httpx.AsyncClient() as client:
+            for path in ("/", "/preseed.cfg", "/wrong/preseed.cfg", f"/{server.endpoint.token[:-1]}/preseed.cfg"):
+                answer = await client.get(server.base + path)
+                assert (answer.status_code, answer.text) == (404, "not found\n")
+            assert {event.status for event in server.requests()} == {404}
+            assert "token" in server.requests()[0].message
+
+    run(body())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/..",
+        "/../outside",
+        "/%2e%2e/outside",
+        "/sub/%2e%2e%2f%2e%2e/outside",
+        "/sub/",
+        "/..%5coutside",
+        "/%00",
+    ],
+)
+def test_no_listing_and_no_way_out(tmp_path: Path, path: str) -> None:
+    (tmp_path / "outside").write_text("secret")
+
+    async def body() -> None:
+        async with serving({"sub/file": b"x", "outside": tmp_path / "outside"}) as server:
+            target = f"/{server.endpoint.token}{path}".encode()
+            answer = await raw(server, b"GET " + target + b" HTTP/1.0\r\n\r\n")
+            assert answer.split(b"\r\n")[0].split()[1] == b"404"
+            assert b"secret" not in answer
+            assert b"file" not in answer.replace(b"folders", b"")
+
+    run(body())
+
+
+def test_folders_and_devices_are_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    async def body() -> None:
+        async with serving({"folder": tmp_path, "pipe": tmp_path / "pipe"}) as server, httpx.AsyncClient() as client:
+            assert (await client.get(f"{server.url}/folder")).status_code == 404
+            assert (await client.get(f"{server.url}/pipe")).status_code == 404
+
+    run(body())
+
+
+def test_other_methods_are_refused() -> None:
+    async def body() -> None:
+        async with serving({"a": b"x"}) as server, httpx.AsyncClient() as client:
+            assert (await client.delete(f"{server.url}/a")).status_code == 405
+            assert (await client.delete(f"{server.url}/_events/up")).status_code == 405
+            assert [event.status for event in server.requests()] == [405, 405]
+
+    run(body())
+
+
+def test_a_mark_phones_home() -> None:
+    async def body() -> None:
+        async with serving({}) as server, httpx.AsyncClient() as client:
+            assert (await client.post(f"{server.url}/_events/installed", content=b"all well\n")).status_code == 204
+            await server.endpoint.wait_for_request("_events/installed", soon())
+            assert server.requests() == [SeedRequested("POST", "/_events/installed", 204, 9, "all well")]
+            assert (await client.get(f"{server.url}/_events/by-wget")).status_code == 204
+            await server.endpoint.wait_for_request("_events/by-wget", soon())
+            assert (await client.post(f"{server.url}/_events/a%20b")).status_code == 404
+
+    run(body())
+
+
+def test_a_file_that_cannot_be_rendered_ends_every_wait_at_once() -> None:
+    async def body() -> None:
+        broken = SeedError("'mirorr' is undefined", hint="did you mean 'mirror'?")
+        async with serving({"preseed.cfg": broken, "late.sh": b"x"}) as server, httpx.AsyncClient() as client:
+            async with asyncio.TaskGroup() as group:
+                waiting = group.create_task(_outcome(server.endpoint.wait_for_request("late.sh", soon())))
+                answer = await client.get(f"{server.url}/preseed.cfg")
+            assert answer.status_code == 500
+            assert "mirorr" not in answer.text
+            error = waiting.result()
+            assert isinstance(error, SeedError)
+            assert error.message == "could not render preseed.cfg: 'mirorr' is undefined"
+            assert error.hint == "did you mean 'mirror'?"
+            assert error.evidence.http_log == ("GET /preseed.cfg 500",)
+            assert server.requests()[0].message == error.message
+            with pytest.raises(SeedError):
+                await server.endpoint.wait_for_request("late.sh", soon())
+
+    run(body())
+
+
+async def _outcome(awaitable: Coroutine[Any, Any, None]) -> Exception | None:
+    try:
+        await awaitable
+    except Exception as error:
+        return error
+    return None
+
+
+def test_an_expired_wait_says_that_nothing_came() -> None:
+    async def body() -> None:
+        async with serving({"a": b"x"}) as server:
+            with pytest.raises(DeadlineExpired, match="the guest asked for nothing at all") as caught:
+                await server.endpoint.wait_for_request("a", Deadline.after(Duration(0.01), "the preseed"))
+            assert "boot command" in caught.value.hint
+
+    run(body())
+
+
+def test_a_broken_off_download_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(bytes(64 * 2**20))
+
+    async def body() -> None:
+        async with serving({"big": tmp_path / "big"}) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.endpoint.port)
+            writer.write(f"GET /{server.endpoint.token}/big HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            await reader.readexactly(1000)
+            writer.transport.abort()
+            await server.reported(1)
+            assert server.requests()[0].message.startswith("broke off after ")
+            with pytest.raises(DeadlineExpired):
+                await server.endpoint.wait_for_request("big", Deadline.after(Duration(0), "big"))
+
+    run(body())
+
+
+def test_it_ends_with_its_context_even_while_a_client_hangs(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(bytes(64 * 2**20))
+
+    async def body() -> None:
+        async with serving({"big": tmp_path / "big"}) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.endpoint.port)
+            writer.write(f"GET /{server.endpoint.token}/big HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            await reader.readexactly(10)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", server.endpoint.port)
+        writer.close()
+
+    run(body())
+
+
+def test_the_error_of_its_user_comes_out_as_it_is() -> None:
+    async def body() -> None:
+        async with serving({}):
+            raise SeedError("mine")
+
+    with pytest.raises(SeedError, match="mine"):
+        run(body())
+
+
+def _listening() -> list[str]:
+    lines = [line for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    return [line.split()[1] for line in lines if line.split()[3] == "0A"]
+
+
+def test_it_listens_on_loopback_only() -> None:
+    async def body() -> None:
+        async with serving({}) as server:
+            hexadecimal = f"{server.endpoint.port:04X}"
+            assert [a for a in _listening() if a.endswith(":" + hexadecimal)] == ["0100007F:" + hexadecimal]
+
+    run(body())
+
+
+def _busybox(url: str, target: Path) -> list[str]:
+    return ["busybox", "wget", "-q", "-O", str(target), url]
+
+
+def _curl(url: str, target: Path) -> list[str]:
+    return ["curl", "-fsS", "--http1.0", "-o", str(target), url]
+
+
+@pytest.mark.parametrize("client", [_busybox, _curl])
+def test_real_clients(tmp_path: Path, client: Callable[[str, Path], list[str]]) -> None:
+    content = os.urandom(3_000_000)
+    (tmp_path / "source").write_bytes(content)
+
+    async def fetch(url: str, target: Path) -> int:
+        command = client(url, target)
+        assert shutil.which(command[0]), f"{command[0]} is not installed"
+        process = await asyncio.create_subprocess_exec(*command)
+        return await process.wait()
+
+    async def body() -> None:
+        async with serving({"rootfs.tar": tmp_path / "source"}) as server:
+            assert await fetch(f"{server.url}/rootfs.tar", tmp_path / "target") == 0
+            assert (tmp_path / "target").read_bytes() == content
+            await server.endpoint.wait_for_request("rootfs.tar", soon())
+            assert await fetch(f"{server.url}/missing", tmp_path / "other") != 0
+            assert await fetch(f"{server.url}/_events/hello", tmp_path / "mark") == 0
+            await server.endpoint.wait_for_request("_events/hello", soon())
+
+    run(body())
+
+
+def test_curl_resumes(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"0123456789" * 100)
+    (tmp_path / "target").write_bytes(b"0123456789" * 30)
+
+    async def body() -> None:
+        async with serving({"f": tmp_path / "source"}) as server:
+            command = ["curl", "-fsS", "-C", "-", "-o", str(tmp_path / "target"), f"{server.url}/f"]
+            process = await asyncio.create_subprocess_exec(*command)
+            assert await process.wait() == 0
+            assert (tmp_path / "target").read_bytes() == (tmp_path / "source").read_bytes()
+            await server.reported(1)
+            assert server.requests()[0].status == 206
+
+    run(body())
+
+
+def test_an_http_1_0_client_gets_a_length_and_a_hang_up() -> None:
+    async def body() -> None:
+        async with serving({"a": b"hello"}) as server:
+            answer = await raw(server, f"GET /{server.endpoint.token}/a HTTP/1.0\r\n\r\n".encode())
+            head, _, content = answer.partition(b"\r\n\r\n")
+            assert content == b"hello"
+            assert b"content-length: 5" in head.lower()
+
+    run(body())
+
+
+def test_it_leaves_signals_and_threads_alone() -> None:
+    before = threading.active_count()
+
+    async def body() -> None:
+        async with serving({"a": b"x"}) as server:
+            assert server.endpoint.port > 0
+
+    run(body())
+    assert threading.active_count() == before
+
+
+def test_two_servers_have_their_own_ports_and_tokens() -> None:
+    async def body() -> None:
+        async with serving({}) as one, serving({}) as two:
+            assert one.endpoint.port != two.endpoint.port
+            assert one.endpoint.token != two.endpoint.token
+            with socket.create_connection(("127.0.0.1", two.endpoint.port)):
+                pass
+
+    run(body())
