@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)$(if $(wildcard tests/drills),, | grep -v ' drills ')
 
 setup: ## install what is missing and make .venv
 	@scripts/dev/setup
