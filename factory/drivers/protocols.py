@@ -7,6 +7,7 @@ All blocking work happens in threads or child processes behind these async calls
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from factory.deadline import Deadline
 from factory.drivers.machine_spec import MachineSpec
 from factory.errors import Evidence, StepError
 from factory.events import Emit
-from factory.quantity import Size
+from factory.quantity import Duration, Size
 from factory.secret import Secret
 
 
@@ -360,3 +361,70 @@ class Checkpoints(Protocol):
 
     def fingerprint(self, machine: Machine) -> Mapping[str, str]:
         """What a memory file is bound to: QEMU version, machine type, CPU model, firmware."""
+
+
+class KeyMaker(Protocol):
+    def __call__(self, comment: str) -> tuple[bytes, str]:
+        """A new ed25519 key: the private half (OpenSSH PEM) and the public line, ending in *comment*."""
+
+
+class ScreenReader(Protocol):
+    """The senses (``drivers/screen``)."""
+
+    async def read_text(self, machine: Machine) -> str:
+        """What a person would read on the machine's screen now; empty when nothing can be read."""
+
+    async def wait_for_text(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
+        """Waits until the screen shows *pattern* and returns the screen. Raises: DeadlineExpired with what it saw."""
+
+    async def wait_still(self, machine: Machine, still: Duration, deadline: Deadline) -> None:
+        """Waits until nothing has changed on the screen for *still*. Raises: DeadlineExpired."""
+
+
+class BootWaits(Protocol):
+    """The waits that a boot command may contain."""
+
+    async def wait(self, duration: Duration) -> None: ...
+
+    async def wait_text(self, pattern: re.Pattern[str], budget: Duration) -> None: ...
+
+    async def wait_serial(self, pattern: re.Pattern[str], budget: Duration) -> None: ...
+
+    async def wait_still(self, still: Duration, budget: Duration) -> None: ...
+
+    async def wait_seed(self, path: str, budget: Duration) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TypingReport:
+    """How typing went: characters typed, of these read back and right, of these typed again; seconds in all."""
+
+    characters: int
+    verified: int
+    retyped: int
+    duration: Duration
+    warnings: tuple[str, ...] = ()
+
+
+class Typist(Protocol):
+    """Hands (``drivers/keyboard``)."""
+
+    async def type(
+        self, machine: Machine, command: str, *, dialect: str, layout: str, waits: BootWaits, emit: Emit
+    ) -> TypingReport:
+        """Types a boot command whose late names are filled in. ``dialect`` is "factory" or "packer".
+
+        Raises: TemplateError, UnexpectedScreen, DeadlineExpired, MachineDied.
+        """
+
+
+class MediaMaker(Protocol):
+    """CDs and floppies (``drivers/iso``, ``drivers/floppy``)."""
+
+    async def make_cd(self, path: Path, label: str, files: Mapping[str, bytes | Path]) -> None: ...
+
+    async def make_floppy(self, path: Path, label: str, files: Mapping[str, bytes | Path]) -> None:
+        """Raises: StepError when the files don't fit 1.44 MB."""
+
+    async def extract(self, iso: Path, candidates: Sequence[str], destination: Path) -> str:
+        """Copies the first of *candidates* that *iso* holds. Returns its name; StepError that lists what is there."""

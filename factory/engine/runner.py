@@ -82,7 +82,8 @@ class Runner:
     """Runs one plan once. ``fresh_before`` is the number of leading phases whose stored layers are not used."""
 
     def __init__(
-        self, plan: Plan, store: LayerStore, scope: StepScope, *, usable: Usable, not_stored: frozenset[str] = frozenset(),
+        self, plan: Plan, store: LayerStore, scope: StepScope, *, usable: Usable,
+        not_stored: frozenset[str] = frozenset(),
         until: str = "", why: Callable[[Phase], str] = lambda phase: "",
     ) -> None:  # fmt: skip
         self._plan, self._store, self._base, self._usable, self._why = plan, store, scope, usable, why
@@ -229,7 +230,7 @@ class Runner:
             raise _Overtaken
         state = MachineState(draft.path)
         if branched:
-            images = self._base.get(DiskImages)  # type: ignore[type-abstract]
+            images = self._base.get(DiskImages)
             options = SEAL_OVERLAY if phase.power is Power.OFF and parent else None
             state = await branch(parent, draft.path, images, overlay_options=options)
         return Workspace(slot, draft, target, state)
@@ -269,9 +270,9 @@ class Runner:
     async def _keep_memory(self, index: int, phase: Phase) -> Layer:
         """Checkpoints the running machine: its memory and disks become the layer, it goes on in the next folder."""
         assert self._session is not None
-        machine = self._session.get(Machine)  # type: ignore[type-abstract]
-        checkpoints = self._session.get(Checkpoints)  # type: ignore[type-abstract]
-        images = self._session.get(DiskImages)  # type: ignore[type-abstract]
+        machine = self._session.get(Machine)
+        checkpoints = self._session.get(Checkpoints)
+        images = self._session.get(DiskImages)
         done = self._take_workspace()
         following = await self._open_workspace(index + 1, None, branched=False)
         power = self._plan.phases[following.index].power

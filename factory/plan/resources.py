@@ -73,10 +73,10 @@ class SeedPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class LateValues:
-    """The values of late names: ``seed``, ``build``, ``guest`` and the generated ``vars``."""
+class BuildName:
+    """The template's name, for ``build.name``."""
 
-    values: Mapping[str, Any] = field(default_factory=dict)
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +108,25 @@ class Staging:
 
     folder: Path
     destination: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TpmAt:
+    """The socket of a running swtpm."""
+
+    socket: Path
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFiles:
+    """Kernel and initrd taken out of the installer ISO, for direct boot."""
+
+    kernel: Path
+    initrd: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeedLog:
+    """What the guest asked the seed server for, newest last: for errors and the dossier."""
+
+    lines: list[str] = field(default_factory=list)

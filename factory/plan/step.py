@@ -53,6 +53,9 @@ class Scope(Protocol):
     def put(self, resource: object) -> None:
         """Hands *resource* on until the phase (or, for the steps of a session, the session) ends."""
 
+    def put_as(self, kind: type, resource: object) -> None:
+        """For what is known by its Protocol rather than by its class."""
+
     def on_failure(self, collect: CollectEvidence) -> None:
         """Registers something that can explain a failure while the step's own resource is still alive."""
 

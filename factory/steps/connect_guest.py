@@ -1,0 +1,69 @@
+"""Connects to the installed system, and to nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from factory.deadline import Deadline
+from factory.drivers.protocols import Communicator, Credentials, GuestConnection, Machine
+from factory.plan.resources import BuildSecrets, GuestAt, MachineState
+from factory.plan.step import Scope, Step
+from factory.quantity import Duration
+from factory.secret import Redactor, Secret
+from factory.steps.late import late_values
+from factory.template.late import render_late
+from factory.template.model import Text
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectGuest(Step):
+    user: str
+    password: Text | None
+    private_key: Path | None
+    budget: Duration
+    kind: str = "SSH"
+
+    needs: ClassVar[tuple[type, ...]] = (Machine, GuestAt, BuildSecrets, Communicator, MachineState)
+    provides: ClassVar[tuple[type, ...]] = (GuestConnection,)
+
+    @property
+    def title(self) -> str:
+        return f"connect by {self.kind} as {self.user}"
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        deadline = Deadline.after(self.budget, f"the guest to answer by {self.kind}")
+        address = scope.get(GuestAt).address
+        async with scope.get(Communicator).connect(
+            address, credentials(self, scope), deadline=deadline, emit=scope.emit
+        ) as connection:
+            scope.put_as(GuestConnection, connection)
+            scope.detail(str(address))
+            if scope.get(MachineState).memory:
+                await set_clock(connection)
+            yield
+
+
+async def set_clock(connection: GuestConnection) -> None:
+    """A guest resumed from memory still has the time of its checkpoint: everything that checks certificates or
+    timestamps would fail. Best effort: a guest without ``date`` or without the right to set it goes on as it is."""
+    command = f"date -u -s @{time.time():.0f} || sudo -n date -u -s @{time.time():.0f}"
+    await connection.run(command, deadline=Deadline.after(Duration(20), "the guest to set its clock"))
+
+
+def credentials(step: ConnectGuest, scope: Scope) -> Credentials:
+    """The template's password or key; the build key when it names neither (or only a password: both are offered)."""
+    password = None
+    if step.password is not None:
+        text = render_late(step.password, late_values(scope))
+        scope.get(Redactor).add(text)
+        password = Secret(text)
+    return Credentials(step.user, password, step.private_key or scope.get(BuildSecrets).private_key)

@@ -1,0 +1,74 @@
+"""Makes the machine's empty disks, or an overlay on a source image, and its own copy of the firmware's variables."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from factory.drivers.protocols import DiskImages
+from factory.plan.resources import MachineState, Media
+from factory.plan.step import Scope, Step
+from factory.template.model import Disk
+
+
+@dataclass(frozen=True, slots=True)
+class CreateDisks(Step):
+    disks: tuple[Disk, ...]
+    uefi_variables: Path | None = None
+    """The firmware's template for its variables."""
+
+    needs: ClassVar[tuple[type, ...]] = (DiskImages, MachineState)
+
+    @property
+    def title(self) -> str:
+        return "create " + ", ".join(f"disk {d.id} ({d.size})" for d in self.disks)
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        images = scope.get(DiskImages)
+        state = scope.get(MachineState)
+        for disk in self.disks:
+            await images.create(state.disk(disk.id), size=disk.size)
+        if self.uefi_variables:
+            await asyncio.to_thread(shutil.copyfile, self.uefi_variables, state.uefi_variables)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class ImportImage(Step):
+    """Copies a source image into the machine's first disk and makes the others."""
+
+    disks: tuple[Disk, ...]
+    uefi_variables: Path | None = None
+
+    needs: ClassVar[tuple[type, ...]] = (DiskImages, MachineState, Media)
+
+    @property
+    def title(self) -> str:
+        return f"import the image into disk {self.disks[0].id} ({self.disks[0].size})"
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        images = scope.get(DiskImages)
+        state, media = scope.get(MachineState), scope.get(Media)
+        info = await images.info(media.path)
+        main = self.disks[0]
+        await images.convert(media.path, state.disk(main.id), source_format=info.format, format="qcow2")
+        if info.virtual_size < main.size:
+            await images.resize(state.disk(main.id), main.size)
+        elif info.virtual_size > main.size:
+            scope.detail(f"the image is larger than {main.size}: the disk has {info.virtual_size}")
+        rest = CreateDisks(self.disks[1:], self.uefi_variables)
+        async with rest.enter(scope):
+            yield

@@ -1,0 +1,180 @@
+"""Starts QEMU on the machine's state: to install, to go on, or to look at a finished artifact."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from factory.drivers.machine_spec import CdromSpec, DiskSpec, FloppySpec, KernelSpec, MachineSpec, TpmSpec, UefiSpec
+from factory.drivers.protocols import GuestAddress, Machine, MachineDriver, ScreenReader
+from factory.errors import Evidence, FactoryError
+from factory.plan.resources import BuildSecrets, GuestAt, KernelFiles, MachineState, Media, SeedLog, SeedPlace, TpmAt
+from factory.plan.step import Scope, Step
+from factory.steps.late import late_values
+from factory.template.late import render_late
+from factory.template.model import Text
+
+SERIAL_LOG = "serial.log"
+
+
+class Role(enum.StrEnum):
+    """What the machine is started for; names its logs."""
+
+    INSTALL = "install"
+    BOOT = "boot"
+
+
+@dataclass(frozen=True, slots=True)
+class StartTpm(Step):
+    """Runs swtpm on the state in the layer."""
+
+    tpm_version: str = "2.0"
+
+    needs: ClassVar[tuple[type, ...]] = (MachineDriver, MachineState)
+    provides: ClassVar[tuple[type, ...]] = (TpmAt,)
+
+    @property
+    def title(self) -> str:
+        return f"start the TPM {self.tpm_version}"
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        driver = scope.get(MachineDriver)
+        state = scope.get(MachineState).tpm
+        state.mkdir(mode=0o700, exist_ok=True)
+        async with driver.start_tpm(
+            state.absolute(), runtime_dir=scope.runtime_dir, version=self.tpm_version, emit=scope.emit
+        ) as socket:
+            scope.put(TpmAt(socket))
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class StartMachine(Step):
+    """Starts the machine and lets it run.
+
+    ``spec`` is the plan's machine without what belongs to one run: disks and firmware variables get their place in
+    the layer, the installer ISO and seed media are attached for an installation, the TPM's socket is filled in.
+    """
+
+    spec: MachineSpec
+    role: Role
+    guest_port: int = 0
+    command_line: Text = ""
+    """For a direct kernel boot, with the seed's URL still open."""
+
+    needs: ClassVar[tuple[type, ...]] = (MachineDriver, MachineState)
+    wants: ClassVar[tuple[type, ...]] = (Media, SeedPlace, KernelFiles, TpmAt, BuildSecrets, ScreenReader)
+    provides: ClassVar[tuple[type, ...]] = (Machine, GuestAt)
+
+    @property
+    def title(self) -> str:
+        what = "the installer" if self.role is Role.INSTALL else "the machine"
+        spec = self.spec
+        return f"start {what} ({spec.cpu.count} CPUs, {spec.memory}, {spec.accelerator})"
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        driver = scope.get(MachineDriver)
+        state = scope.get(MachineState)
+        log_dir = scope.run_dir / self.role.value
+        log_dir.mkdir(mode=0o700, exist_ok=True)
+        spec = self._resolved(scope, state, log_dir)
+        async with driver.start(spec, runtime_dir=scope.runtime_dir, log_dir=log_dir, emit=scope.emit) as machine:
+            scope.on_failure(lambda: collect(scope, machine, log_dir))
+            await machine.resume()
+            scope.put_as(Machine, machine)
+            if self.guest_port:
+                port = await machine.forwarded_port(self.guest_port)
+                scope.put(GuestAt(GuestAddress("127.0.0.1", port)))
+            if state.memory:
+                scope.detail("resumed from memory")
+            yield
+
+    def _resolved(self, scope: Scope, state: MachineState, log_dir: Path) -> MachineSpec:
+        spec = replace(
+            self.spec,
+            disks=tuple(replace(d, path=state.disk(d.id)) for d in self.spec.disks),
+            serial_log=log_dir / SERIAL_LOG,
+        )
+        if spec.uefi:
+            spec = replace(spec, uefi=replace(spec.uefi, variables=state.uefi_variables))
+        if tpm := scope.find(TpmAt):
+            spec = replace(spec, tpm=replace(spec.tpm or TpmSpec(tpm.socket), socket=tpm.socket))
+        if state.memory:
+            spec = replace(spec, incoming=incoming(state.memory))
+        place = scope.find(SeedPlace)
+        if place:
+            spec = _with_seed(spec, place)
+        if self.role is Role.INSTALL:
+            spec = self._with_installer(scope, spec, place)
+        return spec
+
+    def _with_installer(self, scope: Scope, spec: MachineSpec, place: SeedPlace | None) -> MachineSpec:
+        cds = tuple(replace(cd, path=scope.get(Media).path) if cd.id == "installer" else cd for cd in spec.cdroms)
+        spec = replace(spec, cdroms=cds)
+        files = scope.find(KernelFiles)
+        if files:
+            line = render_late(self.command_line, late_values(scope))
+            initrd = place.initrd if place and place.initrd else files.initrd
+            spec = replace(spec, kernel=KernelSpec(files.kernel, initrd, line))
+        return spec
+
+
+def incoming(memory: Path) -> str:
+    """The migration URI that reads a memory file (``exec:`` works in every QEMU; ``file:`` came with 8.2)."""
+    return f"exec:cat '{memory}'"
+
+
+def _with_seed(spec: MachineSpec, place: SeedPlace) -> MachineSpec:
+    if place.cd:
+        spec = replace(spec, cdroms=(*spec.cdroms, CdromSpec("seed", place.cd)))
+    if place.floppy:
+        spec = replace(spec, floppies=(*spec.floppies, FloppySpec("seed-floppy", place.floppy)))
+    return spec
+
+
+async def collect(scope: Scope, machine: Machine, log_dir: Path) -> Evidence:
+    """What explains a failure while the machine is still there: screenshot, screen text, serial tail, seed requests.
+
+    Each part may fail on its own: a dying machine still leaves the others.
+    """
+    notes: list[str] = []
+    screen, screenshot = "", log_dir / "failure.png"
+    try:
+        await machine.screenshot(screenshot)
+        reader = scope.find(ScreenReader)
+        if reader:
+            screen = await reader.read_text(machine)
+    except (FactoryError, OSError) as error:
+        notes.append(f"no screenshot: {error}")
+    requests = scope.find(SeedLog)
+    return Evidence(
+        argv=machine.argv,
+        serial=await asyncio.to_thread(machine.serial_text),
+        screen=screen,
+        screenshot=screenshot if screenshot.exists() else None,
+        http_log=tuple(requests.lines) if requests else (),
+        files=_logs(log_dir),
+        notes=tuple(notes),
+    )
+
+
+def _logs(log_dir: Path) -> tuple[Path, ...]:
+    return tuple(sorted(p for p in log_dir.iterdir() if p.suffix in (".log", ".argv")))
+
+
+def boot_order(disks: Iterable[DiskSpec], *, first: int) -> tuple[DiskSpec, ...]:
+    """Numbers disks for booting, from *first* on."""
+    return tuple(replace(disk, boot_index=first + i) for i, disk in enumerate(disks))

@@ -1,0 +1,126 @@
+"""Types the boot command, sees to the waits in it, and then to what the profile expects to happen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+from factory.deadline import Deadline, pause, poll
+from factory.drivers.protocols import Machine, ScreenReader, SeedEndpoint, Typist
+from factory.errors import DeadlineExpired
+from factory.events import Note
+from factory.plan.resources import SeedPlace
+from factory.plan.step import Scope, Step
+from factory.quantity import Duration, Size
+from factory.steps.late import late_values
+from factory.template.late import render_late
+from factory.template.model import Expect, Text
+
+SERIAL_WINDOW = Size(256 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeBootCommand(Step):
+    command: tuple[Text, ...]
+    wait: Duration = Duration(0)
+    layout: str = "us"
+    dialect: str = "factory"
+
+    needs: ClassVar[tuple[type, ...]] = (Machine, Typist, ScreenReader)
+    wants: ClassVar[tuple[type, ...]] = (SeedEndpoint, SeedPlace)
+
+    @property
+    def title(self) -> str:
+        return "type the boot command"
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        machine = scope.get(Machine)
+        late = late_values(scope)
+        # As Packer: the parts of a boot command are joined without anything between them.
+        text = "".join(render_late(part, late) for part in self.command)
+        await pause(self.wait)
+        waits = MachineWaits(machine, scope.get(ScreenReader), scope.find(SeedEndpoint))
+        report = await scope.get(Typist).type(
+            machine, text, dialect=self.dialect, layout=self.layout, waits=waits, emit=scope.emit
+        )
+        for warning in report.warnings:
+            scope.emit(Note(warning, "warning"))
+        again = f", {report.retyped} typed again" if report.retyped else ""
+        scope.detail(f"{report.characters} characters in {report.duration}{again}")
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitExpectation(Step):
+    """A wait that the profile makes part of the installation."""
+
+    expect: Expect
+
+    needs: ClassVar[tuple[type, ...]] = (Machine, ScreenReader)
+
+    @property
+    def title(self) -> str:
+        return f"wait for {self.expect.means or self.expect.serial or self.expect.text}"
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        waits = MachineWaits(scope.get(Machine), scope.get(ScreenReader), None)
+        if self.expect.serial:
+            await waits.wait_serial(re.compile(self.expect.serial, re.MULTILINE), self.expect.deadline)
+        if self.expect.text:
+            await waits.wait_text(re.compile(self.expect.text, re.MULTILINE), self.expect.deadline)
+        yield
+
+
+class MachineWaits:
+    """``BootWaits`` on a running machine."""
+
+    def __init__(self, machine: Machine, screen: ScreenReader, seed: SeedEndpoint | None) -> None:
+        self._machine, self._screen, self._seed = machine, screen, seed
+        self._heard = 0
+
+    async def wait(self, duration: Duration) -> None:
+        await pause(duration)
+
+    async def wait_text(self, pattern: re.Pattern[str], budget: Duration) -> None:
+        deadline = Deadline.after(budget, f"the screen to show {pattern.pattern!r}")
+        await self._screen.wait_for_text(self._machine, pattern, deadline)
+
+    async def wait_still(self, still: Duration, budget: Duration) -> None:
+        deadline = Deadline.after(budget, f"the screen to stand still for {still}")
+        await self._screen.wait_still(self._machine, still, deadline)
+
+    async def wait_serial(self, pattern: re.Pattern[str], budget: Duration) -> None:
+        """Looks at all that was said since the last such wait matched, so that nothing is missed in between."""
+        deadline = Deadline.after(budget, f"the serial line to say {pattern.pattern!r}")
+
+        async def heard() -> int | None:
+            text = self._machine.serial_text(SERIAL_WINDOW)
+            match = pattern.search(text, self._heard)
+            return match.end() if match else None
+
+        try:
+            self._heard = await poll(heard, deadline)
+        except DeadlineExpired as error:
+            last = self._machine.serial_text(Size(400)).strip().splitlines()[-3:]
+            error.message += "; it said: " + (" / ".join(last) or "nothing")
+            error.args = (error.message,)
+            raise
+
+    async def wait_seed(self, path: str, budget: Duration) -> None:
+        if self._seed is None:
+            raise DeadlineExpired(
+                "<waitSeed> waits for a seed over HTTP, and this build serves none",
+                hint="remove it from the boot command, or deliver the seed by http",
+            )
+        await self._seed.wait_for_request(path, Deadline.after(budget, f"the guest to fetch {path or 'its seed'}"))
