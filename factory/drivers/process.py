@@ -278,7 +278,6 @@ class Process:
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
         _watchdog.closed(self.pid)
-        self.close_stdin()
         self.seconds = time.monotonic() - self._started
         self._exited.set()
         self._emit(CommandFinished(shlex.join(self.argv), self.pid, self._popen.returncode, round(self.seconds, 3)))
@@ -370,7 +369,10 @@ async def spawn(
             emit(CommandStarted(shlex.join(arguments), popen.pid))
             yield process
         finally:
-            await process.terminate(patience)
+            try:
+                await process.terminate(patience)
+            finally:
+                process.close_stdin()  # not earlier: a writer may hold it until the kernel tells it that nobody reads
     finally:
         if log_file is not None:
             log_file.close()

@@ -26,7 +26,7 @@ def open_groups(lines: Iterable[bytes]) -> set[int]:
             groups.add(int(text[1:]))
         elif text[:1] == b"-" and text[1:].isdigit():
             groups.discard(int(text[1:]))
-    return groups
+    return {group for group in groups if group > 1}  # 0 would be our own, 1 everything
 
 
 def main() -> None:
