@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import core_schema
 
 from factory.drivers.machine_spec import Bus
+from factory.errors import Problem
 from factory.quantity import Duration, Size
 from factory.template.output_options import Output, as_mapping
 
@@ -517,3 +518,21 @@ class Loaded:
     generated: Mapping[str, str]
     """Names of late variables and how they are made."""
     raw: Mapping[str, Any]
+    """The whole as written, after `extends` and before anything was filled in."""
+    secrets: tuple[str, ...] = ()
+    """Every sensitive value as text, for the redactor."""
+    files: tuple[Path, ...] = ()
+    """The template's file and the fragments it extends."""
+    profile_path: Path | None = None
+    seed_directory: Path | None = None
+    """The folder of answer files: `install.seed_dir`, else the profile's below http_seed/."""
+    host: Mapping[str, Any] = field(default_factory=dict)
+    """What `host.<name>` gave."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where each variable's value comes from, in words: "default", "-var mirror", "generated", …"""
+    warnings: tuple[Problem, ...] = ()
+
+    def resolve(self, name: str) -> Path:
+        """The path of a file that the template names. Names in the model are relative to ``root`` where they lie in
+        it, else absolute."""
+        return self.root / name

@@ -1,0 +1,247 @@
+"""From files to a ``Loaded``: fragments, variables, rendering, file names, the model. Collects every problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from factory.errors import Problem, TemplateError
+from factory.template import project
+from factory.template.fragments import Assembly, assemble
+from factory.template.model import LateText, Loaded, Profile, Template, Variable
+from factory.template.names import LATE_ATTRIBUTES, Scope
+from factory.template.render import Rendering, Unrendered
+from factory.template.suggest import did_you_mean
+from factory.template.variables import Resolved, declaration_problems, resolve
+from factory.template.wording import problems_in_words
+from factory.template.yaml_source import Loc, Node, read_yaml
+
+M = TypeVar("M", bound=BaseModel)
+_PLAIN_SECTIONS = ("format", "variables", "extends")
+"""Sections in which nothing is filled in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a template is loaded with, besides its file."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    var_files: tuple[Path, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    host: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Draft:
+    """A template on its way: what is known so far, for the checks that follow."""
+
+    path: Path
+    root: Path
+    assembly: Assembly
+    variables: Resolved
+    rendered: Node
+    scope: Scope
+    problems: list[Problem]
+    template: Template | None = None
+    profile: Profile | None = None
+    profile_tree: Node | None = None
+    profile_path: Path | None = None
+    seed_directory: Path | None = None
+
+    def loaded(self) -> Loaded:
+        """Only to be called when ``template`` is there."""
+        assert self.template is not None
+        return Loaded(
+            template=self.template,
+            profile=self.profile,
+            path=self.path,
+            root=self.root,
+            variables=self.variables.values,
+            generated=self.variables.generated,
+            raw=self.assembly.root.plain(),
+            secrets=self.variables.secrets,
+            files=tuple(self.assembly.files),
+            profile_path=self.profile_path,
+            seed_directory=self.seed_directory,
+            host=dict(self.scope.early["host"]),
+            origins=self.variables.origins,
+            warnings=tuple(p for p in self.problems if p.severity == "warning"),
+        )
+
+
+def draft(path: Path, given: Given) -> Draft:
+    """Loads *path* as far as it goes. Raises: TemplateError when it can't even be read as YAML."""
+    root = project.project_root(path)
+    folders = [base / "images" for base in project.search_roots(root)]
+    assembly = assemble(path, folders)
+    problems = list(assembly.problems)
+    declared, section = _declared(assembly.root, problems)
+    variables = resolve(
+        declared, section, given=given.variables, files=given.var_files, environ=given.environ, host=given.host
+    )
+    problems += variables.problems
+    failed = {n for n in declared if n not in variables.values and n not in variables.generated}
+    scope = _scope(assembly.root, declared, variables, given.host, problems)
+    rendering = Rendering(scope)
+    tree = rendering.tree(assembly.root, skip=lambda loc: loc[:1] != () and loc[0] in _PLAIN_SECTIONS)
+    del failed
+    problems += rendering.problems
+    tree = _with_files(tree, root, given.environ, problems)
+    result = Draft(path, root, assembly, variables, tree, scope, problems)
+    result.template = validated(Template, tree, rendering.computed, problems)
+    _add_profile(result)
+    return result
+
+
+def validated(model: type[M], tree: Node, computed: Iterable[Loc], problems: list[Problem]) -> M | None:
+    """*tree* as *model*; None with the problems noted.
+
+    A number or bool that an expression gave where a text is wanted becomes that text: `"{{ vars.port }}"`.
+    """
+    try:
+        return model.model_validate(tree.plain())
+    except ValidationError as error:
+        wrong = {real for real in _texts_wanted(error, tree) if real in set(computed)}
+        if wrong:
+            tree = _as_texts(tree, wrong)
+            return validated(model, tree, (), problems)
+        problems.extend(problems_in_words(error, tree, model))
+        return None
+
+
+def _texts_wanted(error: ValidationError, tree: Node) -> Iterable[Loc]:
+    from factory.template.wording import real_loc
+
+    for detail in error.errors(include_url=False, include_context=False):
+        if detail["type"] == "string_type" and isinstance(detail["input"], (int, float)):
+            yield real_loc(tree, detail["loc"])
+
+
+def _as_texts(node: Node, wanted: set[Loc], loc: Loc = ()) -> Node:
+    if isinstance(node.value, dict):
+        return replace(node, value={k: _as_texts(v, wanted, (*loc, k)) for k, v in node.value.items()})
+    if isinstance(node.value, list):
+        return replace(node, value=[_as_texts(v, wanted, (*loc, i)) for i, v in enumerate(node.value)])
+    if loc not in wanted:
+        return node
+    text = str(node.value).lower() if isinstance(node.value, bool) else str(node.value)
+    return replace(node, value=text)
+
+
+class _Variables(BaseModel):
+    variables: dict[str, Variable] = {}
+
+
+def _declared(tree: Node, problems: list[Problem]) -> tuple[dict[str, Variable], Node]:
+    """The variables that can be read; a wrong one is reported with the rest of the model."""
+    section = tree.get("variables") or replace(tree, value={})
+    problems += declaration_problems(section)
+    found: dict[str, Variable] = {}
+    if isinstance(section.value, dict):
+        for name, node in section.value.items():
+            try:
+                found[name] = Variable.model_validate(node.plain())
+            except ValidationError:
+                found[name] = Variable()
+    return found, section
+
+
+def _scope(
+    tree: Node, declared: Mapping[str, Variable], variables: Resolved, host: Mapping[str, Any], problems: list[Problem]
+) -> Scope:
+    """The names for rendering. `name` may use variables itself."""
+    early: dict[str, Any] = {"vars": variables.values, "host": dict(host)}
+    scope = Scope(early, frozenset(variables.generated), frozenset(declared), LATE_ATTRIBUTES)
+    name = tree.get("name")
+    if name is not None:
+        early["name"] = Rendering(scope).tree(name).value
+        if not isinstance(early["name"], str):
+            early["name"] = str(name.value)
+    del problems
+    return scope
+
+
+def _with_files(tree: Node, root: Path, environ: Mapping[str, str], problems: list[Problem]) -> Node:
+    """*tree* with the names of files resolved: relative to *root* where they lie in it, else absolute."""
+    for loc, node in project.file_fields(tree):
+        if not isinstance(node.value, str) or isinstance(node.value, Unrendered):
+            continue
+        prefix = "file:" if loc[-1] == "checksum" else ""
+        written = node.value.removeprefix(prefix)
+        name, problem = project.resolve_name(written, node.document.path, root, environ)
+        if problem:
+            problems.append(node.problem(problem, project.nearest_file(written, node.document.path, root)))
+        else:
+            tree = _replaced(tree, loc, replace(node, value=prefix + name))
+    return tree
+
+
+def _replaced(tree: Node, loc: Loc, node: Node) -> Node:
+    if not loc:
+        return node
+    child = tree.get(loc[0])
+    assert child is not None
+    changed = _replaced(child, loc[1:], node)
+    if isinstance(tree.value, list):
+        assert isinstance(loc[0], int)
+        return replace(tree, value=[*tree.value[: loc[0]], changed, *tree.value[loc[0] + 1 :]])
+    assert isinstance(tree.value, dict)
+    return replace(tree, value={**tree.value, str(loc[0]): changed})
+
+
+# --- boot profile --------------------------------------------------------------------------------------------------
+
+
+def _add_profile(result: Draft) -> None:
+    node = result.rendered.at("install", "profile")
+    if node is None or not isinstance(node.value, str) or isinstance(node.value, Unrendered):
+        return
+    path = project.find_profile(node.value, result.root)
+    if path is None:
+        known = project.profile_names(result.root)
+        hint = did_you_mean(node.value, known)
+        if known and hint.startswith("did you mean"):
+            hint += f" (known: {', '.join(known)})"
+        result.problems.append(node.problem(f"there is no boot profile '{node.value}'", hint))
+        return
+    try:
+        tree = read_yaml(path)
+    except TemplateError as error:
+        result.problems.extend(error.problems)
+        return
+    seed_vars = result.rendered.at("install", "seed_vars")
+    install = seed_vars.plain() if seed_vars is not None and isinstance(seed_vars.value, dict) else {}
+    scope = replace(result.scope, early={**result.scope.early, "install": install})
+    result.profile_path = path
+    rendering = Rendering(scope)
+    result.profile_tree = rendering.tree(tree)
+    result.problems += rendering.problems
+    result.profile = validated(Profile, result.profile_tree, rendering.computed, result.problems)
+    _find_seed(result)
+
+
+def _find_seed(result: Draft) -> None:
+    own = result.rendered.at("install", "seed_dir")
+    if own is not None and isinstance(own.value, str):
+        folder = result.root / own.value
+        if folder.is_dir():
+            result.seed_directory = folder
+        elif folder.exists():
+            result.problems.append(own.problem(f"'{own.value}' is not a folder"))
+        return
+    if result.profile is None or result.profile.seed is None or result.profile_tree is None:
+        return
+    name = result.profile.seed.directory
+    result.seed_directory = project.find_seed_folder(name, result.root)
+    if result.seed_directory is None:
+        node = result.profile_tree.at("seed", "directory") or result.profile_tree
+        hint = did_you_mean(name, project.seed_folder_names(result.root))
+        result.problems.append(node.problem(f"there is no folder http_seed/{name}", hint))
+
+
+def is_late(value: object) -> bool:
+    return isinstance(value, LateText)

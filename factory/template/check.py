@@ -1,0 +1,32 @@
+"""Everything that is wrong with a template, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from factory.errors import Problem, TemplateError
+from factory.template.assemble import Given, draft
+from factory.template.model import Loaded
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def check(
+    path: Path,
+    *,
+    variables: Mapping[str, str] = _NOTHING,
+    var_files: Iterable[Path] = (),
+    environ: Mapping[str, str] = _NOTHING,
+    host: Mapping[str, Any] = _NOTHING,
+) -> tuple[Loaded | None, tuple[Problem, ...]]:
+    """As ``load``, but returns the problems, errors and warnings; the template is None when there are errors."""
+    try:
+        found = draft(path, Given(variables, tuple(var_files), environ, host))
+    except TemplateError as error:
+        return None, error.problems
+    problems = tuple(dict.fromkeys(found.problems))
+    wrong = any(p.severity == "error" for p in problems)
+    return (None if wrong or found.template is None else found.loaded()), problems
