@@ -89,9 +89,11 @@ class Node:
 
     def get(self, key: str | int) -> Node | None:
         if isinstance(self.value, dict):
-            return self.value.get(str(key))
+            child: Node | None = self.value.get(str(key))
+            return child
         if isinstance(self.value, list) and isinstance(key, int) and -1 < key < len(self.value):
-            return self.value[key]
+            item: Node = self.value[key]
+            return item
         return None
 
     def at(self, *loc: str | int) -> Node | None:
@@ -218,7 +220,8 @@ class _Composer:
         self._total = 0
 
     def compose(self, text: str) -> Node | None:
-        self._events = yaml.parse(text, Loader=yaml.CSafeLoader)
+        # Any: the stubs don't know the members of events
+        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
         documents: list[Node] = []
         try:
             for event in self._events:
@@ -231,11 +234,10 @@ class _Composer:
             return None
         return documents[0] if documents else Node(None, self.document, 1, 1)
 
-    def _note(self, event: yaml.Event, message: str, hint: str = "") -> None:
-        mark = event.start_mark
-        self.problems.append(self.document.problem(message, mark.line + 1, mark.column + 1, hint))
+    def _note(self, event: Any, message: str, hint: str = "") -> None:
+        self.problems.append(self.document.problem(message, *_start(event), hint))
 
-    def _node(self, event: yaml.Event, depth: int) -> Node:
+    def _node(self, event: Any, depth: int) -> Node:
         """The value that begins with *event*. Recursion is bounded by ``DEEPEST``."""
         if depth > DEEPEST:
             self._note(event, f"nested deeper than {DEEPEST} levels")
@@ -250,8 +252,8 @@ class _Composer:
             self._anchors[event.anchor] = node, self._total - before
         return node
 
-    def _content(self, event: yaml.Event, depth: int) -> Node:
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+    def _content(self, event: Any, depth: int) -> Node:
+        line, column = _start(event)
         if isinstance(event, yaml.ScalarEvent):
             self._count(event, 1)
             return Node(self._scalar(event), self.document, line, column, style=event.style or "")
@@ -270,7 +272,7 @@ class _Composer:
             if not isinstance(key, yaml.ScalarEvent):
                 self._bad_key(key)
                 raise _Stop
-            line, column = key.start_mark.line + 1, key.start_mark.column + 1
+            line, column = _start(key)
             value = replace(self._node(next(self._events), depth + 1), key_line=line, key_column=column)
             if key.value in values:
                 first = values[key.value]
@@ -281,37 +283,37 @@ class _Composer:
                 values[key.value] = value
         return values
 
-    def _bad_key(self, event: yaml.Event) -> None:
-        line = self.document.line(event.start_mark.line + 1)
+    def _bad_key(self, event: Any) -> None:
+        line = self.document.line(_start(event)[0])
         if isinstance(event, yaml.MappingStartEvent) and "{{" in line:
             self._note(event, "a text that begins with {{ must be quoted", 'write key: "{{ … }}"')
         else:
             self._note(event, "a key must be a text")
 
-    def _count(self, event: yaml.Event, number: int) -> None:
+    def _count(self, event: Any, number: int) -> None:
         self._total += number
         if self._total > MOST_VALUES:
             self._note(event, f"more than {MOST_VALUES} values (aliases count as often as they are used)")
             raise _Stop
 
-    def _alias(self, event: yaml.AliasEvent) -> Node:
+    def _alias(self, event: Any) -> Node:
         name = event.anchor
         target = self._anchors.get(name)
         if target is None:
             inside = name in self._anchors
             message = f"'*{name}' is used inside '&{name}' itself" if inside else f"there is no anchor '&{name}' above"
             self._note(event, message)
-            return Node(None, self.document, event.start_mark.line + 1, event.start_mark.column + 1)
+            return Node(None, self.document, *_start(event))
         node, size = target
         self._count(event, size)
         return node
 
-    def _check_tag(self, event: yaml.Event, expected: str) -> None:
+    def _check_tag(self, event: Any, expected: str) -> None:
         if event.tag not in (None, "!", _TAG + expected):
             shown = event.tag.replace(_TAG, "!!")
             self._note(event, f"the tag {shown} is not known", "templates have no tags")
 
-    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
+    def _scalar(self, event: Any) -> Scalar:
         text: str = event.value
         if event.tag in ("!", _TAG + "str") or event.style or not event.implicit[0]:
             self._check_tag(event, "str")
@@ -329,10 +331,14 @@ class _Composer:
         return text
 
 
+def _start(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
 def _syntax_problem(document: Document, error: yaml.YAMLError) -> Problem:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         reason = str(getattr(error, "reason", error))
-        position = getattr(error, "position", 0) or 0
+        position = int(getattr(error, "position", 0) or 0)
         before = "\n".join(document.lines).encode()[:position].decode(errors="replace").split("\n")
         return document.problem(f"not YAML: {reason}", len(before), len(before[-1]) + 1)
     line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
