@@ -428,3 +428,45 @@ class MediaMaker(Protocol):
 
     async def extract(self, iso: Path, candidates: Sequence[str], destination: Path) -> str:
         """Copies the first of *candidates* that *iso* holds. Returns its name; StepError that lists what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramResult:
+    """How a program on the host ended; texts are tails."""
+
+    exit_status: int
+    stdout: str
+    stderr: str
+
+
+class Programs(Protocol):
+    """Programs on this host (``drivers/process``)."""
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        deadline: Deadline,
+        emit: Emit,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        on_line: OnLine | None = None,
+    ) -> ProgramResult:
+        """Runs a program to its end. Raises: CommandFailed, DeadlineExpired, HostError when it is not installed."""
+
+
+class Downloader(Protocol):
+    """Media from elsewhere (``drivers/download``)."""
+
+    async def fetch(self, urls: Sequence[str], checksum: str, *, emit: Emit) -> tuple[Path, str]:
+        """Brings the file here, once, and checks it. Returns its path and its SHA-256 in hex.
+
+        Raises: StepError; never returns a file whose checksum is wrong.
+        """
+
+    async def local(self, path: Path, checksum: str, *, emit: Emit) -> tuple[Path, str]:
+        """Checks a file that is here already. Returns the same."""
+
+    async def identity(self, urls: Sequence[str], checksum: str) -> str:
+        """What names the content before it is here: its checksum (``file:`` resolved, from memory when offline)."""

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 from factory.events import Emit
 from factory.plan.resources import Media
 from factory.plan.step import Scope, Step
-from factory.template.model import IsoSource
+from factory.template.model import BuiltFile, IsoSource
 
 
 class MediaLibrary(Protocol):
@@ -18,6 +18,9 @@ class MediaLibrary(Protocol):
 
     async def fetch(self, source: IsoSource, *, emit: Emit) -> Media:
         """Raises: StepError, CommandFailed; never returns a file whose checksum is wrong."""
+
+    async def build(self, built: BuiltFile, *, emit: Emit) -> Media:
+        """Runs a script of the project, or finds what it made before. Raises: StepError, CommandFailed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from factory.drivers.machine_spec import CdromSpec, DiskSpec, FloppySpec, KernelSpec, MachineSpec, TpmSpec, UefiSpec
+from factory.drivers.machine_spec import CdromSpec, DiskSpec, FloppySpec, KernelSpec, MachineSpec, TpmSpec
 from factory.drivers.protocols import GuestAddress, Machine, MachineDriver, ScreenReader
 from factory.errors import Evidence, FactoryError
 from factory.plan.resources import BuildSecrets, GuestAt, KernelFiles, MachineState, Media, SeedLog, SeedPlace, TpmAt

@@ -1,0 +1,5 @@
+"""``python -m factory``."""
+
+from factory.cli.main import main
+
+main()

@@ -1,0 +1,69 @@
+"""How a failure looks on the terminal: what happened, what was seen, what to try next."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator
+
+import click
+
+from factory.errors import Evidence, FactoryError, Problem, TemplateError
+
+TAIL_LINES = 12
+
+
+def show_failure(error: FactoryError) -> None:
+    """Prints to standard error."""
+    for line in failure_lines(error):
+        click.echo(line, err=True)
+
+
+def failure_lines(error: FactoryError) -> Iterator[str]:
+    """The report, line by line, styled; click drops the styles where there is no terminal."""
+    if isinstance(error, TemplateError):
+        for problem in error.problems:
+            yield from problem_lines(problem)
+        if error.hint and not any(p.hint == error.hint for p in error.problems):
+            yield f"  {click.style('try:', bold=True)} {error.hint}"
+        return
+    yield click.style("error: ", fg="red", bold=True) + error.message
+    yield from evidence_lines(error.evidence)
+    if error.hint:
+        yield f"  {click.style('try:', bold=True)} {error.hint}"
+
+
+def problem_lines(problem: Problem) -> Iterator[str]:
+    """``file:line:column: error: message``, then the source line with a caret and the way out."""
+    colour = "red" if problem.severity == "error" else "yellow"
+    place = f"{problem.place}: " if problem.place else ""
+    yield click.style(place, bold=True) + click.style(f"{problem.severity}: ", fg=colour, bold=True) + problem.message
+    if problem.source_line:
+        yield f"    {problem.source_line.rstrip()}"
+        if problem.place and problem.place.column:
+            lead = "".join("\t" if c == "\t" else " " for c in problem.source_line[: problem.place.column - 1])
+            yield f"    {lead}{click.style('^', fg=colour)}"
+    if problem.hint:
+        yield f"  {click.style('try:', bold=True)} {problem.hint}"
+
+
+def evidence_lines(evidence: Evidence) -> Iterator[str]:
+    for title, text in (("screen", evidence.screen), ("serial", evidence.serial), ("stderr", evidence.stderr)):
+        lines = [line.rstrip() for line in text.splitlines() if line.strip()][-TAIL_LINES:]
+        if lines:
+            yield f"  {click.style(f'{title}:', bold=True)}"
+            yield from (f"    │ {line}" for line in lines)
+    if evidence.http_log:
+        yield f"  {click.style('seed requests:', bold=True)}"
+        yield from (f"    │ {line}" for line in evidence.http_log[-TAIL_LINES:])
+    if evidence.screenshot:
+        yield f"  {click.style('screenshot:', bold=True)} {evidence.screenshot}"
+    for note in evidence.notes:
+        yield f"  {note}"
+
+
+def show_bug(error: Exception) -> None:
+    """For what should not have happened: the trace, and the request to tell us."""
+    traceback.print_exception(error, file=sys.stderr)
+    click.echo(click.style("bug: ", fg="red", bold=True) + f"{type(error).__name__}: {error}", err=True)
+    click.echo("  This is an error in factory itself. Please report it with the lines above.", err=True)

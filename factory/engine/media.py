@@ -1,0 +1,135 @@
+"""Media of a template: downloaded, local, or built by a script, always by content.
+
+A file that a script builds is called as ``SCRIPT OUTPUT_FILE`` in the project's folder and is stored under the digest
+of the script, its environment and its declared inputs; a second build with the same inputs finds it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from factory.deadline import Deadline
+from factory.digest import digest_of, file_digest, tree_digest
+from factory.drivers.protocols import Downloader, Programs
+from factory.engine.filesystem import fsync_path, store_errors
+from factory.engine.locks import locked
+from factory.errors import StepError, TemplateError
+from factory.events import Emit, Note
+from factory.plan.resources import Media
+from factory.template.late import render_late
+from factory.template.model import BuiltFile, IsoSource, Text
+
+_BUILD_VERSION = 1
+
+
+class Library:
+    """Implements ``steps.fetch_media.MediaLibrary``.
+
+    Args:
+        store: folder for built files (and the downloader's own).
+        root: the project; scripts run there.
+        log_dir: takes what scripts print.
+    """
+
+    def __init__(self, store: Path, root: Path, log_dir: Path, programs: Programs, downloads: Downloader) -> None:
+        self._store, self._root, self._log_dir = store, root, log_dir
+        self._programs, self._downloads = programs, downloads
+
+    async def fetch(self, source: IsoSource, *, emit: Emit) -> Media:
+        if source.build:
+            return await self.build(source.build, emit=emit)
+        checksum = _plain(source.checksum) if source.checksum else "none"
+        if source.path:
+            path, digest = await self._downloads.local(_local(source.path, self._root), checksum, emit=emit)
+        else:
+            path, digest = await self._downloads.fetch(_urls(source), checksum, emit=emit)
+        return Media(path, digest)
+
+    async def build(self, built: BuiltFile, *, emit: Emit) -> Media:
+        """Raises: CommandFailed with the script's last words; StepError when it made nothing."""
+        identity = await asyncio.to_thread(build_identity, built, self._root)
+        folder = self._store / "built"
+        path = folder / f"{identity}{Path(built.script).suffix}"
+        marker = path.with_name(path.name + ".sha256")
+        deadline = Deadline.after(built.timeout, f"{built.script} to make its file")
+        with store_errors(self._store):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = folder / f"{identity}.lock"
+            async with locked(lock, deadline, waiting=lambda: emit(Note(f"{built.script} runs already: waiting"))):
+                if not marker.exists() or not path.exists():
+                    await self._run(built, path, marker, deadline, emit)
+        return Media(path, marker.read_text().strip())
+
+    async def _run(self, built: BuiltFile, path: Path, marker: Path, deadline: Deadline, emit: Emit) -> None:
+        draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(2)}")
+        script = _local(built.script, self._root)
+        try:
+            await self._programs.run(
+                [str(script), str(draft)],
+                deadline=deadline,
+                emit=emit,
+                cwd=self._root,
+                env={name: _plain(value) for name, value in built.env.items()},
+                log=self._log_dir / f"{script.name}.log",
+            )
+            if not draft.is_file():
+                raise StepError(
+                    f"{built.script} ended well but made no file",
+                    hint="it is called as SCRIPT OUTPUT_FILE and must write that file",
+                )
+            digest = await asyncio.to_thread(file_digest, draft)
+            fsync_path(draft)
+            draft.rename(path)
+            marker.write_text(digest + "\n")
+        finally:
+            if draft.is_dir():
+                shutil.rmtree(draft, ignore_errors=True)
+            draft.unlink(missing_ok=True)
+
+    async def identity(self, source: IsoSource) -> str:
+        """What names the source's content in a key, without fetching or building it."""
+        if source.build:
+            return "built:" + await asyncio.to_thread(build_identity, source.build, self._root)
+        checksum = _plain(source.checksum) if source.checksum else "none"
+        if source.path:
+            _, digest = await self._downloads.local(_local(source.path, self._root), checksum, emit=lambda event: None)
+            return f"sha256:{digest}"
+        return await self._downloads.identity(_urls(source), checksum)
+
+
+def build_identity(built: BuiltFile, root: Path) -> str:
+    """Digest of everything that a built file is made of, as far as it is declared. Raises: TemplateError."""
+    parts: dict[str, Any] = {"version": _BUILD_VERSION, "env": _env(built.env)}
+    try:
+        parts["script"] = file_digest(_local(built.script, root))
+        parts["inputs"] = [tree_digest(_local(name, root)) for name in built.inputs]
+    except OSError as error:
+        raise TemplateError(
+            f"can't read {error.filename}, which a file is to be built from: {error.strerror}",
+            hint="name scripts and inputs relative to the template or to the project's folder",
+        ) from error
+    return digest_of(parts)
+
+
+def _env(env: Mapping[str, Text]) -> dict[str, str]:
+    return {name: _plain(value) for name, value in env.items()}
+
+
+def _local(name: Text, root: Path) -> Path:
+    path = Path(_plain(name)).expanduser()
+    return path if path.is_absolute() else root / path
+
+
+def _urls(source: IsoSource) -> list[str]:
+    return [_plain(u) for u in ([source.url] if source.url else []) + list(source.urls)]
+
+
+def _plain(text: Text) -> str:
+    """Media are fetched before anything runs: late names have no value yet, and saying so is an error with a place."""
+    return render_late(text, {})
