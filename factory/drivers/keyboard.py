@@ -1,0 +1,350 @@
+"""Hands: types boot commands on a machine's keyboard over QMP, as fast as the guest takes keys and no faster.
+
+A keystroke's down and up travel in one ``input-send-event``, so no key is ever held long enough to repeat. Where the
+screen can be read, what was typed is read back; what came out wrong is wiped and typed again, slower.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from factory.boot_command.actions import (
+    Action,
+    Hold,
+    Literal,
+    Press,
+    Release,
+    Wait,
+    WaitSeed,
+    WaitSerial,
+    WaitStill,
+    WaitText,
+)
+from factory.boot_command.keymap import Chord, Layout, check
+from factory.deadline import Deadline, pause
+from factory.drivers.keyboard_echo import Echo, judge, left_over
+from factory.drivers.keyboard_pace import PS2_QUEUE, Pace, sense_pace
+from factory.drivers.protocols import Qmp
+from factory.errors import Evidence, FactoryError, TemplateError, UnexpectedScreen
+from factory.events import Emit, Note, Typed, ignore
+from factory.quantity import Duration
+
+CHUNK = 32
+"""Characters typed between two looks at the screen."""
+ATTEMPTS = 4
+_EXTENDED = frozenset(
+    "alt_r ctrl_r meta_l meta_r menu insert delete home end pgup pgdn up down left right".split()  # noqa: SIM905
+)
+_ECHO_BUDGET = Duration(6)
+_STILL_FOR = 0.6  # a wrong line must stand still this long before it counts as wrong
+_LOOK_EVERY = Duration(0.05)
+
+
+class WaitHandler(Protocol):
+    """Who waits, when a boot command says so. Each raises DeadlineExpired (or UnexpectedScreen, SeedError)."""
+
+    async def wait(self, duration: Duration) -> None: ...
+
+    async def wait_text(self, pattern: re.Pattern[str], budget: Duration) -> None: ...
+
+    async def wait_serial(self, pattern: re.Pattern[str], budget: Duration) -> None: ...
+
+    async def wait_still(self, still: Duration, budget: Duration) -> None: ...
+
+    async def wait_seed(self, path: str, budget: Duration) -> None:
+        """An empty *path* means any file of the seed."""
+
+
+class LineReader(Protocol):
+    """What can read back typed lines."""
+
+    async def read_lines(self) -> Sequence[str] | None:
+        """The lines of the screen; None when no sense can read it exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypingReport:
+    """How typing went."""
+
+    characters: int
+    keystrokes: int
+    verified: int
+    """Characters that were read back and right."""
+    retyped: int
+    """Characters that came out wrong, were wiped and typed again."""
+    duration: Duration
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Tally:
+    characters: int = 0
+    keystrokes: int = 0
+    verified: int = 0
+    retyped: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Speed:
+    """Bytes of PS/2 queue per command, and a pause behind each."""
+
+    bytes: int
+    pause: Duration
+
+
+_SPEEDS = (
+    _Speed(int(PS2_QUEUE) - 1, Duration(0)),
+    _Speed(9, Duration(0.005)),
+    _Speed(1, Duration(0.02)),
+    _Speed(1, Duration(0.1)),
+)
+
+
+class Keyboard:
+    """The keyboard of one machine.
+
+    Args:
+        layout: of the guest that reads the keys.
+        screen: reads typed lines back; None types without checking.
+        pace: default: found out when typing begins.
+        redact: masks secrets in messages and evidence.
+    """
+
+    def __init__(
+        self,
+        qmp: Qmp,
+        layout: Layout,
+        *,
+        screen: LineReader | None = None,
+        pace: Pace | None = None,
+        emit: Emit = ignore,
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        self._qmp = qmp
+        self._layout = layout
+        self._screen = screen
+        self._pace = pace
+        self._emit = emit
+        self._redact = redact
+        self._held: list[str] = []
+        self._tally = _Tally()
+        self._speed = 0
+        self._known = ""
+
+    async def type(self, actions: Iterable[Action], *, waits: WaitHandler) -> TypingReport:
+        """Types *actions*, and waits where they say so. Every key is up again when it returns, however it does.
+
+        Raises:
+            TemplateError: a character that the layout can't type (before the first key is sent).
+            UnexpectedScreen: a line keeps coming out wrong.
+            DeadlineExpired: the guest takes no keys; or what *waits* raises.
+        """
+        actions = tuple(actions)
+        problems = check(actions, self._layout)
+        if problems:
+            raise TemplateError(problems)
+        self._tally = _Tally()
+        self._known = ""
+        started = time.monotonic()
+        if self._pace is None:
+            self._pace = await sense_pace(self._qmp)
+        try:
+            for run in _runs(actions):
+                if isinstance(run, str):
+                    await self._literals(run)
+                else:
+                    self._known = ""
+                    await self._act(run, waits)
+        finally:
+            await self._let_go()
+        tally, duration = self._tally, Duration(time.monotonic() - started)
+        self._emit(Typed(tally.characters, tally.retyped, float(duration)))
+        return TypingReport(
+            tally.characters, tally.keystrokes, tally.verified, tally.retyped, duration, tuple(tally.warnings)
+        )
+
+    async def _act(self, action: Action, waits: WaitHandler) -> None:
+        match action:
+            case Press(key):
+                await self._send(self._layout.keycodes(key))
+            case Hold(key):
+                (chord,) = self._layout.keycodes(key)
+                for code in (*chord.modifiers, chord.key):
+                    await self._key(code, down=True)
+            case Release(key):
+                (chord,) = self._layout.keycodes(key)
+                for code in (chord.key, *reversed(chord.modifiers)):
+                    await self._key(code, down=False)
+            case Wait(duration):
+                await waits.wait(duration)
+            case WaitText(pattern, budget):
+                await waits.wait_text(pattern.compiled(), budget)
+            case WaitSerial(pattern, budget):
+                await waits.wait_serial(pattern.compiled(), budget)
+            case WaitStill(still, budget):
+                await waits.wait_still(still, budget)
+            case WaitSeed(path, budget):
+                await waits.wait_seed(path, budget)
+            case Literal(character):
+                await self._literals(character)
+
+    # --- checked typing -----------------------------------------------------------------------------------------------
+
+    async def _literals(self, run: str) -> None:
+        """Types a run of characters, line by line and chunk by chunk."""
+        for part in re.findall(rf"[^\n\r\t]{{1,{CHUNK}}}|[\n\r\t]", run):
+            if part in "\n\r\t":
+                self._known = ""
+                await self._send(self._layout.chords(part))
+                self._tally.characters += 1
+            else:
+                await self._chunk(part)
+                self._tally.characters += len(part)
+
+    async def _chunk(self, chunk: str) -> None:
+        before = await self._look() if not self._held else None
+        for attempt in range(ATTEMPTS):
+            await self._send([c for character in chunk for c in self._layout.chords(character)])
+            if before is None or not chunk.strip():
+                self._known += chunk
+                return
+            judgement, after = await self._echo(before, chunk)
+            if judgement.echo is Echo.RIGHT:
+                self._tally.verified += len(chunk)
+                self._known += chunk
+                return
+            if judgement.echo is Echo.UNSEEN:
+                # A password, or a program that shows nothing: typing it again would do harm.
+                self._known = ""
+                return
+            self._tally.retyped += len(chunk)
+            shown, meant = self._redact(judgement.shown), self._redact(chunk)
+            if attempt + 1 == ATTEMPTS or not await self._wipe(before, judgement.shown):
+                raise UnexpectedScreen(
+                    f"typed {meant!r}, but the screen shows {shown!r}, {attempt + 1} times",
+                    hint="is `keyboard:` the layout that the guest uses at this prompt? Boot loaders always use 'us'",
+                    evidence=Evidence(screen=self._redact("\n".join(after))),
+                )
+            self._slow_down(meant, shown)
+
+    def _slow_down(self, meant: str, shown: str) -> None:
+        self._speed = min(self._speed + 1, len(_SPEEDS) - 1)
+        message = f"typed {meant!r}, but the screen showed {shown!r}: wiped it, typing it again slower"
+        self._tally.warnings.append(message)
+        self._emit(Note(message, "warning"))
+
+    async def _echo(self, before: Sequence[str], chunk: str) -> tuple[Any, Sequence[str]]:
+        """Looks until the chunk stands there, or the screen has come to rest without it."""
+        assert self._pace is not None
+        deadline = Deadline.after(_ECHO_BUDGET, "the echo of typed text")
+        await self._pace.drained(deadline)
+        last: Sequence[str] = ()
+        still_since = time.monotonic()
+        while True:
+            after = await self._look() or before
+            judgement = judge(before, after, self._known, chunk)
+            if judgement.echo is Echo.RIGHT:
+                return judgement, after
+            if list(after) != list(last):
+                last, still_since = after, time.monotonic()
+            if deadline.expired or time.monotonic() - still_since > _STILL_FOR:
+                return judgement, after
+            await pause(_LOOK_EVERY)
+
+    async def _wipe(self, before: Sequence[str], shown: str) -> bool:
+        """Takes back what is *shown* behind the known part of the line; False when it does not go away."""
+        for _ in range(ATTEMPTS):
+            await self._send([Chord("backspace")] * len(shown))
+            _, after = await self._echo(before, "\0")
+            shown = left_over(before, after, self._known)
+            if not shown:
+                return True
+        return False
+
+    async def _look(self) -> Sequence[str] | None:
+        return await self._screen.read_lines() if self._screen else None
+
+    # --- keys ---------------------------------------------------------------------------------------------------------
+
+    async def _send(self, chords: Sequence[Chord]) -> None:
+        """Sends chords in batches that fit the queue, each when the guest has taken the one before."""
+        assert self._pace is not None
+        speed = _SPEEDS[self._speed]
+        for batch in _batches(chords, speed.bytes):
+            events = [e for chord in batch for e in self._events(chord)]
+            await self._pace.ready(len(batch))
+            await self._qmp.execute("input-send-event", {"events": events})
+            await self._pace.sent(len(batch), len(events))
+            self._tally.keystrokes += len(batch)
+            if speed.pause:
+                await pause(speed.pause)
+
+    def _events(self, chord: Chord) -> Iterator[dict[str, Any]]:
+        # A modifier that the boot command holds already is neither pressed again nor let go.
+        modifiers = [m for m in chord.modifiers if m not in self._held]
+        for code in (*modifiers, chord.key):
+            yield _event(code, down=True)
+        for code in (chord.key, *reversed(modifiers)):
+            yield _event(code, down=False)
+
+    async def _key(self, code: str, *, down: bool) -> None:
+        assert self._pace is not None
+        await self._pace.ready(1)
+        # Noted before it is sent: a key whose command was cancelled half-way may be down.
+        if down and code not in self._held:
+            self._held.append(code)
+        await self._qmp.execute("input-send-event", {"events": [_event(code, down=down)]})
+        if not down and code in self._held:
+            self._held.remove(code)
+        await self._pace.sent(0, 1)
+
+    async def _let_go(self) -> None:
+        """Releases every held key, the last first. A machine that is gone holds none."""
+        held, self._held = self._held[::-1], []
+        for code in held:
+            with suppress(FactoryError):
+                await self._qmp.execute("input-send-event", {"events": [_event(code, down=False)]})
+
+
+def _runs(actions: Sequence[Action]) -> Iterator[str | Action]:
+    """Actions, with neighbouring literals joined to one text."""
+    text = ""
+    for action in actions:
+        if isinstance(action, Literal):
+            text += action.character
+            continue
+        if text:
+            yield text
+            text = ""
+        yield action
+    if text:
+        yield text
+
+
+def _batches(chords: Sequence[Chord], limit: int) -> Iterator[list[Chord]]:
+    batch: list[Chord] = []
+    used = 0
+    for chord in chords:
+        size = _queue_bytes(chord)
+        if batch and used + size > limit:
+            yield batch
+            batch, used = [], 0
+        batch.append(chord)
+        used += size
+    if batch:
+        yield batch
+
+
+def _queue_bytes(chord: Chord) -> int:
+    """Bytes of PS/2 queue that a chord takes (scan code set 2): one down, two up, and one more each with prefix E0."""
+    return sum(5 if code in _EXTENDED else 3 for code in (chord.key, *chord.modifiers))
+
+
+def _event(code: str, *, down: bool) -> dict[str, Any]:
+    return {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": code}}}

@@ -1,0 +1,114 @@
+"""Compares what was typed with what the screen shows for it. Pure: screens are lists of lines.
+
+A line that is being typed may wrap at the right edge, with or without a mark (GRUB writes a backslash), scroll the
+screen, or run out of a field at its left edge; so only the tail of what is known to be there is looked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+_TAIL = 24
+_WRAP = r"(?:\\?[ ]*[│|┃║*]?[ ]*\n[ ]*[│|┃║*]?[ ]*)?"
+_SIMILAR = 0.6
+
+
+class Echo(Enum):
+    RIGHT = "right"
+    WRONG = "wrong"  # the text is there, but not as it was typed
+    UNSEEN = "unseen"  # nothing like it is there: no echo (a password), or not yet
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How a typed text came out. ``shown`` is what stands in its place (only where it is WRONG)."""
+
+    echo: Echo
+    shown: str = ""
+
+
+def judge(before: Sequence[str], after: Sequence[str], known: str, chunk: str) -> Judgement:
+    """Looks for *chunk* on the screen *after*.
+
+    Args:
+        before: the screen before *chunk* was typed.
+        known: what was typed on the same line before *chunk* and came out right.
+    """
+    changed = _changed_rows(before, after)
+    if not changed:
+        return Judgement(Echo.UNSEEN)
+    expected = known[-_TAIL:] + chunk
+    if _find(after, expected, changed):
+        return Judgement(Echo.RIGHT)
+    shown = _shown(before, after, known, changed)
+    if shown and len(shown) <= 2 * len(chunk) + 2:
+        ratio = difflib.SequenceMatcher(None, shown.strip(), chunk.strip(), autojunk=False).ratio()
+        if ratio >= _SIMILAR:
+            return Judgement(Echo.WRONG, shown)
+    return Judgement(Echo.UNSEEN)
+
+
+def left_over(before: Sequence[str], after: Sequence[str], known: str) -> str:
+    """What still stands behind *known* after wiping; empty when all is gone."""
+    changed = _changed_rows(before, after)
+    return _shown(before, after, known, changed) if changed else ""
+
+
+def _changed_rows(before: Sequence[str], after: Sequence[str]) -> frozenset[int]:
+    padded = [*before, *[""] * (len(after) - len(before))]
+    return frozenset(i for i, line in enumerate(after) if line.rstrip() != padded[i].rstrip())
+
+
+def _find(lines: Sequence[str], text: str, rows: frozenset[int]) -> tuple[int, int] | None:
+    """Row and column just behind the last place where *text* stands and ends on one of *rows*."""
+    stripped = text.rstrip()
+    if not stripped:
+        return None
+    pattern = re.compile(_WRAP.join(re.escape(c) for c in stripped))
+    whole = "\n".join(lines)
+    found = None
+    position = 0
+    while match := pattern.search(whole, position):
+        row = whole.count("\n", 0, match.end())
+        if row in rows:
+            start_of_row = whole.rfind("\n", 0, match.end()) + 1
+            found = (row, match.end() - start_of_row + len(text) - len(stripped))
+        position = match.start() + 1
+    return found
+
+
+def _shown(before: Sequence[str], after: Sequence[str], known: str, changed: frozenset[int]) -> str:
+    """The text that came to stand on the screen behind *known*."""
+    place = _find(after, known[-_TAIL:], changed | {r - 1 for r in changed}) if known.strip() else None
+    if place:
+        row, column = place
+    else:
+        row = min(changed)
+        old = before[row] if row < len(before) else ""
+        column = len(_common_prefix(old, after[row]))
+    width = max(len(line.rstrip()) for line in after)
+    text = after[row][column:]
+    old = before[row] if row < len(before) else ""
+    text = text[: len(text) - len(_common_suffix(text, old[column:]))] if old[column:].strip() else text
+    # A full row continues on the next one.
+    while row + 1 < len(after) and row + 1 in changed and len(after[row].rstrip()) >= width - 1:
+        row += 1
+        text = text.rstrip("\\ ") + after[row].strip()
+    return text.rstrip()
+
+
+def _common_prefix(first: str, second: str) -> str:
+    length = 0
+    for a, b in zip(first, second, strict=False):
+        if a != b:
+            break
+        length += 1
+    return first[:length]
+
+
+def _common_suffix(first: str, second: str) -> str:
+    return _common_prefix(first[::-1], second[::-1])[::-1]

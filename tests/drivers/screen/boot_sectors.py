@@ -1,0 +1,129 @@
+"""Guests of one sector: 512 bytes that the BIOS loads at 0x7C00 and runs in real mode.
+
+Written as bytes, one instruction per line, with labels for jumps: no assembler is needed, and every line says what it
+does. ``E9`` is QEMU's debug console: what the guest sends there arrives on the host byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Line = str
+"""``"31 C0 ; comment"``, ``"label:"``, a jump ``"75 ->label"`` (E8 and E9: 16 bits), an address ``@label``."""
+
+
+def assemble(lines: Iterable[Line]) -> bytes:
+    """Turns lines into a boot sector. Raises: ValueError when a jump is too far or the code too long."""
+    code = bytearray()
+    labels: dict[str, int] = {}
+    jumps: list[tuple[int, str, int]] = []
+    for line in lines:
+        text = line.split(";")[0].strip()
+        if text.endswith(":"):
+            labels[text[:-1]] = len(code)
+            continue
+        for word in text.split():
+            if word.startswith("->"):
+                width = 2 if code[-1] in (0xE8, 0xE9) else 1
+                code += bytes(width)
+                jumps.append((len(code), word[2:], width))
+            elif word.startswith("@"):  # the address of a label, as a 16-bit word
+                jumps.append((len(code) + 2, word, 0))
+                code += bytes(2)
+            else:
+                code += bytes.fromhex(word)
+    for end, name, width in jumps:
+        if width == 0:
+            code[end - 2 : end] = (0x7C00 + labels[name[1:]]).to_bytes(2, "little")
+        else:
+            code[end - width : end] = (labels[name] - end).to_bytes(width, "little", signed=True)
+    if len(code) > 510:
+        raise ValueError(f"{len(code)} bytes do not fit into a boot sector")
+    return bytes(code).ljust(510, b"\0") + b"\x55\xaa"
+
+
+SET_UP = (
+    "31 C0            ; xor ax, ax",
+    "8E D8            ; mov ds, ax",
+    "8E C0            ; mov es, ax",
+    "8E D0            ; mov ss, ax",
+    "BC 00 7C         ; mov sp, 0x7c00",
+)
+
+
+def echo(*, text_mode: int | None = None, lose_every: int = 0) -> bytes:
+    """Waits for keys with INT 16h, prints each on the screen and sends it to the debug console.
+
+    Backspace wipes the character left of the cursor; Enter goes to a new line.
+
+    Args:
+        text_mode: a BIOS video mode to set first.
+        lose_every: of so many keys one is thrown away before it is seen by anyone (a guest that loses keys).
+    """
+    lose = (
+        "FE 0E @counter   ; dec byte [counter]",
+        "75 ->keep        ; jnz keep",
+        f"C6 06 @counter {lose_every:02X} ; mov byte [counter], lose_every",
+        "EB ->next        ; jmp next: this key is lost",
+        "keep:",
+    )
+    mode = () if text_mode is None else (f"B8 {text_mode:02X} 00   ; mov ax, mode", "CD 10            ; int 0x10")
+    return assemble(
+        (
+            *SET_UP,
+            *mode,
+            f"B0 {ord('R'):02X}            ; mov al, 'R': ready",
+            "E6 E9            ; out 0xe9, al",
+            "next:",
+            "B4 00            ; mov ah, 0: wait for a key",
+            "CD 16            ; int 0x16",
+            "84 C0            ; test al, al: arrows and function keys have no character",
+            "74 ->next        ; jz next",
+            *(lose if lose_every else ()),
+            "E6 E9            ; out 0xe9, al",
+            "B4 0E            ; mov ah, 0x0e: teletype",
+            "BB 07 00         ; mov bx, 7",
+            "CD 10            ; int 0x10",
+            "3C 08            ; cmp al, 8: backspace moved the cursor only",
+            "75 ->line        ; jne line",
+            "B0 20            ; mov al, ' '",
+            "CD 10            ; int 0x10",
+            "B0 08            ; mov al, 8",
+            "CD 10            ; int 0x10",
+            "EB ->next        ; jmp next",
+            "line:",
+            "3C 0D            ; cmp al, 13",
+            "75 ->next        ; jne next",
+            "B0 0A            ; mov al, 10",
+            "CD 10            ; int 0x10",
+            "EB ->next        ; jmp next",
+            "counter:",
+            f"{lose_every or 1:02X}",
+        )
+    )
+
+
+def scan_codes() -> bytes:
+    """Sends what the keyboard controller delivers (scan code set 1) to the debug console, byte for byte."""
+    return assemble(
+        (
+            *SET_UP,
+            "FA               ; cli: the BIOS must not take them",
+            "B0 52            ; mov al, 'R'",
+            "E6 E9            ; out 0xe9, al",
+            "again:",
+            "E4 64            ; in al, 0x64",
+            "A8 01            ; test al, 1: anything there?",
+            "74 ->again       ; jz again",
+            "E4 60            ; in al, 0x60",
+            "E6 E9            ; out 0xe9, al",
+            "EB ->again       ; jmp again",
+        )
+    )
+
+
+def deaf() -> bytes:
+    """Never looks at the keyboard, with interrupts off."""
+    return assemble(
+        (*SET_UP, "FA ; cli", "B0 52 ; mov al, 'R'", "E6 E9 ; out 0xe9, al", "stop:", "EB ->stop ; jmp stop")
+    )

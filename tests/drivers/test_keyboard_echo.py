@@ -1,0 +1,70 @@
+"""Judging what the screen shows for a typed text, on screens written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over
+
+pytestmark = pytest.mark.unit
+TOP = ["tinyOS installer", ""]
+
+
+def screen(*lines: str) -> Sequence[str]:
+    return [*TOP, *lines]
+
+
+def test_right() -> None:
+    assert judge(screen("boot: "), screen("boot: install"), "", "install").echo is Echo.RIGHT
+    assert judge(screen("boot: install"), screen("boot: install seed=x"), "install", " seed=x").echo is Echo.RIGHT
+
+
+def test_a_trailing_blank_cannot_be_seen_and_does_not_matter() -> None:
+    assert judge(screen("boot: "), screen("boot: install"), "", "install ").echo is Echo.RIGHT
+
+
+def test_what_was_there_before_does_not_count() -> None:
+    assert judge(screen("install", "boot:"), screen("install", "boot:"), "", "install").echo is Echo.UNSEEN
+    assert judge(screen("install", "boot:"), screen("install", "boot: insall"), "", "install").echo is Echo.WRONG
+
+
+@pytest.mark.parametrize("shown", ["instal", "insttall", "ibstall", "nstall", "install "[:6] + "k"])
+def test_wrong(shown: str) -> None:
+    assert judge(screen("boot: "), screen(f"boot: {shown}"), "", "install") == Judgement(Echo.WRONG, shown)
+
+
+def test_wrong_behind_what_is_known() -> None:
+    got = judge(screen("boot: install"), screen("boot: install sed=x"), "install", " seed=x")
+    assert got == Judgement(Echo.WRONG, " sed=x")
+
+
+@pytest.mark.parametrize("after", ["Password: ", "Password: *******", "Password: :-)"])
+def test_unseen(after: str) -> None:
+    assert judge(screen("Password: "), screen(after), "", "install").echo is Echo.UNSEEN
+
+
+def test_wrapped_at_the_edge() -> None:
+    start = "boot: " + "x" * 70
+    assert judge(screen(start), screen(start + " vga", "=normal"), "x" * 70, " vga=normal").echo is Echo.RIGHT
+    wrong = judge(screen(start), screen(start + " vga", "=norml"), "x" * 70, " vga=normal")
+    assert wrong == Judgement(Echo.WRONG, " vga=norml")
+
+
+def test_wrapped_as_grub_does() -> None:
+    before = screen("|linux /vmlinuz " + "y" * 58 + "    |", "|" + " " * 77 + "|")
+    after = screen("|linux /vmlinuz " + "y" * 58 + " con\\|", "|sole=ttyS0" + " " * 66 + "|")
+    assert judge(before, after, "y" * 58, " console=ttyS0").echo is Echo.RIGHT
+
+
+def test_scrolled() -> None:
+    before = ["a", "b", "boot: " + "z" * 70]
+    after = ["b", "boot: " + "z" * 70 + " vga", "=normal"]
+    assert judge(before, after, "z" * 70, " vga=normal").echo is Echo.RIGHT
+
+
+def test_left_over_after_wiping() -> None:
+    assert left_over(screen("boot: install"), screen("boot: install"), "install") == ""
+    assert left_over(screen("boot: install"), screen("boot: install s"), "install") == " s"
+    assert left_over(screen("boot: "), screen("boot: in"), "") == "in"
