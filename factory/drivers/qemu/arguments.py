@@ -1,0 +1,207 @@
+"""A ``MachineSpec`` as QEMU's command line: pure, ordered, the same for the same spec (golden files hold it).
+
+Nothing of QEMU's defaults is used (``-nodefaults``): each device is written out with its id and, on PCI, its slot. The
+user's own arguments come last. Switches are those of QEMU 7.2; see qemu(1) for what each means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from factory.drivers.machine_spec import MachineSpec, NicSpec, UefiSpec
+from factory.drivers.qemu.argument import KEPT, Argument, Slots, option
+from factory.drivers.qemu.storage import Storage
+
+QMP_SOCKET = "qmp.sock"
+SERIAL_SOCKET = "serial.sock"
+VNC_SOCKET = "vnc.sock"
+SERIAL_LOG = "serial.log"
+_DISPLAYS = {
+    "std": "VGA",
+    "cirrus": "cirrus-vga",
+    "vmware": "vmware-svga",
+    "qxl": "qxl-vga",
+    "virtio": "virtio-vga",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Connected sockets that QEMU inherits: its ends of QMP and of the first serial line."""
+
+    qmp: int
+    serial: int
+
+
+def arguments(spec: MachineSpec, *, runtime_dir: Path, channels: Channels | None = None) -> tuple[str, ...]:
+    """QEMU's argv, binary first. Sockets are made in *runtime_dir*.
+
+    Without *channels*, QMP and the serial line are listening sockets in *runtime_dir* instead: that argv can be pasted
+    into a shell. Raises: ValueError when the spec has more devices than a bus takes.
+    """
+    parts = [
+        *_machine(spec),
+        *_control(runtime_dir, channels),
+        *_serial(spec, runtime_dir, channels),
+        *_display(spec, runtime_dir),
+        *_tpm(spec),
+        *_nics(spec),
+        *_storage(spec),
+        *_boot(spec),
+    ]
+    words = [word for part in parts if part.survives(spec.replaced_switches) for word in part.words()]
+    return (spec.binary, *words, *spec.extra_args)
+
+
+def _machine(spec: MachineSpec) -> Iterator[Argument]:
+    yield Argument("name", option("", {"guest": spec.name}))
+    yield Argument("nodefaults", replaced_by=KEPT)
+    yield Argument("no-user-config", replaced_by=KEPT)
+    yield Argument("S", replaced_by=KEPT)  # runs when somebody listens: QMP `cont`
+    yield Argument("machine", spec.machine_type, frozenset({"machine", "M"}))
+    if spec.uefi is not None:
+        # An option list of its own (QEMU merges them): the user's -machine must not lose the firmware.
+        yield from _uefi(spec.uefi)
+    if not _names_accelerator(spec.extra_args):  # QEMU refuses -accel beside -machine accel=
+        threads = {"thread": "multi"} if spec.accelerator == "tcg" else {}
+        yield Argument("accel", option(spec.accelerator, threads), frozenset({"accel", "enable-kvm"}))
+    yield Argument("cpu", _cpu_model(spec))
+    cpu = spec.cpu
+    yield Argument(
+        "smp",
+        option(
+            str(cpu.count),
+            {"sockets": cpu.sockets or None, "cores": cpu.cores or None, "threads": cpu.threads or None},
+        ),
+    )
+    yield Argument("m", f"{spec.memory.mib}M")
+    yield Argument("rtc", option("", {"base": spec.rtc}))
+    # "pause": after the event SHUTDOWN the process stays, so that screen, serial line and disks can be looked at.
+    yield Argument("action", option("", {"reboot": spec.reboot.value, "shutdown": "pause"}), KEPT)
+    # The ids are ours alone: a user may well add an "rng0".
+    yield Argument("object", option("rng-random", {"id": "factory-rng-source", "filename": "/dev/urandom"}), KEPT)
+    rng = {"id": "factory-rng", "rng": "factory-rng-source", **_slots(spec).rng}
+    yield Argument("device", option("virtio-rng-pci", rng), KEPT)
+
+
+def _cpu_model(spec: MachineSpec) -> str:
+    # "max" is all that the accelerator can do; under a hypervisor that is called "host", and "host" has the guest
+    # see the host's own model name and caches too.
+    return "host" if spec.cpu.model == "max" and spec.accelerator != "tcg" else spec.cpu.model
+
+
+def _names_accelerator(extra: tuple[str, ...]) -> bool:
+    return any(switch.lstrip("-") in ("machine", "M") and "accel=" in value for switch, value in pairwise(extra))
+
+
+def _uefi(uefi: UefiSpec) -> Iterator[Argument]:
+    replaced_by = frozenset({"bios", "pflash"})
+    code: dict[str, str | int | None] = {"driver": uefi.code_format, "node-name": "firmware-code", "read-only": "on"}
+    yield Argument(
+        "blockdev", option("", {**code, "file.driver": "file", "file.filename": str(uefi.code)}), replaced_by
+    )
+    variables: dict[str, str | int | None] = {"driver": uefi.variables_format, "node-name": "firmware-variables"}
+    yield Argument(
+        "blockdev", option("", {**variables, "file.driver": "file", "file.filename": str(uefi.variables)}), replaced_by
+    )
+    flash: dict[str, str | int | None] = {"pflash0": "firmware-code", "pflash1": "firmware-variables"}
+    if uefi.secure_boot:
+        flash["smm"] = "on"
+        # Only code in SMM may write the variables: without this a guest's kernel could enrol keys of its own.
+        secure = {"driver": "cfi.pflash01", "property": "secure", "value": "on"}
+        yield Argument("global", option("", secure), replaced_by)
+        # OVMF's SMM build does not resume from S3 safely; libvirt turns it off too.
+        yield Argument("global", option("", {"driver": "ICH9-LPC", "property": "disable_s3", "value": 1}), replaced_by)
+    yield Argument("machine", option("", flash), replaced_by)
+
+
+def _control(runtime_dir: Path, channels: Channels | None) -> Iterator[Argument]:
+    if channels is not None:
+        place: dict[str, str | int | None] = {"id": "factory-qmp", "fd": channels.qmp}
+    else:
+        place = {"id": "factory-qmp", "path": str(runtime_dir / QMP_SOCKET), "server": "on", "wait": "off"}
+    yield Argument("chardev", option("socket", place), KEPT)
+    yield Argument("mon", option("", {"chardev": "factory-qmp", "mode": "control"}), KEPT)
+
+
+def _serial(spec: MachineSpec, runtime_dir: Path, channels: Channels | None) -> Iterator[Argument]:
+    if channels is not None:
+        place: dict[str, str | int | None] = {"id": "factory-serial", "fd": channels.serial}
+    else:
+        place = {"id": "factory-serial", "path": str(runtime_dir / SERIAL_SOCKET), "server": "on", "wait": "off"}
+    # QEMU writes the log itself: it is whole even when nobody reads the socket.
+    log = str(spec.serial_log or runtime_dir / SERIAL_LOG)
+    line = option("socket", {**place, "logfile": log, "logappend": "on"})
+    yield Argument("chardev", line, frozenset({"serial"}))
+    yield Argument("serial", "chardev:factory-serial")
+
+
+def _display(spec: MachineSpec, runtime_dir: Path) -> Iterator[Argument]:
+    yield Argument("display", "none")
+    if spec.display == "none":
+        return
+    model = _DISPLAYS.get(spec.display, spec.display)
+    yield Argument("device", option(model, {"id": "video0", **_slots(spec).display}), frozenset({"vga"}))
+    yield Argument("vnc", f"unix:{runtime_dir / VNC_SOCKET}")
+
+
+def _tpm(spec: MachineSpec) -> Iterator[Argument]:
+    if spec.tpm is None:
+        return
+    replaced_by = frozenset({"tpmdev"})
+    yield Argument("chardev", option("socket", {"id": "tpm0-control", "path": str(spec.tpm.socket)}), replaced_by)
+    yield Argument("tpmdev", option("emulator", {"id": "tpm0-backend", "chardev": "tpm0-control"}), replaced_by)
+    yield Argument("device", option(spec.tpm.model, {"id": "tpm0", "tpmdev": "tpm0-backend"}), replaced_by)
+
+
+def _nics(spec: MachineSpec) -> Iterator[Argument]:
+    slots = _slots(spec)
+    for index, nic in enumerate(spec.nics):
+        backend = f"user.{index}"  # as Packer calls it: users' own -device arguments refer to that name
+        yield Argument("netdev", _netdev(nic, backend), frozenset({"netdev", "net"}))
+        device = {
+            "id": nic.id,
+            "netdev": backend,
+            "mac": nic.mac or f"52:54:00:12:34:{0x56 + index:02x}",
+            # No network boot: the option ROM costs a second of every start. As one word, for QEMU wants "romfile=".
+            "romfile": "",
+            **slots.nic(index),
+        }
+        yield Argument("device", option(nic.model, device), frozenset({"device", "net"}))
+
+
+def _netdev(nic: NicSpec, backend: str) -> str:
+    if nic.bridge:
+        return option("bridge", {"id": backend, "br": nic.bridge})
+    # ipv6=off spares installers a wait for router advertisements that never come.
+    head = option("user", {"id": backend, "ipv6": "off", "restrict": "on" if nic.restricted else None})
+    forwards = (f"hostfwd=tcp:127.0.0.1:{forward.host_port}-:{forward.guest_port}" for forward in nic.forwards)
+    return ",".join([head, *forwards])
+
+
+def _storage(spec: MachineSpec) -> Iterator[Argument]:
+    storage = Storage(spec, _slots(spec))
+    if storage.needs_usb or spec.usb_tablet:
+        yield Argument("device", option("qemu-xhci", {"id": "usb0", **_slots(spec).usb}), frozenset({"usb"}))
+    if spec.usb_tablet:
+        yield Argument("device", option("usb-tablet", {"id": "tablet0", "bus": "usb0.0"}), frozenset({"usbdevice"}))
+    yield from storage.arguments()
+
+
+def _boot(spec: MachineSpec) -> Iterator[Argument]:
+    if spec.bios is not None:
+        yield Argument("bios", str(spec.bios))
+    if spec.kernel is not None:
+        yield Argument("kernel", str(spec.kernel.kernel))
+        if spec.kernel.initrd is not None:
+            yield Argument("initrd", str(spec.kernel.initrd))
+        yield Argument("append", spec.kernel.command_line)
+    if spec.incoming:
+        yield Argument("incoming", spec.incoming, KEPT)
+
+
+def _slots(spec: MachineSpec) -> Slots:
+    return Slots(q35="q35" in spec.machine_type)
