@@ -1,0 +1,1 @@
+"""What HCL expressions mean: values, types, conversion, evaluation, functions."""

@@ -1,0 +1,162 @@
+"""Functions that encode and decode."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import csv
+import gzip
+import io
+import json
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote_plus
+
+from factory.template.packer.language.functions.json_text import json_text
+from factory.template.packer.language.functions.registry import FunctionError, define
+from factory.template.packer.language.functions.yaml_text import yaml_text
+from factory.template.packer.language.types import STRING
+from factory.template.packer.language.values import (
+    LONGEST_NUMBER,
+    UNKNOWN,
+    Value,
+    from_python,
+    list_value,
+    object_value,
+    string,
+    wholly_known,
+)
+
+
+@define("base64encode", "str:s")
+def base64encode(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@define("base64decode", "str:s")
+def base64decode(text: str) -> str:
+    return _decode(_bytes(text), "utf-8")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+    except (binascii.Error, ValueError):
+        raise FunctionError("the text is not base64", 0) from None
+
+
+def _decode(raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        raise FunctionError(f"the bytes are not a text in {encoding}", 0) from None
+
+
+@define("base64gzip", "str:s")
+def base64gzip(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def _encoding(name: str) -> str:
+    try:
+        return codecs.lookup({"UTF-16LE": "utf-16-le", "UTF-16BE": "utf-16-be"}.get(name.upper(), name)).name
+    except LookupError:
+        raise FunctionError(f"there is no encoding “{name}”", 1) from None
+
+
+@define("textencodebase64", "string:s encoding:s")
+def textencodebase64(text: str, encoding: str) -> str:
+    try:
+        return base64.b64encode(text.encode(_encoding(encoding))).decode()
+    except (UnicodeEncodeError, TypeError):
+        raise FunctionError(f"the text has characters that {encoding} does not have", 0) from None
+
+
+@define("textdecodebase64", "source:s encoding:s")
+def textdecodebase64(text: str, encoding: str) -> str:
+    return _decode(_bytes(text), _encoding(encoding))
+
+
+@define("urlencode", "string:s")
+def urlencode(text: str) -> str:
+    return quote_plus(text, safe="")
+
+
+@define("csvdecode", "str:s")
+def csvdecode(text: str) -> Value:
+    rows = list(csv.reader(io.StringIO(text), strict=True))
+    if not rows:
+        raise FunctionError("the text has no header line", 0)
+    header = rows[0]
+    if len(set(header)) != len(header):
+        raise FunctionError("a column name comes up twice", 0)
+    result: list[Value] = []
+    for line, row in enumerate(rows[1:], 2):
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise FunctionError(f"line {line} has {len(row)} columns, the header {len(header)}", 0)
+        result.append(object_value({h: string(c) for h, c in zip(header, row, strict=True)}))
+    return list_value(result)
+
+
+@define("jsondecode", "str:s")
+def jsondecode(text: str) -> Value:
+    try:
+        return from_python(json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse))
+    except (ValueError, RecursionError) as error:
+        raise FunctionError(f"the text is not JSON: {error}", 0) from None
+
+
+def _number(text: str) -> Decimal:
+    value = Decimal(text)
+    if value and abs(value.adjusted()) > LONGEST_NUMBER:
+        raise ValueError(f"the number {text[:20]} is too large or too small")
+    return value
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+@define("jsonencode", "val:d", unknown=True)
+def jsonencode(value: Value) -> Value:
+    return string(json_text(value)) if wholly_known(value) else Value(STRING, UNKNOWN)
+
+
+@define("yamldecode", "src:s")
+def yamldecode(text: str) -> Value:
+    import yaml
+
+    try:
+        return from_python(_plain(yaml.safe_load(text)))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise FunctionError(f"the text is not YAML: {error}", 0) from None
+
+
+def _plain(data: Any) -> Any:
+    """Dates stay the text that they were written as; every key becomes a text."""
+    if isinstance(data, dict):
+        return {_key(k): _plain(v) for k, v in data.items()}
+    if isinstance(data, list):
+        return [_plain(v) for v in data]
+    if isinstance(data, float) and (data != data or data in (float("inf"), float("-inf"))):
+        raise ValueError("infinity and “not a number” are not supported")
+    if data is None or isinstance(data, (bool, int, float, str)):
+        return data
+    if hasattr(data, "isoformat"):
+        text: str = data.isoformat()
+        return text + "T00:00:00Z" if len(text) == 10 else text.replace("+00:00", "Z")
+    raise ValueError(f"{type(data).__name__} is not supported")
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    return "" if key is None else str(key)
+
+
+@define("yamlencode", "value:d", unknown=True)
+def yamlencode(value: Value) -> Value:
+    return string(yaml_text(value)) if wholly_known(value) else Value(STRING, UNKNOWN)

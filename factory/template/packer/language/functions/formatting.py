@@ -1,0 +1,155 @@
+"""``format`` and ``formatlist``: the verbs of Go's fmt package as HCL's standard library defines them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from factory.template.packer.language.convert import ConversionError, convert
+from factory.template.packer.language.functions.json_text import json_text
+from factory.template.packer.language.functions.registry import FunctionError
+from factory.template.packer.language.types import BOOL, NUMBER, STRING, Type
+from factory.template.packer.language.values import Value, number_text
+
+_VERB = re.compile(
+    r"%(?P<flags>[ +\-#0]*)(?:\[(?P<wi>\d+)\](?=\*))?(?P<width>\*|\d+)?"
+    r"(?:\.(?:\[(?P<pi>\d+)\])?(?P<precision>\*|\d*))?(?:\[(?P<index>\d+)\])?(?P<verb>.|\Z)",
+    re.DOTALL,
+)
+WIDEST = 10000
+
+
+def format_text(pattern: str, arguments: Sequence[Value]) -> str:
+    """Raises: FunctionError when a verb is unknown, an argument is missing, left over or of a wrong type."""
+    formatter = _Formatter(arguments)
+    result = _VERB.sub(formatter.verb, pattern)
+    if formatter.used < len(arguments) and not formatter.indexed:
+        raise FunctionError(f"there are {len(arguments)} arguments but only {formatter.used} verbs", formatter.used + 1)
+    return result
+
+
+class _Formatter:
+    def __init__(self, arguments: Sequence[Value]) -> None:
+        self.arguments = arguments
+        self.next = 0
+        self.used = 0
+        self.indexed = False
+
+    def _argument(self, index: str | None, verb: str) -> Value:
+        if index is not None:
+            self.indexed = True
+            self.next = int(index) - 1
+        if not 0 <= self.next < len(self.arguments):
+            raise FunctionError(f"there is no argument for “{verb}”", 0)
+        self.next += 1
+        self.used = max(self.used, self.next)
+        return self.arguments[self.next - 1]
+
+    def _measure(self, text: str | None, index: str | None, verb: str) -> int | None:
+        if text is None:
+            return None
+        value = int(_as(self._argument(index, verb), NUMBER, verb).number()) if text == "*" else int(text or "0")
+        if abs(value) > WIDEST:
+            raise FunctionError(f"“{verb}” asks for more than {WIDEST} characters", 0)
+        return value
+
+    def verb(self, match: re.Match[str]) -> str:
+        letter, whole = match["verb"], match[0]
+        if letter == "%":
+            return "%"
+        width = self._measure(match["width"], match["wi"], whole)
+        precision = self._measure(match["precision"], match["pi"], whole)
+        if letter not in "vtbdoxXeEfgGsq" or not letter:
+            raise FunctionError(f"“{whole}” is not a verb that format knows", 0)
+        value = self._argument(match["index"], whole)
+        flags = match["flags"]
+        if width is not None and width < 0:
+            flags, width = flags + "-", -width
+        return _pad(_render(value, letter, flags, precision, whole), flags, width or 0, letter)
+
+
+def _as(value: Value, target: Type, verb: str) -> Value:
+    try:
+        if not value.is_null:
+            return convert(value, target)
+    except ConversionError as error:
+        raise FunctionError(f"“{verb}”: {error}") from None
+    raise FunctionError(f"“{verb}” can't show null", hint="use %v")
+
+
+def _render(value: Value, letter: str, flags: str, precision: int | None, verb: str) -> str:
+    if letter == "v":
+        letter = _natural_verb(value, flags)
+        if letter == "json":
+            return json_text(value)
+    if letter == "t":
+        return "true" if _as(value, BOOL, verb).data else "false"
+    if letter in "bdoxXeEfgG":
+        return sign(number_verb(_as(value, NUMBER, verb).number(), letter, flags, precision), flags)
+    text = _as(value, STRING, verb).text()
+    if precision is not None:
+        text = text[:precision]
+    return json.dumps(text, ensure_ascii=False) if letter == "q" else text
+
+
+def _natural_verb(value: Value, flags: str) -> str:
+    if "#" in flags or value.is_null:
+        return "json"
+    if isinstance(value.data, bool):
+        return "t"
+    if isinstance(value.data, Decimal):
+        return "g"
+    return "s" if isinstance(value.data, str) else "json"
+
+
+def number_verb(value: Decimal, letter: str, flags: str, precision: int | None) -> str:
+    """One number without padding."""
+    if letter in "bdoxX":
+        base = {"b": "b", "d": "d", "o": "o", "x": "x", "X": "X"}[letter]
+        text = format(int(value), base)
+        prefix = {"x": "0x", "X": "0X", "o": "0", "b": "0b"}.get(letter, "") if "#" in flags else ""
+        return "-" + prefix + text[1:] if text.startswith("-") else prefix + text
+    if letter == "f":
+        return format(value, f".{6 if precision is None else precision}f")
+    if letter in "eE":
+        return exponent_form(value, letter, 6 if precision is None else precision)
+    if precision is None:
+        shown = number_text(value)
+        exponent = value.adjusted() if value else 0
+        if -4 <= exponent < 21:
+            return shown
+        digits = len(value.normalize().as_tuple().digits)
+        return exponent_form(value, "e" if letter == "g" else "E", digits - 1)
+    precision = precision or 1
+    exponent = value.adjusted() if value else 0
+    if -4 <= exponent < precision:
+        text = format(value, f".{max(precision - 1 - exponent, 0)}f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    mantissa, _, power = exponent_form(value, "e" if letter == "g" else "E", precision - 1).lower().partition("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}{'e' if letter == 'g' else 'E'}{power}"
+
+
+def exponent_form(value: Decimal, letter: str, precision: int) -> str:
+    """Go writes an exponent with at least two digits."""
+    mantissa, _, power = format(value, f".{precision}e").partition("e")
+    return f"{mantissa}{letter}{power[0]}{power[1:].rjust(2, '0')}"
+
+
+def sign(text: str, flags: str) -> str:
+    if text.startswith("-"):
+        return text
+    return "+" + text if "+" in flags else " " + text if " " in flags else text
+
+
+def _pad(text: str, flags: str, width: int, letter: str) -> str:
+    if "-" in flags:
+        return text.ljust(width)
+    if "0" in flags and letter not in "sqvt":
+        lead = text[0] if text[:1] in ("-", "+", " ") else ""
+        return lead + text[len(lead) :].rjust(width - len(lead), "0")
+    if "0" in flags and letter == "v":
+        return text.rjust(width, "0")
+    return text.rjust(width)

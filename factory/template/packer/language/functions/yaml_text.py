@@ -1,0 +1,82 @@
+"""YAML as ``yamlencode`` writes it: every key and text in double quotes, so that no reader can take it for more."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+from factory.template.packer.language.types import is_mapping
+from factory.template.packer.language.values import Value, number_text
+
+
+def yaml_text(value: Value) -> str:
+    if isinstance(value.data, str) and "\n" in value.data:
+        return "\n".join(_literal(value.data, 0)) + "\n"
+    lines = _lines(value, 0)
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(value: Value) -> str | None:
+    if value.is_null:
+        return "null"
+    if isinstance(value.data, bool):
+        return "true" if value.data else "false"
+    if isinstance(value.data, Decimal):
+        return number_text(value.data)
+    if isinstance(value.data, str):
+        return json.dumps(value.data, ensure_ascii=False)
+    if not value.items():
+        return "{}" if is_mapping(value.type) else "[]"
+    return None
+
+
+def _literal(text: str, indent: int) -> list[str]:
+    """A block scalar; its mark says how the text ends."""
+    body = text.rstrip("\n")
+    ending = len(text) - len(body)
+    mark = "|-" if ending == 0 else "|" if ending == 1 else "|+"
+    lines = body.split("\n") + [""] * max(ending - 1, 0)
+    return [mark, *((" " * (indent + 2) + line) if line else "" for line in lines)]
+
+
+def _needs_quotes(text: str) -> bool:
+    return not text or text != text.strip() or text.startswith((" ", "\n")) or "\t" in text or "\r" in text
+
+
+def _value_lines(value: Value, indent: int) -> list[str]:
+    """The first line goes behind the key or the dash, the others stand as they are."""
+    if isinstance(value.data, str) and "\n" in value.data and not _needs_quotes(value.data.rstrip("\n")):
+        return _literal(value.data, indent)
+    scalar = _scalar(value)
+    if scalar is not None:
+        return [scalar]
+    return ["", *_lines(value, indent)]
+
+
+def _lines(value: Value, indent: int) -> list[str]:
+    scalar = _scalar(value)
+    pad = " " * indent
+    if scalar is not None:
+        return [pad + scalar]
+    result: list[str] = []
+    if is_mapping(value.type):
+        fields = value.fields()
+        for name in sorted(fields):
+            item = fields[name]
+            nested_list = not is_mapping(item.type)
+            first, *rest = _value_lines(item, indent if nested_list and _scalar(item) is None else indent + 2)
+            if first and isinstance(item.data, str):
+                first, *rest = _value_lines(item, indent)
+            result.append(f"{pad}{json.dumps(name, ensure_ascii=False)}:{' ' + first if first else ''}")
+            result.extend(rest)
+        return result
+    for item in value.items():
+        if _scalar(item) is None:
+            inner = _lines(item, indent + 2)
+            result.append(pad + "- " + inner[0][indent + 2 :])
+            result.extend(inner[1:])
+        else:
+            first, *rest = _value_lines(item, indent)
+            result.append(f"{pad}- {first}")
+            result.extend(rest)
+    return result
