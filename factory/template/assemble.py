@@ -12,12 +12,12 @@ from pydantic import BaseModel, ValidationError
 from factory.errors import Problem, TemplateError
 from factory.template import project
 from factory.template.fragments import Assembly, assemble
-from factory.template.model import LateText, Loaded, Profile, Template, Variable
-from factory.template.names import LATE_ATTRIBUTES, Scope
+from factory.template.model import Loaded, Profile, Template, Variable
+from factory.template.names import Scope
 from factory.template.render import Rendering, Unrendered
 from factory.template.suggest import did_you_mean
 from factory.template.variables import Resolved, declaration_problems, resolve
-from factory.template.wording import problems_in_words
+from factory.template.wording import problems_in_words, real_loc
 from factory.template.yaml_source import Loc, Node, read_yaml
 
 M = TypeVar("M", bound=BaseModel)
@@ -48,7 +48,9 @@ class Draft:
     problems: list[Problem]
     template: Template | None = None
     profile: Profile | None = None
+    profile_source: Node | None = None
     profile_tree: Node | None = None
+    """The profile as written, and rendered."""
     profile_path: Path | None = None
     seed_directory: Path | None = None
 
@@ -84,11 +86,9 @@ def draft(path: Path, given: Given) -> Draft:
         declared, section, given=given.variables, files=given.var_files, environ=given.environ, host=given.host
     )
     problems += variables.problems
-    failed = {n for n in declared if n not in variables.values and n not in variables.generated}
-    scope = _scope(assembly.root, declared, variables, given.host, problems)
+    scope = _scope(assembly.root, declared, variables, given.host)
     rendering = Rendering(scope)
     tree = rendering.tree(assembly.root, skip=lambda loc: loc[:1] != () and loc[0] in _PLAIN_SECTIONS)
-    del failed
     problems += rendering.problems
     tree = _with_files(tree, root, given.environ, problems)
     result = Draft(path, root, assembly, variables, tree, scope, problems)
@@ -114,8 +114,6 @@ def validated(model: type[M], tree: Node, computed: Iterable[Loc], problems: lis
 
 
 def _texts_wanted(error: ValidationError, tree: Node) -> Iterable[Loc]:
-    from factory.template.wording import real_loc
-
     for detail in error.errors(include_url=False, include_context=False):
         if detail["type"] == "string_type" and isinstance(detail["input"], (int, float)):
             yield real_loc(tree, detail["loc"])
@@ -132,10 +130,6 @@ def _as_texts(node: Node, wanted: set[Loc], loc: Loc = ()) -> Node:
     return replace(node, value=text)
 
 
-class _Variables(BaseModel):
-    variables: dict[str, Variable] = {}
-
-
 def _declared(tree: Node, problems: list[Problem]) -> tuple[dict[str, Variable], Node]:
     """The variables that can be read; a wrong one is reported with the rest of the model."""
     section = tree.get("variables") or replace(tree, value={})
@@ -150,18 +144,15 @@ def _declared(tree: Node, problems: list[Problem]) -> tuple[dict[str, Variable],
     return found, section
 
 
-def _scope(
-    tree: Node, declared: Mapping[str, Variable], variables: Resolved, host: Mapping[str, Any], problems: list[Problem]
-) -> Scope:
+def _scope(tree: Node, declared: Mapping[str, Variable], variables: Resolved, host: Mapping[str, Any]) -> Scope:
     """The names for rendering. `name` may use variables itself."""
-    early: dict[str, Any] = {"vars": variables.values, "host": dict(host)}
-    scope = Scope(early, frozenset(variables.generated), frozenset(declared), LATE_ATTRIBUTES)
+    early: dict[str, Any] = {"vars": variables.values, "host": dict(host), "name": ""}
+    scope = Scope(early, frozenset(variables.generated), frozenset(declared), frozenset(variables.failed))
     name = tree.get("name")
     if name is not None:
         early["name"] = Rendering(scope).tree(name).value
         if not isinstance(early["name"], str):
             early["name"] = str(name.value)
-    del problems
     return scope
 
 
@@ -176,7 +167,9 @@ def _with_files(tree: Node, root: Path, environ: Mapping[str, str], problems: li
         if problem:
             problems.append(node.problem(problem, project.nearest_file(written, node.document.path, root)))
         else:
-            tree = _replaced(tree, loc, replace(node, value=prefix + name))
+            # a downloader knows no project: sums are named whole
+            name = f"file:{root / name}" if prefix else name
+            tree = _replaced(tree, loc, replace(node, value=name))
     return tree
 
 
@@ -205,9 +198,35 @@ def _add_profile(result: Draft) -> None:
         known = project.profile_names(result.root)
         hint = did_you_mean(node.value, known)
         if known and hint.startswith("did you mean"):
-            hint += f" (known: {', '.join(known)})"
+            hint += f" known: {', '.join(known)}"
         result.problems.append(node.problem(f"there is no boot profile '{node.value}'", hint))
         return
+    _read_profile(result, path)
+
+
+def profile_draft(path: Path, root: Path) -> Draft:
+    """A draft around the profile at *path* alone: names that a template would give are not missed.
+
+    Raises: TemplateError when it can't be read.
+    """
+    empty = replace(read_yaml(path), value={})
+    scope = Scope({"vars": _Anything(), "host": _Anything(), "install": _Anything(), "name": "name"})
+    result = Draft(path, root, Assembly(empty), Resolved(), empty, scope, [])
+    _read_profile(result, path)
+    return result
+
+
+class _Anything(dict[str, str]):
+    """Has every name, for a profile that is checked without a template."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> str:
+        return f"{key}"
+
+
+def _read_profile(result: Draft, path: Path) -> None:
     try:
         tree = read_yaml(path)
     except TemplateError as error:
@@ -215,12 +234,15 @@ def _add_profile(result: Draft) -> None:
         return
     seed_vars = result.rendered.at("install", "seed_vars")
     install = seed_vars.plain() if seed_vars is not None and isinstance(seed_vars.value, dict) else {}
-    scope = replace(result.scope, early={**result.scope.early, "install": install})
-    result.profile_path = path
+    scope = replace(result.scope, early={"install": install, **result.scope.early})
+    result.profile_path, result.profile_source = path, tree
     rendering = Rendering(scope)
     result.profile_tree = rendering.tree(tree)
     result.problems += rendering.problems
     result.profile = validated(Profile, result.profile_tree, rendering.computed, result.problems)
+    if result.profile is not None and result.profile.name != path.stem:
+        node = result.profile_tree.get("name") or result.profile_tree
+        result.problems.append(node.problem(f"the profile in {path.name} must be called '{path.stem}'"))
     _find_seed(result)
 
 
@@ -241,7 +263,3 @@ def _find_seed(result: Draft) -> None:
         node = result.profile_tree.at("seed", "directory") or result.profile_tree
         hint = did_you_mean(name, project.seed_folder_names(result.root))
         result.problems.append(node.problem(f"there is no folder http_seed/{name}", hint))
-
-
-def is_late(value: object) -> bool:
-    return isinstance(value, LateText)

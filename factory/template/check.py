@@ -8,8 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 from factory.errors import Problem, TemplateError
-from factory.template.assemble import Given, draft
-from factory.template.model import Loaded
+from factory.template.assemble import Given, draft, profile_draft
+from factory.template.check_boot import boot_problems
+from factory.template.check_rules import rule_problems
+from factory.template.model import Loaded, Profile
+from factory.template.project import project_root
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -27,6 +30,21 @@ def check(
         found = draft(path, Given(variables, tuple(var_files), environ, host))
     except TemplateError as error:
         return None, error.problems
-    problems = tuple(dict.fromkeys(found.problems))
+    problems = tuple(dict.fromkeys([*found.problems, *boot_problems(found), *rule_problems(found)]))
     wrong = any(p.severity == "error" for p in problems)
     return (None if wrong or found.template is None else found.loaded()), problems
+
+
+def check_profile(path: Path, *, root: Path | None = None) -> tuple[Profile | None, tuple[Problem, ...]]:
+    """Everything that is wrong with a boot profile, with no template around it.
+
+    Args:
+        root: the project whose ``http_seed/`` it uses; default: where the profile lies.
+    """
+    try:
+        found = profile_draft(path, root or project_root(path))
+    except TemplateError as error:
+        return None, error.problems
+    problems = tuple(dict.fromkeys([*found.problems, *boot_problems(found), *rule_problems(found)]))
+    wrong = any(p.severity == "error" for p in problems)
+    return (None if wrong else found.profile), problems

@@ -39,6 +39,8 @@ class RenderError(Exception):
 
     def offset(self, text: str) -> int:
         """Where in *text* it is, as well as can be told."""
+        if not self.line and not self.token:
+            return min((at for tag in ("{{", "{%") if (at := text.find(tag)) >= 0), default=0)
         lines = text.split("\n")
         start = sum(len(line) + 1 for line in lines[: max(self.line - 1, 0)])
         at = text.find(self.token, start) if self.token else -1
@@ -219,6 +221,4 @@ def _syntax_words(error: jinja2.TemplateSyntaxError) -> str:
 
 
 def _syntax_hint(error: jinja2.TemplateSyntaxError, text: str) -> str:
-    if "No filter named" in str(error.message):
-        return ""
     return "to keep {{ or {% as they are, write {% raw %}…{% endraw %} around them"

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from factory.errors import TemplateError
-from factory.template import jinja
+from factory.secret import Secret
 from factory.template.model import LateText, Text
-from factory.template.render import revealed
 
 
 def render_late(text: Text, late: Mapping[str, Any]) -> str:
@@ -21,6 +20,8 @@ def render_late(text: Text, late: Mapping[str, Any]) -> str:
     """
     if isinstance(text, str):
         return text
+    from factory.template import jinja  # takes 80 ms: only where there is something to render
+
     try:
         return jinja.render_text(text.source, late_names(text.variables, late), jinja.value_environment())
     except jinja.RenderError as error:
@@ -46,3 +47,14 @@ def late_names(early: Mapping[str, Any], late: Mapping[str, Any]) -> dict[str, A
         below = names.get(name)
         names[name] = {**below, **value} if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return names
+
+
+def revealed(value: Any) -> Any:
+    """*value* with the content of its secrets in their place: for rendering at the moment of use only."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Mapping):
+        return {k: revealed(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [revealed(v) for v in value]
+    return value

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from jinja2 import meta, nodes
+from jinja2 import TemplateAssertionError, meta, nodes
 
 from factory.secret import Secret
 from factory.template.jinja import Environment, RenderError
@@ -17,7 +18,7 @@ LATE_ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "seed": ("url", "host", "port"),
         "build": ("name", "ssh_public_key"),
-        "guest": ("host", "port", "user"),
+        "guest": ("host", "port"),
     }
 )
 """What exists only while a build runs: where the seed is served, the build's own key, how the guest is reached."""
@@ -51,7 +52,12 @@ class Scope:
     """Variables that are made while a build runs."""
     declared: frozenset[str] = frozenset()
     """All variables, also those without a value."""
+    failed: frozenset[str] = frozenset()
+    """Variables whose problem is reported already."""
     late: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: LATE_ATTRIBUTES)
+    """Names that come later, and their attributes (none for a plain text)."""
+    note: str = ""
+    """A hint for who asks a plain text of ``late`` for an attribute."""
 
     def is_late(self, use: Use) -> bool:
         if use.name in self.late:
@@ -63,8 +69,13 @@ class Scope:
             return bool(self.generated) or any(isinstance(v, Secret) for v in variables.values())
         return use.attribute in self.generated or isinstance(variables.get(use.attribute), Secret)
 
+    def is_failed(self, use: Use) -> bool:
+        return use.name == "vars" and use.attribute in self.failed
+
     def missing(self, use: Use) -> RenderError | None:
         """What is wrong with a name, None when nothing is."""
+        if self.is_failed(use):
+            return None
         if use.name not in self.late and use.name not in self.early:
             hint = did_you_mean(use.name, self._reachable(use.name))
             return RenderError(f"unknown name '{use.name}'", hint=hint, line=use.line, token=use.token)
@@ -74,6 +85,8 @@ class Scope:
             known: tuple[str, ...] = tuple(self.late[use.name])
             message = f"there is no '{use.token}'"
         elif isinstance(self.early[use.name], Mapping):
+            if use.attribute in self.early[use.name]:
+                return None
             known = (*self.early[use.name], *(self.generated if use.name == "vars" else ()))
             message = f"there is no variable '{use.attribute}'" if use.name == "vars" else f"there is no '{use.token}'"
             if use.name == "vars" and use.attribute in self.declared and use.attribute not in known:
@@ -85,6 +98,8 @@ class Scope:
             return None
         if use.attribute in known:
             return None
+        if use.name in self.late and not known:
+            return RenderError(f"'{use.name}' is a text here", hint=self.note, line=use.line, token=use.token)
         return RenderError(message, hint=did_you_mean(use.attribute, known), line=use.line, token=use.token)
 
     def _reachable(self, written: str) -> list[str]:
@@ -94,8 +109,10 @@ class Scope:
 
 
 def uses(tree: nodes.Template, environment: Environment) -> tuple[Use, ...]:
-    """Every name that *tree* takes from outside, in the order of the text."""
-    outside = meta.find_undeclared_variables(tree) - set(environment.globals)
+    """Every name that *tree* takes from outside, in the order of the text. Raises: RenderError."""
+    outside = _undeclared(tree, environment) - set(environment.globals)
+    # `{% if x %}{% set y = … %}{{ y }}{% endif %}`: a name that is set somewhere is the text's own
+    outside -= {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
     found: list[Use] = []
     _walk(tree, outside, False, found)
     guarded = {(u.name, u.attribute) for u in found if u.guarded}
@@ -112,12 +129,20 @@ def _walk(node: nodes.Node, outside: set[str], guarded: bool, found: list[Use]) 
         if node.node.name in outside and attribute:
             found.append(Use(node.node.name, attribute, node.lineno, guarded))
             return
-    for child in _children(node):
+    for child in node.iter_child_nodes():
         _walk(child, outside, _is_guard(node) and child is getattr(node, "node", None), found)
 
 
-def _children(node: nodes.Node) -> Iterator[nodes.Node]:
-    return node.iter_child_nodes()
+def _undeclared(tree: nodes.Template, environment: Environment) -> set[str]:
+    """Raises: RenderError for a filter or test that does not exist."""
+    try:
+        return meta.find_undeclared_variables(tree)
+    except TemplateAssertionError as error:
+        name = (re.findall(r"'(\w+)'", str(error.message)) or [""])[0]
+        known = environment.tests if "test" in str(error.message) else environment.filters
+        kind = "test" if known is environment.tests else "filter"
+        hint = did_you_mean(name, known, kind="known")
+        raise RenderError(f"there is no {kind} '{name}'", hint=hint, line=error.lineno, token=name) from None
 
 
 def _is_guard(node: nodes.Node) -> bool:

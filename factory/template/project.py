@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from factory.template.yaml_source import Loc, Node
 MARKS = ("images", "boot_configs", "http_seed")
 """Folders that make their parent a project."""
 
+_NAME = re.compile(r"^name:[ \t]*[\"']?([A-Za-z0-9._-]+)", re.MULTILINE)
 FILE_FIELDS = (
     "source.iso.path",
     "source.iso.build.script",
@@ -88,6 +90,20 @@ def find_seed_folder(name: str, root: Path) -> Path | None:
 def seed_folder_names(root: Path) -> tuple[str, ...]:
     folders = [base / "http_seed" for base in search_roots(root)]
     return tuple(sorted({p.name for f in folders if f.is_dir() for p in f.iterdir() if p.is_dir()}))
+
+
+def templates(root: Path) -> dict[str, Path]:
+    """The templates of the project by their names, which need not be those of their files."""
+    found: dict[str, Path] = {}
+    folder = root / "images"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.suffix not in (".yml", ".yaml"):
+            continue
+        found.setdefault(path.stem, path)
+        match = _NAME.search(path.read_text("utf-8", errors="replace"))
+        if match:
+            found[match[1]] = path
+    return found
 
 
 def file_fields(tree: Node) -> Iterator[tuple[Loc, Node]]:

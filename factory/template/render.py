@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from jinja2 import nodes
 
 from factory.errors import Problem
-from factory.secret import Secret
 from factory.template import jinja
 from factory.template.model import LateText
 from factory.template.names import Scope, early_part, uses
@@ -27,7 +25,7 @@ def render_value(text: str, scope: Scope) -> object:
     tree = jinja.parse(text, environment)
     used = uses(tree, environment)
     wrong = [error for use in dict.fromkeys(used) if (error := scope.missing(use))]
-    if wrong:
+    if wrong or any(scope.is_failed(use) for use in used):
         raise RenderErrors(wrong)
     if any(scope.is_late(use) for use in used):
         return LateText(text, early_part(scope, used))
@@ -38,7 +36,7 @@ def render_value(text: str, scope: Scope) -> object:
 
 
 class RenderErrors(Exception):
-    """Several things that are wrong with one text."""
+    """Several things that are wrong with one text; none when they are all reported already."""
 
     def __init__(self, errors: list[jinja.RenderError]) -> None:
         super().__init__("; ".join(e.message for e in errors))
@@ -66,6 +64,18 @@ def _checked_type(value: object) -> object:
     raise jinja.RenderError(f"gives a {type(value).__name__}, which is not a value of a template")
 
 
+EXECUTE_COMMAND = Scope(
+    {},
+    late={"path": (), "vars": ()},
+    note="in execute_command, `vars` is the environment of the script: put the value into `env`",
+)
+"""The names of a shell provisioner's ``execute_command``: where the script lies and its environment, as Packer's."""
+
+
+def _is_execute_command(loc: Loc) -> bool:
+    return loc[:1] == ("provision",) and loc[-1:] == ("execute_command",)
+
+
 Skip = Callable[[Loc], bool]
 
 
@@ -89,7 +99,7 @@ class Rendering:
         if not isinstance(node.value, str):
             return node
         try:
-            value = render_value(node.value, self.scope)
+            value = render_value(node.value, EXECUTE_COMMAND if _is_execute_command(loc) else self.scope)
         except RenderErrors as errors:
             self.problems.extend(_placed(e, node) for e in errors.errors)
             return replace(node, value=Unrendered(node.value))
@@ -117,14 +127,3 @@ def grafted(value: object, node: Node) -> Node:
 def _placed(error: jinja.RenderError, node: Node) -> Problem:
     assert isinstance(node.value, str)
     return node.text_problem(error.offset(node.value), error.message, error.hint)
-
-
-def revealed(value: Any) -> Any:
-    """*value* with the content of its secrets in their place: for rendering at the moment of use only."""
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, Mapping):
-        return {k: revealed(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [revealed(v) for v in value]
-    return value

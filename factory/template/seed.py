@@ -16,15 +16,13 @@ from factory.errors import Place, Problem, SeedError
 from factory.quantity import Size
 from factory.template import jinja
 from factory.template.late import late_names, render_late, render_late_value
-from factory.template.model import Loaded, Text
-from factory.template.names import LATE_ATTRIBUTES, Scope, uses
+from factory.template.model import Loaded
+from factory.template.names import Scope, uses
 from factory.template.suggest import did_you_mean
 from factory.template.yaml_source import shown_name
 
 RENDERED = ".j2"
 LARGEST_TEMPLATE = Size(2**20)
-SEED_NAMES = ("seed", "build", "guest", "vars", "install", "host", "name")
-"""What an answer file may name."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -89,7 +87,8 @@ def files_of(directory: Path) -> Iterator[tuple[str, Path]]:
 
     Raises: SeedError when two files would be served by the same name.
     """
-    base, seen = directory.resolve(), {}
+    base = directory.resolve()
+    seen: dict[str, Path] = {}
     for path in sorted(directory.rglob("*")):
         relative = path.relative_to(directory)
         if not path.is_file() or any(p.startswith(".") for p in relative.parts):
@@ -141,17 +140,9 @@ def render_file(path: Path, names: Mapping[str, Any]) -> str:
     try:
         return jinja.render_text(text, names, jinja.file_environment())
     except jinja.RenderError as error:
-        hint = error.hint
-        if not error.line:
-            found = file_problems(path, _scope_of(names))
-            if found:
-                raise SeedError(f"can't render {found[0].place}: {found[0].message}", hint=found[0].hint) from None
-        place = Place(shown_name(path), error.line)
-        raise SeedError(f"can't render {place}: {error.message}", hint=hint) from None
-
-
-def _scope_of(names: Mapping[str, Any]) -> Scope:
-    return Scope(names, late={})
+        known = [] if error.line else file_problems(path, Scope(names, late={}))
+        problem = known[0] if known else Problem(error.message, Place(shown_name(path), error.line), error.hint)
+        raise SeedError(f"can't render {problem.place}: {problem.message}", hint=problem.hint) from None
 
 
 def _read(path: Path) -> str:
@@ -177,8 +168,8 @@ def file_problems(path: Path, scope: Scope) -> list[Problem]:
         used = uses(jinja.parse(text, environment), environment)
     except jinja.RenderError as error:
         return [_file_problem(path, text, error)]
-    wrong = [error for use in used if (error := scope.missing(use))]
-    return list(dict.fromkeys(_file_problem(path, text, e) for e in wrong))
+    wrong = [found for use in used if (found := scope.missing(use))]
+    return list(dict.fromkeys(_file_problem(path, text, found) for found in wrong))
 
 
 def _file_problem(path: Path, text: str, error: jinja.RenderError) -> Problem:
@@ -186,17 +177,6 @@ def _file_problem(path: Path, text: str, error: jinja.RenderError) -> Problem:
     line = lines[error.line - 1] if 1 <= error.line <= len(lines) else ""
     column = line.find(error.token) + 1 if error.token else 0
     return Problem(error.message, Place(shown_name(path), error.line, column), error.hint, line)
-
-
-def scope_of(loaded_scope: Scope, seed_vars: Mapping[str, Any]) -> Scope:
-    """The names that an answer file may use, from those of its template."""
-    early = {**loaded_scope.early, "install": seed_vars}
-    return Scope(early, loaded_scope.generated, loaded_scope.declared, LATE_ATTRIBUTES)
-
-
-def text_of(text: Text) -> str:
-    """The source of *text*, before anything is filled in."""
-    return text if isinstance(text, str) else text.source
 
 
 def missing_main(main: str, directory: Path) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_SHOWN = 25
+
 
 def did_you_mean(written: str, known: Iterable[str], *, kind: str = "known") -> str:
     """A hint: the nearest of *known*, or all of them when none is near; empty when there are none."""
@@ -13,4 +15,7 @@ def did_you_mean(written: str, known: Iterable[str], *, kind: str = "known") -> 
     close = difflib.get_close_matches(written.casefold(), folded, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{folded[close[0]]}'?"
-    return f"{kind}: {', '.join(names)}" if names else ""
+    if not names:
+        return ""
+    shown = names[:MOST_SHOWN] + ["…"] * (len(names) > MOST_SHOWN)
+    return f"{kind}: {', '.join(shown)}"

@@ -46,6 +46,8 @@ class Resolved:
     origins: dict[str, str] = field(default_factory=dict)
     """Where each value comes from, in words."""
     problems: list[Problem] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
+    """Variables that have no value because of one of the problems."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -66,7 +68,10 @@ def resolve(
     values = _from_environment(declared, environ) | _from_files(declared, files, result.problems)
     values |= _from_command_line(declared, given, result.problems)
     for name, variable in declared.items():
+        before = len(result.problems)
         _resolve_one(name, variable, values.get(name), section.get(name) or section, host, result)
+        if len(result.problems) > before:
+            result.failed.add(name)
     return result
 
 

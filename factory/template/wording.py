@@ -31,6 +31,10 @@ _EXPECTED = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+_SWITCHES = ("tpm", "seal", "verify")
+"""Sections that may be switched by true and false."""
+_TEXTS = ("inline", "boot_command", "run", "command", "command_uefi")
+"""Fields that take one text or several."""
 _PATTERNS = {
     "[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?": "lower-case letters, digits, '.', '_' and '-', at most 64",
     "[a-z][a-z0-9_-]{0,30}": "lower-case letters, digits, '_' and '-', beginning with a letter, at most 31",
@@ -90,21 +94,33 @@ def _problem(detail: Any, node: Node, tree: Node, loc: Loc, model: type[BaseMode
         return node.key_problem(f"missing field '{field}'{where}", _missing_hint(field))
     if isinstance(detail["input"], LateText):
         return _late(detail["input"], node, loc)
-    if kind.startswith("union_tag"):
+    if kind.startswith("union_tag") or (kind == "model_attributes_type" and loc[:1] == ("outputs",)):
         return _output(node)
     if kind in _EXPECTED or kind == "is_instance_of":
-        return _wrong_type(_EXPECTED.get(kind, "a text"), detail["input"], node, loc)
+        return _wrong_type(_expected(kind, _label(loc)), detail["input"], node, loc)
     if kind in ("enum", "literal_error"):
         known = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
         hint = did_you_mean(str(detail["input"]), known, kind="known")
-        return node.problem(f"`{_label(loc)}` can't be {described(detail['input'])}", hint)
+        return node.problem(f"`{_label(loc)}` can't be {_shown(detail['input'])}", hint)
     if kind == "string_pattern_mismatch":
         wanted = next((words for p, words in _PATTERNS.items() if p in context["pattern"]), context["pattern"])
-        return node.problem(f"{described(detail['input'])} is no `{_label(loc)}`", f"it is made of {wanted}")
+        return node.problem(f"{_shown(detail['input'])} can't be a `{_label(loc)}`", f"it is made of {wanted}")
     if kind == "value_error":
         message = str(context.get("error", detail["msg"]))
         return node.key_problem(message) if isinstance(node.value, dict) else node.problem(message)
     return _other(kind, context, detail, node, loc)
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str) else described(value)
+
+
+def _expected(kind: str, field: str) -> str:
+    if kind == "model_type" and field in _SWITCHES:
+        return "true, false or a mapping"
+    if kind == "tuple_type" and field in _TEXTS:
+        return "a text or a list of texts"
+    return _EXPECTED.get(kind, "a text")
 
 
 def _other(kind: str, context: Mapping[str, Any], detail: Any, node: Node, loc: Loc) -> Problem:
@@ -146,7 +162,7 @@ def _wrong_type(expected: str, value: object, node: Node, loc: Loc) -> Problem:
     hint = ""
     if expected == "a text" and isinstance(value, (int, float)):
         hint = "put it in quotes"
-    elif expected == "a mapping" and value is None:
+    elif expected.endswith("a mapping") and value is None:
         hint = "write `{}` for none"
     return node.problem(f"`{_label(loc)}`: expected {expected}, got {described(value)}", hint)
 

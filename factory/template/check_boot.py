@@ -1,0 +1,174 @@
+"""Checks of what will be typed: the boot command's language, the keyboard, the files it waits for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from factory.boot_command.actions import WaitSeed
+from factory.boot_command.keymap import check, layout
+from factory.boot_command.parse import parse
+from factory.errors import Problem, SeedError, TemplateError
+from factory.secret import Secret
+from factory.template import jinja
+from factory.template.assemble import Draft
+from factory.template.late import late_names
+from factory.template.model import LateText
+from factory.template.render import Unrendered
+from factory.template.seed import files_of
+from factory.template.suggest import did_you_mean
+from factory.template.yaml_source import Loc, Node
+
+_SAMPLES: Mapping[str, Any] = MappingProxyType(
+    {
+        "seed": {"url": "http://10.0.2.2:8000/0a1b2c", "host": "10.0.2.2", "port": 8000},
+        "build": {"name": "name", "ssh_public_key": "ssh-ed25519 AAAA factory"},
+        "guest": {"host": "127.0.0.1", "port": 2222},
+    }
+)
+"""What late names could be: good enough to see whether a text with them can be typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a boot command: as written, and as it will be typed."""
+
+    node: Node
+    typed: str
+
+    def problem(self, offset: int, problem: Problem) -> Problem:
+        placed = self.node.text_problem(self._written_offset(offset), problem.message, problem.hint)
+        return replace(placed, severity=problem.severity)
+
+    def _written_offset(self, offset: int) -> int:
+        """Where the character at *offset* of what is typed was written: exact before the first and after the last
+        expression, the first expression's own place in between."""
+        written = str(self.node.value)
+        if written == self.typed:
+            return offset
+        head = _common(written, self.typed)
+        tail = _common(written[head:][::-1], self.typed[head:][::-1])
+        if offset < head:
+            return offset
+        return offset + len(written) - len(self.typed) if offset >= len(self.typed) - tail else written.find("{{")
+
+
+def _common(first: str, second: str) -> int:
+    """The length of the common beginning."""
+    return next(
+        (i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )
+
+
+def boot_problems(draft: Draft) -> list[Problem]:
+    """Problems of the boot command that will be used: the template's, else the profile's."""
+    keyboard = _keyboard(draft)
+    problems: list[Problem] = []
+    for source, rendered in _commands(draft):
+        pieces = list(_pieces(source, rendered, draft))
+        if not any(isinstance(p.typed, Unrendered) for p in pieces):
+            problems += _command_problems(pieces, keyboard, _seed_names(draft))
+    return list(dict.fromkeys(problems))
+
+
+def _commands(draft: Draft) -> Iterator[tuple[Node, Node]]:
+    """Pairs of a boot command as written and as rendered."""
+    own = draft.rendered.at("install", "boot_command")
+    written = draft.assembly.root.at("install", "boot_command")
+    if own is not None and own.value is not None and written is not None:
+        yield written, own
+        return
+    locs: list[Loc] = [("typed", "command"), ("typed", "command_uefi")]
+    for loc in locs if draft.profile_tree and draft.profile_source else []:
+        assert draft.profile_tree is not None
+        assert draft.profile_source is not None
+        written, rendered = draft.profile_source.at(*loc), draft.profile_tree.at(*loc)
+        if written is not None and rendered is not None:
+            yield written, rendered
+
+
+def _pieces(source: Node, rendered: Node, draft: Draft) -> Iterator[_Piece]:
+    nodes = source.value if isinstance(source.value, list) else [source]
+    values = rendered.value if isinstance(rendered.value, list) else [rendered]
+    for node, shown in zip(nodes, values, strict=False):
+        value = shown.value
+        if isinstance(value, LateText):
+            yield _Piece(node, _sampled(value, draft))
+        elif isinstance(value, str) and isinstance(node.value, str):
+            yield _Piece(node, value)
+
+
+def _sampled(text: LateText, draft: Draft) -> str:
+    """*text* as it could be typed."""
+    early = {k: _unsaid(v) for k, v in text.variables.items()}
+    late = {**_SAMPLES, "vars": dict.fromkeys(draft.variables.generated, "generated")}
+    try:
+        return jinja.render_text(text.source, late_names(early, late), jinja.value_environment())
+    except jinja.RenderError:
+        return Unrendered(text.source)  # such as a filter that wants a real value
+
+
+def _unsaid(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _unsaid(v) for k, v in value.items()}
+    return "secret" if isinstance(value, Secret) else value
+
+
+def _keyboard(draft: Draft) -> str:
+    own = draft.rendered.at("install", "keyboard")
+    if own is not None and isinstance(own.value, str):
+        return own.value
+    return draft.profile.keyboard if draft.profile else "us"
+
+
+def _command_problems(pieces: list[_Piece], keyboard: str, seed_names: tuple[str, ...] | None) -> list[Problem]:
+    """The parts are joined without anything between them, as Packer does."""
+    text = "".join(piece.typed for piece in pieces)
+    try:
+        parsed = parse(text)
+    except TemplateError as error:
+        return [_at(pieces, p) for p in error.problems]
+    found = list(parsed.warnings)
+    with contextlib.suppress(TemplateError):  # an unknown layout is the model's problem
+        found += check(parsed.actions, layout(keyboard))
+    problems = [_at(pieces, p) for p in found]
+    for action in parsed.actions:
+        if isinstance(action, WaitSeed) and action.path and seed_names is not None and action.path not in seed_names:
+            hint = did_you_mean(action.path, seed_names, kind="it has")
+            problem = Problem(f"<waitSeed> waits for '{action.path}', which the seed does not have", hint=hint)
+            problems.append(_placed(pieces, action.column, problem))
+    return problems
+
+
+def _at(pieces: list[_Piece], problem: Problem) -> Problem:
+    return _placed(pieces, problem.place.column if problem.place else 1, problem)
+
+
+def _placed(pieces: list[_Piece], column: int, problem: Problem) -> Problem:
+    offset = max(column - 1, 0)
+    for piece in pieces:
+        if offset < len(piece.typed):
+            return piece.problem(offset, problem)
+        offset -= len(piece.typed)
+    last = pieces[-1]
+    return last.problem(len(last.typed), problem)
+
+
+def _seed_names(draft: Draft) -> tuple[str, ...] | None:
+    """What the seed will serve, None when that is not known."""
+    return served_names(draft, draft.seed_directory) if draft.seed_directory else None
+
+
+def served_names(draft: Draft, directory: Path) -> tuple[str, ...]:
+    try:
+        names = [name for name, _ in files_of(directory)]
+    except SeedError:
+        names = []
+    extra = draft.rendered.at("install", "seed_files")
+    if extra is not None and isinstance(extra.value, list):
+        names += [str(n.value) for item in extra.value if (n := item.get("name"))]
+    return tuple(names)

@@ -1,0 +1,286 @@
+"""Rules that no single field can break: what does not go together, and what is named but not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from factory.errors import Place, Problem, SeedError
+from factory.template import project
+from factory.template.assemble import Draft
+from factory.template.check_boot import served_names
+from factory.template.model import (
+    BootMethod,
+    Firmware,
+    Install,
+    Machine,
+    SeedDelivery,
+    Source,
+    Template,
+)
+from factory.template.output_options import Ova, Qcow2, Vagrant
+from factory.template.seed import file_problems, files_of, missing_main
+from factory.template.suggest import did_you_mean
+from factory.template.yaml_source import Node, shown_name
+
+SECTOR = 512
+_DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
+_WEAK = ("md5", "sha1")
+_SCHEMES = ("http", "https", "ftp", "file")
+
+
+class Parts:
+    """The sections of a template that are right by themselves: a rule is skipped where its section is wrong."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft, self.tree = draft, draft.rendered
+        self._sections: dict[str, Any] = {}
+        for name, field in Template.model_fields.items():
+            node = draft.rendered.get(name)
+            if draft.template is not None:
+                self._sections[name] = getattr(draft.template, name)
+            elif node is None:
+                self._sections[name] = None if field.is_required() else field.get_default(call_default_factory=True)
+            else:
+                self._sections[name] = _section(name, field, node.plain())
+
+    def get(self, name: str) -> Any:
+        """The section, None when it is wrong, missing or switched off."""
+        return self._sections[name]
+
+    def problem(self, *loc: str | int, message: str, hint: str = "", severity: str = "error") -> Problem:
+        """A problem with the value at *loc*, or with what holds it."""
+        node: Node = self.tree
+        for part in loc:
+            node = node.get(part) or node
+        return node.key_problem(message, hint, severity) if node.key_line else node.problem(message, hint, severity)
+
+
+def _section(name: str, field: FieldInfo, value: Any) -> Any:
+    """One field's value, None when it is wrong."""
+    alone: Any = create_model("Section", **{name: (field.annotation, field)})  # type: ignore[call-overload]
+    try:
+        return getattr(alone.model_validate({name: value}), name)
+    except ValidationError:
+        return None
+
+
+def rule_problems(draft: Draft) -> list[Problem]:
+    parts = Parts(draft)
+    return [problem for rule in RULES for problem in rule(parts)]
+
+
+# --- source --------------------------------------------------------------------------------------------------------
+
+
+def _source(parts: Parts) -> Iterator[Problem]:
+    source: Source | None = parts.get("source")
+    origin = source and (source.iso or source.image)
+    if not source or not origin:
+        return
+    kind = "iso" if source.iso else "image"
+    if isinstance(origin.checksum, str):
+        message, hint = checksum_problem(origin.checksum)
+        if message:
+            yield parts.problem("source", kind, "checksum", message=message, hint=hint)
+        elif origin.checksum.partition(":")[0].lower() in _WEAK:
+            message = f"{origin.checksum.partition(':')[0]} does not protect against a forged file"
+            yield parts.problem("source", kind, "checksum", message=message, hint="use sha256", severity="warning")
+    for loc, url in [(("url",), origin.url), *((("urls", i), u) for i, u in enumerate(origin.urls))]:
+        scheme = url.partition("://")[0] if isinstance(url, str) and "://" in url else ""
+        if isinstance(url, str) and scheme not in _SCHEMES:
+            hint = "a file of this host goes under `path`" if not scheme else f"known: {', '.join(_SCHEMES)}"
+            yield parts.problem("source", kind, *loc, message=f"'{url}' is no URL that can be fetched", hint=hint)
+    if source.image and source.image.template:
+        yield from _base_template(parts, source.image.template)
+
+
+def checksum_problem(checksum: str) -> tuple[str, str]:
+    """``(message, hint)`` for a checksum that can't be right; empty when it can."""
+    if checksum == "none" or checksum.startswith("file:"):
+        return "", ""
+    kind, _, digest = checksum.rpartition(":")
+    if kind and kind.lower() not in _DIGEST_LENGTHS:
+        return f"unknown kind of checksum '{kind}'", did_you_mean(kind, [*_DIGEST_LENGTHS, "file", "none"])
+    if not re.fullmatch(r"[0-9a-fA-F]+", digest):
+        return "a checksum is made of the digits 0-9 and a-f", "or write file:URL, or none"
+    lengths = [_DIGEST_LENGTHS[kind.lower()]] if kind else list(_DIGEST_LENGTHS.values())
+    if len(digest) not in lengths:
+        wanted = f"{kind} has {lengths[0]}" if kind else "sha256 has 64"
+        return f"a checksum of {len(digest)} digits", f"{wanted}: was it copied whole?"
+    return "", ""
+
+
+def _base_template(parts: Parts, name: str) -> Iterator[Problem]:
+    templates = project.templates(parts.draft.root)
+    if name == parts.draft.scope.early.get("name"):
+        yield parts.problem("source", "image", message=f"'{name}' can't be built from itself")
+    elif name not in templates:
+        hint = did_you_mean(name, templates)
+        yield parts.problem("source", "image", message=f"there is no template '{name}' in images/", hint=hint)
+
+
+# --- machine -------------------------------------------------------------------------------------------------------
+
+
+def _machine(parts: Parts) -> Iterator[Problem]:
+    machine: Machine | None = parts.get("machine")
+    if machine is None:
+        return
+    if machine.firmware is Firmware.UEFI_SECURE and machine.type != "q35":
+        yield parts.problem("machine", "firmware", message="secure boot needs the machine type q35", hint="`type: q35`")
+    if machine.tpm and machine.tpm.version == "1.2" and machine.tpm.model == "tpm-crb":
+        yield parts.problem("machine", "tpm", message="tpm-crb is a TPM 2.0", hint="use `model: tpm-tis`")
+    for index, disk in enumerate(machine.disks):
+        if disk.size == 0 or disk.size % SECTOR:
+            message = f"a disk's size is a multiple of {SECTOR} bytes, above 0"
+            yield parts.problem("machine", "disks", index, "size", message=message)
+
+
+def _outputs(parts: Parts) -> Iterator[Problem]:
+    machine: Machine | None = parts.get("machine")
+    outputs = parts.get("outputs") or ()
+    for index, output in enumerate(outputs):
+        if output in outputs[:index]:
+            message = f"the output '{output.kind}' is given twice"
+            yield parts.problem("outputs", index, message=message, severity="warning")
+        if isinstance(output, Qcow2) and output.compat == "0.10" and output.compress == "zstd":
+            yield parts.problem("outputs", index, message="qcow2 with compat 0.10 knows no zstd", hint="use zlib")
+        if machine is None:
+            continue
+        if isinstance(output, Ova):
+            yield from _ova(parts, index, output, machine)
+        single = output.kind in ("gce", "containerdisk") or (isinstance(output, Vagrant) and output.box_format == "v1")
+        if single and len(machine.disks) > 1:
+            hint = "`box_format: v2` takes several" if isinstance(output, Vagrant) else ""
+            message = f"the output '{output.kind}' takes one disk, the machine has {len(machine.disks)}"
+            yield parts.problem("outputs", index, message=message, hint=hint)
+
+
+def _ova(parts: Parts, index: int, ova: Ova, machine: Machine) -> Iterator[Problem]:
+    """VMware: EFI since virtual hardware 8, secure boot since 13 ("Virtual machine hardware versions")."""
+    needed = {Firmware.BIOS: 0, Firmware.UEFI: 8, Firmware.UEFI_SECURE: 13}[machine.firmware]
+    if ova.hardware_version < needed:
+        message = f"an OVA with firmware {machine.firmware} needs `hardware_version` {needed} or more"
+        yield parts.problem("outputs", index, "ova", "hardware_version", message=message)
+    if ova.controller == "ide" and len(machine.disks) > 4:
+        yield parts.problem("outputs", index, message=f"IDE takes 4 disks, the machine has {len(machine.disks)}")
+
+
+# --- installation --------------------------------------------------------------------------------------------------
+
+
+def _install(parts: Parts) -> Iterator[Problem]:
+    install: Install | None = parts.get("install")
+    profile = parts.draft.profile
+    if install is None:
+        return
+    names = [f.name for f in install.seed_files]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield parts.problem("install", "seed_files", index, message=f"two seed files are called '{name}'")
+        if {"", ".", ".."} & set(name.split("/")) or "\\" in name:
+            yield parts.problem("install", "seed_files", index, "name", message=f"'{name}' leads out of the seed")
+    if profile is None:
+        return
+    typed = install.boot_command is not None or (profile.typed is not None and bool(profile.typed.command))
+    direct = profile.direct is not None and bool(profile.direct.kernel)
+    if install.boot is BootMethod.TYPED and not typed:
+        message = f"`boot: typed`, but neither the template nor the profile '{profile.name}' has a boot command"
+        yield parts.problem("install", "boot", message=message, hint="write `boot_command`")
+    elif install.boot is BootMethod.DIRECT and not direct:
+        message = f"`boot: direct`, but the profile '{profile.name}' names no kernel"
+        yield parts.problem("install", "boot", message=message, hint="use `boot: typed`")
+    elif not typed and not direct:
+        message = f"the profile '{profile.name}' says neither what to type nor which kernel to start"
+        yield parts.problem("install", "profile", message=message, hint="write `boot_command`")
+
+
+def _seed(parts: Parts) -> Iterator[Problem]:
+    draft = parts.draft
+    directory, profile = draft.seed_directory, draft.profile
+    install: Install | None = parts.get("install")
+    if directory is None or (install and install.seed is SeedDelivery.NONE):
+        return
+    try:
+        files = list(files_of(directory))
+    except SeedError as error:
+        yield Problem(error.message, Place(shown_name(directory)))
+        return
+    early = {"install": dict(install.seed_vars) if install else {}, **draft.scope.early}
+    scope = type(draft.scope)(early, draft.scope.generated, draft.scope.declared, draft.scope.failed)
+    for _, path in files:
+        if path.suffix == ".j2":
+            yield from file_problems(path, scope)
+    main = profile.seed.main if profile and profile.seed else ""
+    if main and main not in served_names(draft, directory) and draft.profile_tree:
+        node = draft.profile_tree.at("seed", "main") or draft.profile_tree
+        message = f"there is no '{main}' in {shown_name(directory)}"
+        yield node.problem(message, missing_main(main, directory))
+
+
+# --- access, provisioning, proof -----------------------------------------------------------------------------------
+
+
+def _access(parts: Parts) -> Iterator[Problem]:
+    access, verify = parts.get("access"), parts.get("verify")
+    if access is not None and access.none:
+        if verify and verify.run:
+            message = "commands can't be run for the proof: `access: {none: true}` leaves no way in"
+            yield parts.problem("verify", "run", message=message)
+        if parts.draft.template is None and parts.get("provision"):
+            yield parts.problem("provision", message="`access: {none: true}` leaves no way to provision")
+
+
+def _scripts(parts: Parts) -> Iterator[Problem]:
+    """A script from Windows does not run: `#!/bin/sh\\r` is no program."""
+    for loc, node in project.file_fields(parts.tree):
+        if loc[-1] != "script" and loc[-2:-1] != ("scripts",):
+            continue
+        path = parts.draft.root / str(node.value)
+        if not path.is_file():
+            if path.exists():
+                yield node.problem(f"'{node.value}' is a folder, not a script")
+            continue
+        with path.open("rb") as stream:
+            first = stream.readline(4096)
+        if first.endswith(b"\r\n"):
+            message = f"'{node.value}' has line ends of Windows (CR LF)"
+            yield node.problem(message, "sed -i 's/\\r$//' takes them away", severity="warning")
+
+
+def _variables(parts: Parts) -> Iterator[Problem]:
+    for name, variable in (parts.get("variables") or {}).items():
+        if variable.generate and variable.default is not None:
+            message = f"variable '{name}' has a default, so it is never generated"
+            yield parts.problem("variables", name, message=message, hint="keep `generate` or `default`")
+        if variable.required and (variable.default is not None or variable.generate):
+            message = f"variable '{name}' is required, but it has a value of its own"
+            yield parts.problem("variables", name, "required", message=message, severity="warning")
+        if variable.pattern and _bad_pattern(variable.pattern):
+            message = f"the pattern of '{name}' is no regular expression: {_bad_pattern(variable.pattern)}"
+            yield parts.problem("variables", name, "pattern", message=message)
+
+
+def _bad_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return str(error)
+    return ""
+
+
+RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
+    _source,
+    _machine,
+    _outputs,
+    _install,
+    _seed,
+    _access,
+    _scripts,
+    _variables,
+)
