@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from factory.digest import digest_of, file_digest, to_json, tree_digest
+from factory.quantity import Size
+from factory.secret import Secret
+
+pytestmark = pytest.mark.unit
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Thing:
+    size: Size
+    colour: Colour
+
+
+def test_order_and_type_of_containers_do_not_count() -> None:
+    assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": (2,), "a": 1})
+    assert digest_of({"a": 1}) != digest_of({"a": "1"})
+
+
+def test_dataclasses_and_enums_become_plain_data() -> None:
+    assert to_json(Thing(Size(5), Colour.RED)) == {"size": 5, "colour": "red"}
+
+
+def test_a_secret_enters_under_the_salt_only() -> None:
+    digest = digest_of(Secret("hunter22"), salt=b"one")
+    assert digest == digest_of(Secret("hunter22"), salt=b"one")
+    assert digest != digest_of(Secret("hunter22"), salt=b"two")
+    assert digest != digest_of(Secret("hunter23"), salt=b"one")
+
+
+def test_a_path_is_no_content() -> None:
+    with pytest.raises(TypeError, match="no content"):
+        digest_of(Path("x"))
+
+
+def test_a_tree_counts_names_contents_and_the_executable_bit(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    script = tmp_path / "sub" / "a.sh"
+    script.write_text("echo")
+    before = tree_digest(tmp_path)
+    script.chmod(0o755)
+    executable = tree_digest(tmp_path)
+    script.rename(tmp_path / "sub" / "b.sh")
+    assert len({before, executable, tree_digest(tmp_path)}) == 3
+    assert tree_digest(tmp_path / "sub" / "b.sh") == file_digest(tmp_path / "sub" / "b.sh")
+
+
+def test_times_do_not_count(tmp_path: Path) -> None:
+    import os
+
+    (tmp_path / "a").write_text("x")
+    before = tree_digest(tmp_path)
+    os.utime(tmp_path / "a", (1, 1))
+    assert tree_digest(tmp_path) == before
