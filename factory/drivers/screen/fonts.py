@@ -1,0 +1,150 @@
+"""Fonts whose glyphs are known bit by bit, and the shelf that a screen's cells are compared with.
+
+No font is part of this program: each is read at run time out of what is installed (VGA BIOS, UEFI firmware, GRUB,
+kernels, console fonts), because the guest's text is drawn with the very same bits.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+Bitmap = bytes
+"""A cell's pixels, row by row, one byte each: 1 ink, 0 paper."""
+
+
+@dataclass(frozen=True)
+class Font:
+    """Glyphs of one cell size.
+
+    Args:
+        glyphs: bitmap → character, each bitmap ``width * height`` bytes long.
+    """
+
+    name: str
+    width: int
+    height: int
+    glyphs: Mapping[Bitmap, str] = field(repr=False)
+
+    @cached_property
+    def by_shape(self) -> Mapping[Bitmap, str]:
+        """The same with the top left pixel as 0, so that reverse video needs no second look-up."""
+        shapes: dict[Bitmap, str] = {}
+        for bitmap, character in self.glyphs.items():
+            _keep(shapes, upright(bitmap), character)
+        return shapes
+
+    def without_rows(self, first: int, last: int) -> Mapping[Bitmap, str]:
+        """Shape of the glyphs with rows *first* … *last* left out → character, where that still tells one character.
+
+        For cells in which a cursor covers those rows.
+        """
+        key = (first, last)
+        if key not in self._covered:
+            start, end = first * self.width, (last + 1) * self.width
+            shapes: dict[Bitmap, str] = {}
+            doubtful: set[Bitmap] = set()
+            for bitmap, character in self.glyphs.items():
+                shape = bitmap[:start] + bitmap[end:]
+                if shapes.setdefault(shape, character) != character:
+                    doubtful.add(shape)
+            blank = bytes(self.width * self.height)
+            for shape in doubtful:
+                del shapes[shape]
+            # A cursor on nothing is far more likely than one on an underscore or a comma's tail.
+            shapes[blank[:start] + blank[end:]] = " "
+            self._covered[key] = shapes
+        return self._covered[key]
+
+    @cached_property
+    def _covered(self) -> dict[tuple[int, int], Mapping[Bitmap, str]]:
+        return {}
+
+    def nine_wide(self) -> Font:
+        """As VGA text modes with cells of nine pixels show an eight pixel font.
+
+        The ninth column is paper, but for codes 0xC0 … 0xDF, which repeat the eighth (IBM VGA, attribute mode bit 2:
+        box drawing must not have gaps).
+        """
+        joined = {bytes([code]).decode("cp437") for code in range(0xC0, 0xE0)}
+        glyphs: dict[Bitmap, str] = {}
+        for bitmap, character in self.glyphs.items():
+            rows = [bitmap[i : i + self.width] for i in range(0, len(bitmap), self.width)]
+            wide = b"".join([row + (row[-1:] if character in joined else b"\0") for row in rows])
+            _keep(glyphs, wide, character)
+        return Font(f"{self.name}, 9 wide", self.width + 1, self.height, glyphs)
+
+
+def upright(bitmap: Bitmap) -> Bitmap:
+    """*bitmap* with its top left pixel as 0."""
+    return bitmap.translate(_SWAP) if bitmap and bitmap[0] else bitmap
+
+
+def make_font(name: str, width: int, height: int, rows: Iterable[tuple[str, Iterable[int]]]) -> Font:
+    """A font out of ``(character, rows)``; a row is *width* bits, the leftmost the highest.
+
+    Where glyphs look the same (Latin A, Greek Alpha), the likeliest character stays: ASCII before others.
+    """
+    glyphs: dict[Bitmap, str] = {}
+    for character, lines in rows:
+        bits = "".join([f"{line:0{width}b}" for line in lines])
+        _keep(glyphs, bits.encode().translate(_DIGITS), character)
+    return Font(name, width, height, glyphs)
+
+
+def likelier(first: str, second: str) -> str:
+    """Which of two characters that look the same is meant."""
+    return min(first, second, key=_unlikeliness)
+
+
+def _keep(glyphs: dict[Bitmap, str], bitmap: Bitmap, character: str) -> None:
+    # Solid cells are paper of some colour.
+    if bitmap.count(bitmap[0]) == len(bitmap):
+        character = " "
+    known = glyphs.get(bitmap)
+    glyphs[bitmap] = character if known is None else likelier(known, character)
+
+
+def _unlikeliness(character: str) -> tuple[int, int]:
+    code = ord(character[0])
+    if 0x20 <= code < 0x7F:
+        rank = 0
+    elif unicodedata.category(character[0]) in ("Lu", "Ll") and code < 0x180:
+        rank = 1
+    elif 0x2500 <= code < 0x2600:
+        rank = 2
+    else:
+        rank = 3
+    return rank, code
+
+
+_SWAP = bytes.maketrans(b"\0\1", b"\1\0")
+_DIGITS = bytes.maketrans(b"01", b"\0\1")
+
+
+class FontShelf:
+    """Fonts by cell size, the likeliest first."""
+
+    def __init__(self, fonts: Iterable[Font] = ()) -> None:
+        self._fonts: dict[tuple[int, int], list[Font]] = {}
+        for font in fonts:
+            self.add(font)
+
+    def add(self, font: Font) -> None:
+        self._fonts.setdefault((font.width, font.height), []).append(font)
+
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Cell sizes as (width, height), in the order in which fonts were added."""
+        return tuple(self._fonts)
+
+    def of_size(self, width: int, height: int) -> tuple[Font, ...]:
+        return tuple(self._fonts.get((width, height), ()))
+
+    def __iter__(self) -> Iterator[Font]:
+        for fonts in self._fonts.values():
+            yield from fonts
+
+    def __len__(self) -> int:
+        return sum(len(fonts) for fonts in self._fonts.values())
