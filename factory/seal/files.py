@@ -1,0 +1,144 @@
+"""The small file API that operations see, and the index that finds their files without asking the guest each time."""
+
+from __future__ import annotations
+
+import bisect
+import enum
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """What ``lstat`` says. ``size`` in bytes; ``mode`` with the type bits, as in ``stat`` module."""
+
+    mode: int
+    size: int
+
+
+class GuestFiles(Protocol):
+    """The files of a guest, by absolute path. Links are never followed."""
+
+    async def find(self, globs: Sequence[str], keep: Sequence[str] = ()) -> list[str]:
+        """Paths that match one of *globs* and none of *keep*, sorted. See ``Operation`` for the notation."""
+
+    async def exists(self, path: str) -> bool: ...
+
+    async def status(self, paths: Sequence[str]) -> Mapping[str, FileStatus]:
+        """Of those that exist."""
+
+    async def read(self, path: str) -> bytes:
+        """A file's content. Raises: StepError when it is no readable file."""
+
+    async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
+        """Replaces a file's content, keeping owner, mode and labels; a new one is root's, 0644 unless *mode* says."""
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        """Removes files, links, and folders with all that is in them."""
+
+    async def empty(self, paths: Sequence[str]) -> None:
+        """Truncates files to nothing."""
+
+    async def link(self, target: str, path: str) -> None:
+        """Makes a symbolic link, in place of what is there."""
+
+    async def make_folder(self, path: str) -> None:
+        """With its parents; 0755, root's."""
+
+
+class Case(enum.Enum):
+    """Whether ``/Windows`` and ``/windows`` are two names."""
+
+    MATTERS = enum.auto()
+    IGNORED = enum.auto()
+
+
+class PathIndex:
+    """All paths of a tree, sorted, for globs. Paths are absolute; undecodable bytes are surrogates."""
+
+    def __init__(self, paths: Iterable[str], case: Case = Case.MATTERS) -> None:
+        self._paths = sorted(set(paths))
+        self._flags = re.DOTALL | (re.IGNORECASE if case is Case.IGNORED else 0)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __contains__(self, path: str) -> bool:
+        at = bisect.bisect_left(self._paths, path)
+        return at < len(self._paths) and self._paths[at] == path
+
+    def find(self, globs: Sequence[str], keep: Sequence[str] = ()) -> list[str]:
+        spared = [_pattern(k, self._flags) for glob in keep for k in expand_braces(glob)]
+        found: set[str] = set()
+        for glob in (g for given in globs for g in expand_braces(given)):
+            if self._flags & re.IGNORECASE:
+                candidates: Sequence[str] = self._paths  # the order is by case: no part of it can be picked out
+            else:
+                literal = re.split(r"[*?\[]", glob, maxsplit=1)[0]
+                candidates = self._below(literal) if literal != glob else [glob] if glob in self else []
+            pattern = _pattern(glob, self._flags)
+            found.update(p for p in candidates if pattern.fullmatch(p))
+        return sorted(p for p in found if not any(s.fullmatch(p) for s in spared))
+
+    def _below(self, prefix: str) -> Sequence[str]:
+        first = bisect.bisect_left(self._paths, prefix)
+        last = bisect.bisect_left(self._paths, prefix[:-1] + chr(ord(prefix[-1]) + 1)) if prefix else len(self._paths)
+        return self._paths[first:last]
+
+    def drop(self, paths: Iterable[str]) -> None:
+        """Forgets *paths* and all below them."""
+        for path in paths:
+            at = bisect.bisect_left(self._paths, path)
+            if at < len(self._paths) and self._paths[at] == path:
+                del self._paths[at]
+            first = bisect.bisect_left(self._paths, f"{path}/")
+            last = bisect.bisect_left(self._paths, f"{path}0")  # "0" follows "/"
+            del self._paths[first:last]
+
+    def add(self, path: str) -> None:
+        if path not in self:
+            bisect.insort(self._paths, path)
+
+
+def topmost(paths: Iterable[str]) -> list[str]:
+    """Without those that lie below another one."""
+    kept: list[str] = []
+    for path in sorted(paths, key=lambda p: p.split("/")):
+        if not kept or not path.startswith(f"{kept[-1]}/"):
+            kept.append(path)
+    return kept
+
+
+def expand_braces(glob: str) -> list[str]:
+    """``/a/{b,c}`` → ``/a/b``, ``/a/c``; nested braces too."""
+    match = re.search(r"\{([^{}]*)\}", glob)
+    if not match:
+        return [glob]
+    return [
+        text
+        for choice in match[1].split(",")
+        for text in expand_braces(glob[: match.start()] + choice + glob[match.end() :])
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _pattern(glob: str, flags: int) -> re.Pattern[str]:
+    text, at = "", 0
+    while at < len(glob):
+        if glob.startswith("**/", at):
+            text, at = text + "(?:[^/]+/)*", at + 3
+        elif glob.startswith("**", at):
+            text, at = text + ".*", at + 2
+        elif glob[at] == "*":
+            text, at = text + "[^/]*", at + 1
+        elif glob[at] == "?":
+            text, at = text + "[^/]", at + 1
+        elif glob[at] == "[" and (end := glob.find("]", at + 2)) > 0:
+            body = glob[at + 1 : end].replace("\\", r"\\")
+            text, at = text + "[" + ("^" + body[1:] if body[0] in "!^" else body) + "]", end + 1
+        else:
+            text, at = text + re.escape(glob[at]), at + 1
+    return re.compile(text, flags)

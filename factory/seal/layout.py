@@ -1,0 +1,314 @@
+"""What is on the disks: file systems, where they are mounted, swap, and which system it is.
+
+Reads ``os-release`` and ``fstab`` itself, which takes a fraction of libguestfs's own inspection; that is the fallback.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
+from factory.seal.model import Family, GuestInfo, Init
+
+UNKNOWN_GUEST = GuestInfo()
+ROOTS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "reiserfs", "ufs", "zfs_member", "ntfs"})
+_FAMILIES = (
+    (Family.DEBIAN, {"debian", "ubuntu", "devuan", "raspbian", "kali", "linuxmint"}),
+    (Family.REDHAT, {"rhel", "fedora", "centos", "almalinux", "rocky", "ol", "amzn"}),
+    (Family.SUSE, {"suse", "opensuse", "sles", "opensuse-leap", "opensuse-tumbleweed"}),
+    (Family.ALPINE, {"alpine"}),
+    (Family.ARCH, {"arch", "archlinux", "manjaro"}),
+    (Family.BSD, {"freebsd", "openbsd", "netbsd"}),
+)
+_NOT_MOUNTED = frozenset(
+    {"swap", "proc", "sysfs", "tmpfs", "devpts", "devtmpfs", "none", "nfs", "nfs4", "cifs", "iso9660"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A file system at its place. ``options`` are for mount(8): a btrfs subvolume, say."""
+
+    device: str
+    point: str
+    type: str
+    options: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """``mounts`` in the order in which they are mounted; ``others`` hold file systems that no fstab names."""
+
+    guest: GuestInfo = UNKNOWN_GUEST
+    mounts: tuple[Mount, ...] = ()
+    others: tuple[Mount, ...] = ()
+    swaps: tuple[str, ...] = ()
+    swap_files: tuple[str, ...] = ()
+    volume_groups: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def mount_calls(self, *, read_only: bool) -> list[ApplianceCall]:
+        """The calls that mount it all."""
+        calls: list[ApplianceCall] = []
+        for mount in self.mounts:
+            options = ["ro" if read_only else "noatime", *filter(None, [mount.options])]
+            # "norecovery" is no option here: a journal was replayed by the mount before, which was for writing.
+            calls.append(("mount_options", ",".join(options), mount.device, mount.point))
+        return calls
+
+
+async def inspect(appliance: Appliance) -> Layout:
+    """Finds the system on the appliance's disks and mounts it for writing.
+
+    Raises: StepError when the appliance dies. A disk with no system that we know gives a layout without mounts.
+    """
+    devices, groups = await _devices(appliance)
+    filesystems = {name: facts["TYPE"] for name, facts in devices.items() if facts.get("TYPE")}
+    filesystems |= await _subvolumes(appliance, filesystems)
+    swaps = tuple(device for device, type_ in filesystems.items() if type_ == "swap")
+    notes = tuple(
+        f"{device} is encrypted: what it holds can be neither cleaned nor checked"
+        for device, type_ in filesystems.items()
+        if type_ in {"crypto_LUKS", "BitLocker"}
+    )
+    for device, type_ in sorted(filesystems.items(), key=lambda item: _likelihood(*item)):
+        if type_ not in ROOTS:
+            continue
+        guest = await _try_root(appliance, device)
+        if guest is not None:
+            layout = Layout(guest, (Mount(device, "/", type_),), swaps=swaps, volume_groups=groups, notes=notes)
+            layout = await _read_fstab(appliance, layout, filesystems, identities(devices))
+            return _with_others(layout, filesystems)
+    layout = Layout(swaps=swaps, volume_groups=groups, notes=notes)
+    return _with_others(await _ask_libguestfs(appliance, layout, filesystems), filesystems)
+
+
+async def _devices(appliance: Appliance) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
+    """Everything that may hold a file system → what blkid says of it; and the volume groups.
+
+    libguestfs's own ``list_filesystems`` gives less and takes six times as long.
+    """
+    disks, partitions, arrays, volumes, groups = await appliance.attempt(
+        [("list_devices",), ("list_partitions",), ("list_md_devices",), ("lvs",), ("vgs",)]
+    )
+    divided = tuple(re.sub(r"p?[0-9]+$", "", p) for p in partitions)
+    names = [d for d in disks if d not in divided] + list(partitions)
+    for more in (arrays, volumes):
+        names += more if isinstance(more, list) else []
+    facts = await appliance.attempt([("blkid", name) for name in names])
+    devices = {name: fact for name, fact in zip(names, facts, strict=True) if isinstance(fact, dict)}
+    return devices, tuple(groups) if isinstance(groups, list) else ()
+
+
+async def _subvolumes(appliance: Appliance, filesystems: Mapping[str, str]) -> dict[str, str]:
+    """The subvolumes of every btrfs, as libguestfs names them."""
+    found = {}
+    for device in [d for d, type_ in filesystems.items() if type_ == "btrfs"]:
+        volumes = (await appliance.attempt([("btrfs_subvolume_list", device)]))[0]
+        for volume in volumes if isinstance(volumes, list) else ():
+            found[f"btrfsvol:{device}/{volume['btrfssubvolume_path']}"] = "btrfs"
+    return found
+
+
+def _likelihood(device: str, type_: str) -> tuple[int, str]:
+    """Big Linux file systems are looked at before NTFS, and btrfs's top level after its subvolumes."""
+    rank = {"btrfs": 1 if device.startswith("btrfsvol:") else 2, "ntfs": 3}.get(type_, 0)
+    return rank, device
+
+
+async def _try_root(appliance: Appliance, device: str) -> GuestInfo | None:
+    """Mounts *device* at / for writing and tells what system it is; unmounts it again when it is none."""
+    mounted = (await appliance.attempt([("mount_options", "noatime", device, "/")]))[0]
+    if isinstance(mounted, ApplianceCallFailed):
+        return None
+    guest = await read_guest(appliance)
+    if guest is None:
+        await appliance.call("umount_all")
+    return guest
+
+
+async def read_guest(appliance: Appliance) -> GuestInfo | None:
+    """What system is mounted at /, None when it looks like none."""
+    has_etc, has_windows, release, usr_release = await appliance.attempt(
+        [
+            ("is_dir", "/etc"),
+            ("case_sensitive_path", "/Windows/System32/config"),
+            ("read_file", "/etc/os-release"),
+            ("read_file", "/usr/lib/os-release"),
+        ]
+    )
+    if isinstance(has_windows, str):
+        return GuestInfo(Family.WINDOWS, "windows", name="Windows")
+    text = next((r for r in (release, usr_release) if isinstance(r, bytes)), b"")
+    if not has_etc or not (text or await _is_system(appliance)):
+        return None
+    return replace(guest_of(text.decode("utf-8", "replace")), init=await _init_of(appliance))
+
+
+async def _is_system(appliance: Appliance) -> bool:
+    answers = await appliance.batch(
+        [("exists", path) for path in ("/etc/passwd", "/etc/fstab", "/sbin/init", "/bin/busybox", "/etc/inittab")]
+    )
+    return sum(map(bool, answers)) >= 2
+
+
+def guest_of(os_release: str) -> GuestInfo:
+    """Reads os-release(5). An unknown ID counts by its ID_LIKE."""
+    values = {
+        key: value.strip().strip("\"'")
+        for key, _, value in (line.partition("=") for line in os_release.splitlines())
+        if value
+    }
+    ids = [values.get("ID", ""), *values.get("ID_LIKE", "").split()]
+    family = next((f for i in ids for f, known in _FAMILIES if i.lower() in known), Family.LINUX)
+    return GuestInfo(family, ids[0], values.get("VERSION_ID", ""), values.get("PRETTY_NAME", values.get("NAME", "")))
+
+
+async def _init_of(appliance: Appliance) -> Init:
+    paths = {
+        "/lib/systemd/systemd": Init.SYSTEMD,
+        "/usr/lib/systemd/systemd": Init.SYSTEMD,
+        "/sbin/openrc": Init.OPENRC,
+        "/usr/sbin/openrc": Init.OPENRC,
+        "/etc/rcS.d": Init.SYSV,
+        "/etc/rc.d/rc.sysinit": Init.SYSV,
+        "/bin/busybox": Init.BUSYBOX,
+    }
+    present = await appliance.batch(
+        [
+            (
+                "exists",
+                path,
+            )
+            for path in paths
+        ]
+    )
+    return next((init for init, there in zip(paths.values(), present, strict=True) if there), Init.OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class FstabEntry:
+    source: str
+    point: str
+    type: str
+    options: tuple[str, ...]
+
+
+def parse_fstab(text: str) -> list[FstabEntry]:
+    entries = []
+    for line in text.splitlines():
+        fields = line.split("#", 1)[0].split()
+        if len(fields) >= 3:
+            source, point, type_ = (_unescape(f).strip('"') for f in fields[:3])
+            options = tuple(fields[3].split(",")) if len(fields) > 3 else ()
+            entries.append(FstabEntry(source, point, type_, options))
+    return entries
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), text)
+
+
+async def _read_fstab(
+    appliance: Appliance, layout: Layout, filesystems: Mapping[str, str], devices: Mapping[str, str]
+) -> Layout:
+    """Mounts what the guest's fstab names, besides the root."""
+    content = (await appliance.attempt([("read_file", "/etc/fstab")]))[0]
+    if not isinstance(content, bytes):
+        return layout
+    entries = parse_fstab(content.decode("utf-8", "replace"))
+    mounts, notes = list(layout.mounts), list(layout.notes)
+    swap_files = tuple(e.source for e in entries if e.type == "swap" and e.source.startswith("/") and not _is_device(e))
+    for entry in sorted(entries, key=lambda e: e.point.count("/") if e.point != "/" else 0):
+        if entry.point in {"/", "none", "swap"} or entry.type in _NOT_MOUNTED or "bind" in entry.options:
+            continue
+        device = resolve(entry.source, devices)
+        if device is None:
+            if "nofail" not in entry.options and "noauto" not in entry.options and ":" not in entry.source:
+                notes.append(f"{entry.point} ({entry.source}) of the guest's fstab is on none of the disks")
+            continue
+        subvolume = next((o for o in entry.options if o.startswith(("subvol=", "subvolid="))), "")
+        base = device.removeprefix("btrfsvol:").rsplit("/", 1)[0] if device.startswith("btrfsvol:") else device
+        point, device = posixpath.normpath(entry.point), base if subvolume else device
+        mount = Mount(device, point, filesystems.get(device, ""), subvolume)
+        calls = replace(layout, mounts=(mount,)).mount_calls(read_only=False)
+        outcome = (await appliance.attempt(calls))[0]
+        if isinstance(outcome, ApplianceCallFailed):
+            notes.append(f"{mount.point} of the guest's fstab can't be mounted: {outcome.message}")
+        else:
+            mounts.append(mount)
+    return replace(layout, mounts=tuple(mounts), notes=tuple(notes), swap_files=swap_files)
+
+
+def _is_device(entry: FstabEntry) -> bool:
+    return entry.source.startswith("/dev/")
+
+
+def identities(devices: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Every name that fstab may use for one of *devices* (blkid's facts by device) → the appliance's name for it."""
+    names: dict[str, str] = {}
+    spellings = {"UUID": "UUID", "LABEL": "LABEL", "PART_ENTRY_UUID": "PARTUUID", "PART_ENTRY_NAME": "PARTLABEL"}
+    for device, facts in devices.items():
+        names[device] = device
+        names |= {f"{spelling}={facts[key]}".lower(): device for key, spelling in spellings.items() if facts.get(key)}
+        match = re.fullmatch(r"/dev/([^/]+)/([^/]+)", device)
+        if match:
+            names["/dev/mapper/" + "-".join(part.replace("-", "--") for part in match.groups())] = device
+    return names
+
+
+def resolve(source: str, devices: Mapping[str, str]) -> str | None:
+    """The appliance's device for what fstab calls *source*, None when it is none of *devices*."""
+    by_link = re.fullmatch(r"/dev/disk/by-(uuid|label|partuuid|partlabel)/(.+)", source)
+    if by_link:
+        source = f"{by_link[1]}={by_link[2]}"
+    if "=" in source and not source.startswith("/"):
+        key, _, value = source.partition("=")
+        return devices.get(f"{key}={value.strip(chr(34))}".lower())
+    if source in devices and not source.startswith("/dev/sd"):
+        return devices[source]
+    # The guest's name of the n-th disk: sda, vda, xvda, hda, nvme0n1, mmcblk0; in the appliance all are sdX.
+    letters = re.fullmatch(r"/dev/(?:s|v|xv|h)d([a-z])(\d*)", source)
+    if letters:
+        return devices.get(f"/dev/sd{letters[1]}{letters[2]}")
+    numbers = re.fullmatch(r"/dev/(?:nvme(\d+)n1|mmcblk(\d+))(?:p(\d+))?", source)
+    if numbers:
+        letter = chr(ord("a") + int(numbers[1] or numbers[2]))
+        return devices.get(f"/dev/sd{letter}{numbers[3] or ''}")
+    return None
+
+
+async def _ask_libguestfs(appliance: Appliance, layout: Layout, filesystems: Mapping[str, str]) -> Layout:
+    roots = (await appliance.attempt([("inspect_os",)]))[0]
+    if isinstance(roots, ApplianceCallFailed) or not roots:
+        note = "no system was found on the disks: nothing to clean, only free space is wiped"
+        return replace(layout, notes=(*layout.notes, note))
+    root = roots[0]
+    points, kind, distro, major, name = await appliance.batch(
+        [(f"inspect_get_{what}", root) for what in ("mountpoints", "type", "distro", "major_version", "product_name")]
+    )
+    family = {"windows": Family.WINDOWS, "freebsd": Family.BSD, "openbsd": Family.BSD, "netbsd": Family.BSD}.get(kind)
+    guest = guest_of(f"ID={distro}") if family is None else GuestInfo(family, distro)
+    mounts = tuple(
+        Mount(device, point, filesystems.get(device, ""))
+        for point, device in sorted(dict(points).items(), key=lambda item: len(item[0]))
+    )
+    layout = replace(layout, guest=replace(guest, version=str(major), name=name), mounts=mounts)
+    await appliance.attempt(layout.mount_calls(read_only=False))
+    return layout
+
+
+def _with_others(layout: Layout, filesystems: Mapping[str, str]) -> Layout:
+    taken = {m.device for m in layout.mounts}
+    others = tuple(
+        Mount(device, "/", type_)
+        for device, type_ in filesystems.items()
+        if device not in taken
+        and type_ not in {"swap", "unknown", "crypto_LUKS", "BitLocker", "LVM2_member", "linux_raid_member", "iso9660"}
+        and not device.startswith("btrfsvol:")
+        and not any(m.device.startswith(f"btrfsvol:{device}/") for m in layout.mounts)
+    )
+    return replace(layout, others=others)

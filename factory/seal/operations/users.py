@@ -1,0 +1,124 @@
+"""Users of the build: its key, and what is private in home folders."""
+
+from __future__ import annotations
+
+from factory.seal.model import UNIX, Operation, Subject
+
+_KEY_FILES = (
+    "/root/.ssh/authorized_keys*",
+    "/home/*/.ssh/authorized_keys*",
+    "/var/**/.ssh/authorized_keys*",
+    "/usr/home/*/.ssh/authorized_keys*",
+    "/etc/ssh/authorized_keys*/**",
+    "/etc/dropbear/authorized_keys",
+    "/etc/dropbear{-initramfs,/initramfs}/authorized_keys",
+    "/{srv,opt,export}/**/.ssh/authorized_keys*",
+    "/home/*/*/.ssh/authorized_keys*",
+)
+_REGULAR = 0o100000
+_TYPE = 0o170000
+
+
+def key_body(line: str) -> str:
+    """The base64 part of a public key: what stays when options and comments change. Empty when there is none."""
+    return next((word for word in line.split() if word.startswith("AAAA")), "")
+
+
+def _without(content: bytes, bodies: list[bytes]) -> bytes:
+    return b"".join(line for line in content.splitlines(keepends=True) if not any(b in line for b in bodies))
+
+
+async def _key_files(subject: Subject) -> dict[str, bytes]:
+    paths = await subject.files.find(_KEY_FILES)
+    statuses = await subject.files.status(paths)
+    return {p: await subject.files.read(p) for p in paths if p in statuses and statuses[p].mode & _TYPE == _REGULAR}
+
+
+def _bodies(subject: Subject) -> list[bytes]:
+    return [body.encode() for body in map(key_body, subject.options.build_keys) if body]
+
+
+async def _remove_build_key(subject: Subject) -> None:
+    bodies = _bodies(subject)
+    for path, content in (await _key_files(subject)).items() if bodies else ():
+        rest = _without(content, bodies)
+        if rest != content and rest.strip():
+            await subject.files.write(path, rest)
+        elif rest != content:
+            await subject.files.remove([path])
+
+
+async def _check_build_key(subject: Subject) -> list[str]:
+    bodies = _bodies(subject)
+    files = await _key_files(subject) if bodies else {}
+    return [
+        f"{path} still lets the build's key in"
+        for path, content in files.items()
+        if _without(content, bodies) != content
+    ]
+
+
+async def _remove_users(subject: Subject) -> None:
+    files = subject.files
+    for user in subject.options.remove_users:
+        await files.remove(await files.find([f"/home/{user}", f"/var/{{mail,spool/mail,spool/cron/crontabs}}/{user}"]))
+        for path in await files.find(["/etc/{passwd,shadow,group,gshadow,subuid,subgid}", f"/etc/sudoers.d/*{user}*"]):
+            content = await files.read(path)
+            rest = _without_user(path, content, user.encode())
+            if rest != content:
+                await files.write(path, rest)
+
+
+def _without_user(path: str, content: bytes, user: bytes) -> bytes:
+    """Takes a user out of one file of the user database, and out of the member lists of groups."""
+    kept = []
+    for line in content.splitlines(keepends=True):
+        fields = line.rstrip(b"\n").split(b":")
+        if fields[0] == user or (path.startswith("/etc/sudoers.d/") and line.split()[:1] == [user]):
+            continue
+        if path in {"/etc/group", "/etc/gshadow"} and len(fields) == 4:
+            fields[3] = b",".join(m for m in fields[3].split(b",") if m != user)
+            line = b":".join(fields) + b"\n"
+        kept.append(line)
+    return b"".join(kept)
+
+
+async def _check_users(subject: Subject) -> list[str]:
+    passwd = await subject.files.read("/etc/passwd") if await subject.files.exists("/etc/passwd") else b""
+    names = {line.split(b":")[0].decode("utf-8", "replace") for line in passwd.splitlines()}
+    return [f"the user {user!r} is still there" for user in subject.options.remove_users if user in names]
+
+
+OPERATIONS = (
+    Operation(
+        "build-key",
+        "takes the key that the build logged in with out of every authorized_keys file",
+        "whoever has the build's private key could log in on every clone",
+        families=UNIX,
+        act=_remove_build_key,
+        check=_check_build_key,
+    ),
+    Operation(
+        "ssh-known-hosts",
+        "removes what users' SSH clients remember of other hosts",
+        "it tells where the build has been",
+        families=UNIX,
+        remove=("/{root,home/*,usr/home/*}/.ssh/{known_hosts,known_hosts.old,known_hosts2,agent.*,controlmasters/*}",),
+    ),
+    Operation(
+        "ssh-userdir",
+        "removes users' whole .ssh folders",
+        "off: keys that a template installs are meant to stay; private keys are found by the secret scan",
+        families=UNIX,
+        default=False,
+        remove=("/{root,home/*,usr/home/*}/.ssh",),
+    ),
+    Operation(
+        "user-account",
+        "removes the users that `remove_users` names, with their homes",
+        "acts only on what is named: an installer's temporary user, say",
+        families=UNIX,
+        act=_remove_users,
+        check=_check_users,
+    ),
+)

@@ -1,0 +1,117 @@
+"""What a seal found and did: the content of ``seal.json``."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from factory.errors import Evidence, VerificationFailed
+from factory.seal.model import GuestInfo
+from factory.seal.sanitise import Broken, Done
+from factory.seal.secret_scan import Hit
+from factory.seal.trim import Trimmed
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A secret found on a sealed disk. ``where`` is the file, "free space", or empty when it isn't known."""
+
+    name: str
+    disk: str
+    offset: int
+    where: str
+    excerpt: str
+    allowed: bool = False
+
+    def __str__(self) -> str:
+        place = self.where or f"byte {self.offset}"
+        return f"{self.name} ({self.excerpt}) in {place} of disk {self.disk}"
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpace:
+    """What the second reader saw: free bytes of a file system (or swap), and how many of them are not zero."""
+
+    disk: str
+    device: str
+    type: str
+    free: int
+    dirty: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealReport:
+    """All of it, as data."""
+
+    guest: GuestInfo
+    operations: tuple[Done, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    trimmed: tuple[Trimmed, ...] = ()
+    free_space: tuple[FreeSpace, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    shrunk: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What keeps the image from being called clean, one sentence each."""
+        return (
+            *(f"operation {broken}" for broken in self.broken),
+            *(f"free space of {t.device} was not wiped: {t.problem}" for t in self.trimmed if t.problem),
+            *(
+                f"{f.dirty} bytes of free space on disk {f.disk} ({f.device}) keep old contents"
+                for f in self.free_space
+                if f.dirty
+            ),
+            *(f"found {finding}" for finding in self.findings if not finding.allowed),
+        )
+
+    @property
+    def proven(self) -> bool:
+        return not self.problems
+
+    def require_proven(self) -> None:
+        """Raises: VerificationFailed with every problem."""
+        problems = self.problems
+        if not problems:
+            return
+        unexpected = [f for f in self.findings if not f.allowed]
+        hint = "remove what was found in a provisioner"
+        if unexpected:
+            hint += f", or name it in the template: `seal: {{allow: [{allow_name(unexpected[0])!r}]}}`"
+        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        raise VerificationFailed(
+            f"the sealed disk is not clean: {problems[0]}{more}", hint=hint, evidence=Evidence(notes=problems)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, with the verdict first."""
+        data = dataclasses.asdict(self)
+        data["guest"] = {**data["guest"], "family": str(self.guest.family), "init": str(self.guest.init)}
+        return {"format": FORMAT, "proven": self.proven, "problems": list(self.problems), **data}
+
+
+def allow_name(finding: Finding) -> str:
+    """How an allow-list names exactly this finding."""
+    return f"{finding.name}:{finding.where}" if finding.where.startswith("/") else finding.name
+
+
+def judge(hits: Sequence[Hit], places: Sequence[str], allow: Sequence[str]) -> list[Finding]:
+    """Findings from hits and where they lie; *allow* holds names, or ``name:glob of paths``."""
+    return [
+        Finding(hit.name, hit.disk, hit.offset, where, hit.excerpt, _is_allowed(hit.name, where, allow))
+        for hit, where in zip(hits, places, strict=True)
+    ]
+
+
+def _is_allowed(name: str, where: str, allow: Sequence[str]) -> bool:
+    return any(
+        fnmatch.fnmatchcase(name, entry) or (":/" in entry and fnmatch.fnmatchcase(f"{name}:{where}", entry))
+        for entry in allow
+    )

@@ -1,0 +1,177 @@
+"""Seals disks: one appliance launch cleans, trims and checks; then a second reader looks at the raw bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from factory.deadline import Deadline
+from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess
+from factory.events import Emit, Note, Progress
+from factory.seal import disk_reader, sanitise, secret_scan, trim
+from factory.seal.appliance_files import ApplianceFiles
+from factory.seal.files import Case
+from factory.seal.layout import Layout, inspect
+from factory.seal.model import Family, GuestInfo, Operation, SealOptions, Subject
+from factory.seal.operations import check_names, select
+from factory.seal.operations.windows import SYSPREP_NOTE
+from factory.seal.report import Finding, FreeSpace, SealReport, judge
+from factory.seal.sanitise import Broken, Done
+from factory.seal.secret_scan import Needles
+from factory.seal.trim import Trimmed
+
+T = TypeVar("T")
+
+
+class DiskLike(Protocol):
+    """What a seal needs of a disk; ``machine_spec.DiskSpec`` has it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def format(self) -> str: ...
+
+
+class _Clock:
+    """How long each part took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    async def time(self, name: str, work: Awaitable[T]) -> T:
+        started = time.monotonic()
+        try:
+            return await work
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 3)
+
+
+async def seal(
+    disks: Sequence[DiskLike],
+    options: SealOptions,
+    *,
+    driver: ApplianceDriver,
+    runtime_dir: Path,
+    emit: Emit,
+) -> SealReport:
+    """Cleans *disks* in place (work copies of one machine's disks, raw or qcow2, no QEMU on them), and proves it.
+
+    The first disk of the list is the guest's first. The report says what was done and found;
+    ``SealReport.require_proven`` turns problems into an error.
+
+    Raises: HostError when libguestfs does not work here, StepError, DeadlineExpired, TemplateError for an unknown
+    operation's name.
+    """
+    check_names((*options.only, *options.except_))
+    clock = _Clock()
+    deadline = Deadline.after(options.deadline, "the disks to be sealed")
+    sealed = await clock.time("appliance", _in_appliance(disks, options, driver, runtime_dir, deadline, clock, emit))
+    free_space, findings, notes = await clock.time("scan", _look_again(disks, options, emit))
+    report = SealReport(
+        guest=sealed.layout.guest,
+        operations=tuple(sealed.done),
+        broken=tuple(sealed.broken),
+        trimmed=tuple(sealed.trimmed),
+        free_space=tuple(free_space),
+        findings=tuple(findings),
+        notes=(*sealed.layout.notes, *notes, *([SYSPREP_NOTE] if sealed.layout.guest.family is Family.WINDOWS else [])),
+        seconds=clock.seconds,
+    )
+    for note in report.notes:
+        emit(Note(note))
+    return report
+
+
+class _Sealed:
+    """What the appliance's part has given."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.done: list[Done] = []
+        self.broken: list[Broken] = []
+        self.trimmed: list[Trimmed] = []
+
+
+async def _in_appliance(
+    disks: Sequence[DiskLike],
+    options: SealOptions,
+    driver: ApplianceDriver,
+    runtime_dir: Path,
+    deadline: Deadline,
+    clock: _Clock,
+    emit: Emit,
+) -> _Sealed:
+    started = time.monotonic()
+    coarsest = max(disk_reader.granularity(d.path, d.format) for d in disks)
+    images = [ApplianceDisk(d.path, d.format) for d in disks]
+    async with driver.launch(
+        images, access=DiskAccess.READ_WRITE, runtime_dir=runtime_dir, deadline=deadline, emit=emit
+    ) as appliance:
+        clock.seconds["launch"] = round(time.monotonic() - started, 3)
+        sealed = _Sealed(await clock.time("inspect", inspect(appliance)))
+        guest = sealed.layout.guest
+        emit(Note(f"sealing {guest}"))
+        operations = select(guest, options) if sealed.layout.mounts else []
+        if sealed.layout.mounts:
+            files = await clock.time("index", _index(appliance, guest))
+            subject = Subject(files, guest, options)
+            sealed.done = await clock.time("sanitise", sanitise.sanitise(subject, operations, emit))
+        if options.trim:
+            sealed.trimmed = await clock.time("trim", trim.trim(appliance, sealed.layout, coarsest, emit))
+        sealed.broken = await clock.time("prove", _prove(appliance, sealed.layout, operations, options))
+    return sealed
+
+
+async def _index(appliance: Appliance, guest: GuestInfo) -> ApplianceFiles:
+    return await ApplianceFiles.index(appliance, Case.IGNORED if guest.family is Family.WINDOWS else Case.MATTERS)
+
+
+async def _prove(
+    appliance: Appliance, layout: Layout, operations: Sequence[Operation], options: SealOptions
+) -> list[Broken]:
+    """Opens the file systems again, read-only and with cold caches, and checks every promise."""
+    if not layout.mounts:
+        return []
+    await appliance.batch([("umount_all",), ("sync",), ("drop_caches", 3), *layout.mount_calls(read_only=True)])
+    subject = Subject(await _index(appliance, layout.guest), layout.guest, options)
+    return await sanitise.prove(subject, operations)
+
+
+async def _look_again(
+    disks: Sequence[DiskLike], options: SealOptions, emit: Emit
+) -> tuple[list[FreeSpace], list[Finding], list[str]]:
+    """The proof by a reader that is not libguestfs."""
+    notes: list[str] = []
+    findings: list[Finding] = []
+    free_space: list[FreeSpace] = []
+    needles = Needles.of(options.secrets, options.build_keys)
+    notes += [f"the secret {name!r} is too short to be looked for on a disk" for name in needles.skipped]
+    for disk in disks if options.scan else ():
+        progress = _progress(f"scan {disk.id}", emit)
+        findings += await asyncio.to_thread(_scan_disk, disk, needles, options, progress)
+    return free_space, findings, notes
+
+
+def _scan_disk(
+    disk: DiskLike, needles: Needles, options: SealOptions, progress: Callable[[int, int], None]
+) -> list[Finding]:
+    with disk_reader.open_disk(disk.path, disk.format) as reader:
+        hits = secret_scan.scan(reader, disk.id, needles, progress)
+        return judge(hits, [""] * len(hits), options.allow)
+
+
+def _progress(task: str, emit: Emit) -> Callable[[int, int], None]:
+    """A callback for another thread: events are emitted in the thread of the event loop."""
+    loop = asyncio.get_running_loop()
+
+    def report(done: int, total: int) -> None:
+        loop.call_soon_threadsafe(emit, Progress(task, done, total))
+
+    return report
