@@ -1,0 +1,191 @@
+"""The functions that every Go template has."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote_plus
+
+from factory.template.packer.language.functions.formatting import WIDEST, number_verb, sign
+
+
+class GoTemplateError(ValueError):
+    """A template has no result. The renderer adds the place."""
+
+
+def truth(value: Any) -> bool:
+    """A value is false when it is the zero value of its kind."""
+    return bool(value)
+
+
+def show(value: Any) -> str:
+    """How Go prints *value*."""
+    if value is None:
+        return "<no value>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return number_verb(Decimal(repr(value)), "g", "", None)
+    if isinstance(value, Mapping):
+        return "map[" + " ".join(f"{show(k)}:{show(value[k])}" for k in sorted(value)) + "]"
+    if isinstance(value, (list, tuple)):
+        return "[" + " ".join(show(v) for v in value) + "]"
+    return str(value)
+
+
+def print_values(*values: Any) -> str:
+    """Go puts a blank between two values when neither is a text."""
+    pieces: list[str] = []
+    for position, value in enumerate(values):
+        if position and not isinstance(value, str) and not isinstance(values[position - 1], str):
+            pieces.append(" ")
+        pieces.append(show(value))
+    return "".join(pieces)
+
+
+_VERB = re.compile(r"%([ +\-#0]*)(?:(\*)|(\d{1,5}))?(?:\.(?:(\*)|(\d{0,5})))?(.|\Z)", re.DOTALL)
+
+
+def printf(pattern: str, *arguments: Any) -> str:
+    remaining = list(arguments)
+
+    def verb(match: re.Match[str]) -> str:
+        flags, star, width_text, precision_star, precision_text, letter = match.groups()
+        if letter == "%":
+            return "%"
+        width = int(remaining.pop(0)) if star and remaining else int(width_text or 0)
+        precision: int | None = None
+        if precision_star and remaining:
+            precision = int(remaining.pop(0))
+        elif precision_text is not None:
+            precision = int(precision_text or 0)
+        if abs(width) > WIDEST or abs(precision or 0) > WIDEST:
+            raise GoTemplateError(f"printf: more than {WIDEST} characters are asked for")
+        if not letter:
+            return "%!(NOVERB)"
+        if not remaining:
+            return f"%!{letter}(MISSING)"
+        text = _verb(remaining.pop(0), letter, flags, precision)
+        if "-" in flags or width < 0:
+            return text.ljust(abs(width))
+        if "0" in flags and letter not in "sqvt":
+            lead = text[0] if text[:1] in ("-", "+", " ") else ""
+            return lead + text[len(lead) :].rjust(width - len(lead), "0")
+        return text.rjust(width)
+
+    result = _VERB.sub(verb, str(pattern))
+    if remaining:
+        extra = ", ".join(f"{_go_type(v)}={show(v)}" for v in remaining)
+        result += f"%!(EXTRA {extra})"
+    return result
+
+
+def _go_type(value: Any) -> str:
+    return {str: "string", bool: "bool", int: "int", float: "float64"}.get(type(value), "<nil>")
+
+
+def _verb(value: Any, letter: str, flags: str, precision: int | None) -> str:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if letter in "vs" and (letter == "v" or not is_number):
+        text = json.dumps(value, ensure_ascii=False) if "#" in flags and isinstance(value, str) else show(value)
+        return text[:precision] if precision is not None and letter == "s" else text
+    if letter == "q" and isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if letter == "t" and isinstance(value, bool):
+        return show(value)
+    if letter == "c" and isinstance(value, int) and 0 <= value < 0x110000:
+        return chr(value)
+    if letter in "xX" and isinstance(value, str):
+        digits = value.encode().hex()
+        return digits if letter == "x" else digits.upper()
+    if is_number and letter in ("bdoxX" if isinstance(value, int) else "eEfgGF"):
+        return sign(number_verb(Decimal(repr(value)), letter.replace("F", "f"), flags, precision), flags)
+    if letter == "T":
+        return _go_type(value)
+    return f"%!{letter}({_go_type(value)}={show(value)})"
+
+
+def _numeric(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _equal(left: Any, *others: Any) -> bool:
+    if not others:
+        raise GoTemplateError("eq: a second argument is missing")
+    for other in others:
+        if left is not None and other is not None and _numeric(left) != _numeric(other):
+            raise GoTemplateError("eq: the types of the arguments can't be compared")
+        if left == other:
+            return True
+    return False
+
+
+def _ordered(name: str, test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def compare(left: Any, right: Any) -> bool:
+        if (_numeric(left) and _numeric(right)) or (isinstance(left, str) and isinstance(right, str)):
+            return test(left, right)
+        raise GoTemplateError(f"{name}: the types of the arguments can't be compared")
+
+    return compare
+
+
+def _index(value: Any, *keys: Any) -> Any:
+    for key in keys:
+        if isinstance(value, Mapping):
+            value = value.get(key)
+        elif isinstance(value, (list, tuple, str)):
+            if not isinstance(key, int) or isinstance(key, bool):
+                raise GoTemplateError(f"index: a whole number is needed, not {show(key)}")
+            if not 0 <= key < len(value):
+                raise GoTemplateError(f"index: {key} is out of range")
+            value = ord(value[key]) if isinstance(value, str) else value[key]
+        else:
+            raise GoTemplateError(f"index: {show(value)} has no elements")
+    return value
+
+
+def _slice(value: Any, *bounds: Any) -> Any:
+    if not isinstance(value, (str, list, tuple)) or not all(isinstance(b, int) for b in bounds) or len(bounds) > 2:
+        raise GoTemplateError("slice: a text or list and up to two whole numbers are needed")
+    start, end = [*bounds, *([0] if not bounds else []), len(value)][:2]
+    if not 0 <= start <= end <= len(value):
+        raise GoTemplateError("slice: out of range")
+    return value[start:end]
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, (Mapping, Sequence)):
+        return len(value)
+    raise GoTemplateError(f"len: {show(value)} has no length")
+
+
+_HTML = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&#34;", "'": "&#39;", "\0": "\ufffd"})
+_JS = str.maketrans(
+    {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
+    | {c: f"\\u{ord(c):04X}" for c in map(chr, range(32))}
+)
+
+BUILTINS: Mapping[str, Callable[..., Any]] = {
+    "print": print_values,
+    "println": lambda *values: " ".join(show(v) for v in values) + "\n",
+    "printf": printf,
+    "html": lambda *values: print_values(*values).translate(_HTML),
+    "js": lambda *values: print_values(*values).translate(_JS),
+    "urlquery": lambda *values: quote_plus(print_values(*values), safe="~"),
+    "len": _length,
+    "index": _index,
+    "slice": _slice,
+    "not": lambda value: not truth(value),
+    "eq": _equal,
+    "ne": lambda left, right: not _equal(left, right),
+    "lt": _ordered("lt", lambda a, b: a < b),
+    "le": _ordered("le", lambda a, b: a <= b),
+    "gt": _ordered("gt", lambda a, b: a > b),
+    "ge": _ordered("ge", lambda a, b: a >= b),
+}
+"""``and`` and ``or`` are missing: they stop at the first argument that decides, so the renderer does them."""
