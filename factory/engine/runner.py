@@ -111,11 +111,14 @@ class Runner:
         start = self._resume_point()
         for phase in self._plan.phases[:start]:
             self._emit(PhaseSkipped(phase.name, phase.key))
-        async with _ClosingAll(self._workspace_slots), self._session_slot:
-            for index, phase in enumerate(self._plan.phases[start:], start):
-                await self._run_phase(index, phase)
-                if phase.name == self._until:
-                    break
+        try:
+            async with _ClosingAll(self._workspace_slots), self._session_slot:
+                for index, phase in enumerate(self._plan.phases[start:], start):
+                    await self._run_phase(index, phase)
+                    if phase.name == self._until:
+                        break
+        finally:
+            self._workspace = self._session = None
 
     def _resume_point(self) -> int:
         """The number of the first phase that must run; sets the layer that it goes on from."""

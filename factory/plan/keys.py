@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from factory.digest import digest_of, to_json
+from factory.digest import Json, digest_of, to_json
 from factory.plan.model import KEY_FORMAT, Recipe
 from factory.plan.step import Step
+from factory.secret import Secret
 
 ROOT = ""
 """The parent key of a first phase."""
 
 
-def make_recipe(parts: dict[str, Any], steps: Sequence[Step], *, labels: dict[str, str], salt: bytes) -> Recipe:
-    """Makes a recipe of *parts* and of each step's name and version. Secrets enter as an HMAC under *salt*."""
+def make_recipe(
+    parts: Mapping[str, Any], steps: Sequence[Step], *, labels: Mapping[str, str], salt: bytes, secrets: Sequence[str] = ()
+) -> Recipe:
+    """Makes a recipe of *parts* and of each step's name and version.
+
+    A ``Secret``, and every text that contains one of *secrets*, enters as an HMAC under *salt*: a recipe lies in the
+    store as plain JSON.
+    """
     counts = to_json({**parts, "steps": [[s.name, s.version] for s in steps]}, salt=salt)
-    assert isinstance(counts, dict)
-    return Recipe(counts, labels)
+    hidden = _hide(counts, tuple(s for s in secrets if s), salt)
+    assert isinstance(hidden, dict)
+    return Recipe(hidden, labels)
+
+
+def _hide(value: Json, secrets: tuple[str, ...], salt: bytes) -> Json:
+    if isinstance(value, str) and any(secret in value for secret in secrets):
+        return to_json(Secret(value), salt=salt)
+    if isinstance(value, dict):
+        return {k: _hide(v, secrets, salt) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_hide(v, secrets, salt) for v in value]
+    return value
 
 
 def chain(parent: str, name: str, recipe: Recipe) -> str:
