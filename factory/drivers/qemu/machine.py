@@ -1,0 +1,330 @@
+"""A running QEMU, from its start to its certain end.
+
+The machine starts paused and is subscribed to before anything runs. Inside ``start`` QEMU's unasked death cancels
+whatever waits, and leaves the context as ``MachineDied`` with QEMU's own words; when the context ends, in whatever way,
+QEMU has ended too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from factory.deadline import Deadline
+from factory.drivers import swtpm
+from factory.drivers.machine_spec import MachineSpec
+from factory.drivers.process import Patience, Process, spawn
+from factory.drivers.protocols import Machine, ShutdownReason
+from factory.drivers.qemu.arguments import QMP_SOCKET, SERIAL_SOCKET, VNC_SOCKET, Channels, arguments
+from factory.drivers.qemu.qmp import ConnectionLost, QmpConnection
+from factory.drivers.qemu.serial import SerialLine
+from factory.errors import Evidence, HostError, MachineDied, StepError
+from factory.events import Emit, Note, QmpEvent
+from factory.quantity import Duration, Size
+
+START_PATIENCE = Duration(120)
+"""For QEMU to answer on its control channel: it opens all images first, and the host may be loaded."""
+QUIT_PATIENCE = Duration(10)
+_LAST_WORDS = Duration(5)
+_LONGEST_SOCKET_PATH = 107  # bytes: sun_path without its NUL, unix(7)
+_EVIDENCE_TAIL = Size(16 * 1024)
+_GUEST_ENDED = frozenset({ShutdownReason.GUEST_RESET, ShutdownReason.GUEST_SHUTDOWN, ShutdownReason.GUEST_PANIC})
+_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+(\d+)")
+
+
+class QemuMachine:
+    """Implements ``protocols.Machine``."""
+
+    def __init__(
+        self, spec: MachineSpec, process: Process, serial: SerialLine, *, runtime_dir: Path, log_dir: Path, emit: Emit
+    ) -> None:
+        self._spec, self._process, self._serial, self._emit = spec, process, serial, emit
+        self._runtime_dir, self._log_dir = runtime_dir, log_dir
+        self._qmp = QmpConnection(spec.name, self._on_event)
+        self._subscribers: list[Callable[[str, Mapping[str, Any]], None]] = []
+        self._stopped = asyncio.Event()
+        self._reason: ShutdownReason | None = None
+        self._up = False
+        self._quitting = False
+
+    @property
+    def spec(self) -> MachineSpec:
+        return self._spec
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return self._process.argv
+
+    @property
+    def shutdown_reason(self) -> ShutdownReason | None:
+        """Why the guest stopped, or None while it runs (or has not run yet)."""
+        return self._reason
+
+    async def execute(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        try:
+            return await self._qmp.execute(command, arguments)
+        except ConnectionLost as error:
+            raise await self._death() from error
+
+    async def send_file(self, name: str, descriptor: int) -> None:
+        """Hands an open file to QEMU, to be used as ``fd:name``. Raises: as ``execute``."""
+        try:
+            await self._qmp.send_file(name, descriptor)
+        except ConnectionLost as error:
+            raise await self._death() from error
+
+    async def resume(self) -> None:
+        self._stopped.clear()
+        self._reason = None
+        await self.execute("cont")
+
+    async def wait_for_shutdown(self, deadline: Deadline) -> ShutdownReason:
+        scope = asyncio.timeout(float(deadline.left))
+        try:
+            async with scope:
+                await self._stopped.wait()
+        except TimeoutError:
+            raise deadline.error(evidence=self.evidence()) from None
+        if self._reason is None:
+            raise await self._death()
+        return self._reason
+
+    async def forwarded_port(self, guest_port: int) -> int:
+        text = await self.execute("human-monitor-command", {"command-line": "info usernet"})
+        for host, guest in _FORWARD.findall(str(text)):
+            if int(guest) == guest_port:
+                return int(host)
+        raise StepError(
+            f"no port of this computer leads to the guest's port {guest_port}",
+            hint="the machine's network card has no such forward",
+        )
+
+    async def screenshot(self, path: Path) -> None:
+        # Absolute, for QEMU's folder need not be ours; renamed, so that nobody sees half a picture.
+        picture = path.absolute().with_name(f".{path.name}.part")
+        try:
+            await self.execute("screendump", {"filename": str(picture), "format": "png"})
+        except StepError as error:
+            if "PNG" not in str(error) and "format" not in str(error):
+                raise
+            # Before 7.1, or built without libpng.
+            await self.execute("screendump", {"filename": str(picture)})
+            await asyncio.to_thread(_to_png, picture)
+        os.replace(picture, path)
+
+    def serial_text(self, limit: Size = Size(64 * 1024)) -> str:
+        return self._serial.text(limit)
+
+    async def write_serial(self, text: str) -> None:
+        await self._serial.write(text.encode())
+
+    def subscribe(self, callback: Callable[[str, Mapping[str, Any]], None]) -> Callable[[], None]:
+        self._subscribers.append(callback)
+
+        def stop() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return stop
+
+    async def power_button(self) -> None:
+        await self.execute("system_powerdown")
+
+    async def quit(self) -> None:
+        self._quitting = True
+        if self._process.exit_status is None:
+            # QEMU hangs up without an answer when it is quick; a machine that is beyond answering gets signals.
+            with suppress(ConnectionLost, StepError):
+                await self._qmp.execute("quit", patience=QUIT_PATIENCE)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), float(QUIT_PATIENCE))
+        # QEMU takes INT for a request to quit as well, which it has just not heard.
+        await self._process.terminate(Patience(interrupt=Duration(0), terminate=Duration(3)))
+        await self._qmp.close()
+
+    async def attachments(self) -> Mapping[str, str]:
+        places = {"serial": self._runtime_dir / SERIAL_SOCKET, "vnc": self._runtime_dir / VNC_SOCKET}
+        return {name: str(path) for name, path in places.items() if path.is_socket()}
+
+    def evidence(self) -> Evidence:
+        """What QEMU said and what the guest wrote last."""
+        return Evidence(
+            argv=self.argv,
+            exit_status=self._process.exit_status,
+            stderr=self._process.stderr,
+            serial=self.serial_text(_EVIDENCE_TAIL),
+            files=tuple(path for path in (self._log_dir / "qemu.log", self._spec.serial_log) if path is not None),
+        )
+
+    async def _connect(self, connected: socket.socket) -> None:
+        deadline = Deadline.after(START_PATIENCE, "QEMU to come up")
+        try:
+            await self._qmp.connect(connected, deadline)
+        except ConnectionLost as error:
+            raise await self._death() from error
+        self._up = True
+
+    async def _watch(self) -> None:
+        """Returns when QEMU has ended as it should. Raises: MachineDied."""
+        status = await self._process.wait()
+        # What it said before it ended may still be on its way to us, and may be the reason.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._qmp.wait_until_lost(), float(_LAST_WORDS))
+        if self._quitting or (status == 0 and self._reason in _GUEST_ENDED):
+            self._stopped.set()
+            return
+        self._stopped.set()
+        raise await self._death()
+
+    async def _death(self) -> MachineDied:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), float(_LAST_WORDS))
+        status = self._process.exit_status
+        lines = [line for line in self._process.stderr.splitlines() if line.strip()]
+        said = lines[-1] if lines else "it said nothing"
+        what = "ended by itself" if self._up else "did not come up"
+        what = f"{what} (status {status})" if status is not None else "hung up, but has not ended"
+        return MachineDied(
+            f"QEMU {what}: {said}",
+            hint=_hint(self._process.stderr),
+            evidence=self.evidence(),
+        )
+
+    def _on_event(self, name: str, data: Mapping[str, Any]) -> None:
+        self._emit(QmpEvent(name, json.dumps(data, sort_keys=True)))
+        if name == "SHUTDOWN":
+            reason = str(data.get("reason", ""))
+            known = reason in ShutdownReason._value2member_map_
+            self._stop(ShutdownReason(reason) if known else ShutdownReason.OTHER)
+        elif name == "GUEST_PANICKED":
+            self._stop(ShutdownReason.GUEST_PANIC)
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber(name, data)
+            except Exception as error:  # the others, and the connection, must go on
+                self._subscribers.remove(subscriber)
+                self._emit(Note(f"a subscriber of QEMU's events failed at {name}: {error!r}", "warning"))
+
+    def _stop(self, reason: ShutdownReason) -> None:
+        if self._reason is None:  # the first one says why; what follows is the aftermath
+            self._reason = reason
+        self._stopped.set()
+
+
+class QemuDriver:
+    """Implements ``protocols.MachineDriver``."""
+
+    def start(
+        self, spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit: Emit
+    ) -> AbstractAsyncContextManager[Machine]:
+        """See ``protocols.MachineDriver``. ``log_dir/qemu.argv`` holds the command line for pasting.
+
+        Raises: HostError when *runtime_dir* is too long for a socket or there is no QEMU.
+        """
+        return _running(spec, runtime_dir=runtime_dir, log_dir=log_dir, emit=emit)
+
+    def start_tpm(
+        self, state_dir: Path, *, runtime_dir: Path, version: str, emit: Emit
+    ) -> AbstractAsyncContextManager[Path]:
+        return swtpm.start(state_dir, runtime_dir=runtime_dir, version=version, emit=emit)
+
+
+@asynccontextmanager
+async def _running(spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit: Emit) -> AsyncIterator[Machine]:
+    _prepare(runtime_dir, log_dir)
+    if spec.serial_log is None:
+        spec = replace(spec, serial_log=log_dir / "serial.log")
+    failure: BaseException | None = None
+    async with AsyncExitStack() as stack:
+        machine, qmp = await _launch(stack, spec, runtime_dir, log_dir, emit)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(machine._watch())
+                try:
+                    await machine._connect(qmp)
+                    yield machine
+                except asyncio.CancelledError:
+                    raise  # by QEMU's death (the group turns it into that) or by the user
+                except BaseException as error:
+                    failure = error  # the group would wrap it
+                finally:
+                    await machine.quit()
+        except BaseExceptionGroup as errors:
+            died, others = errors.split(MachineDied)
+            if died is None or others is not None:
+                raise
+            if not isinstance(failure, MachineDied):
+                raise died.exceptions[0] from failure
+    if failure is not None:
+        raise failure
+
+
+async def _launch(
+    stack: AsyncExitStack, spec: MachineSpec, runtime_dir: Path, log_dir: Path, emit: Emit
+) -> tuple[QemuMachine, socket.socket]:
+    qmp, qmp_of_qemu = socket.socketpair()
+    line, line_of_qemu = socket.socketpair()
+    stack.callback(qmp.close)
+    with qmp_of_qemu, line_of_qemu:  # ours are closed once QEMU has its own: then its end is an end of file here
+        serial = SerialLine(line)
+        stack.callback(serial.close)
+        try:
+            channels = Channels(qmp=qmp_of_qemu.fileno(), serial=line_of_qemu.fileno())
+            argv = arguments(spec, runtime_dir=runtime_dir, channels=channels)
+            pasteable = arguments(spec, runtime_dir=runtime_dir)
+        except ValueError as error:
+            raise StepError(f"the machine {spec.name!r} can't be built: {error}") from error
+        (log_dir / "qemu.argv").write_text(shlex.join(pasteable) + "\n")
+        process = await stack.enter_async_context(
+            spawn(argv, emit=emit, log=log_dir / "qemu.log", pass_fds=(channels.qmp, channels.serial))
+        )
+    await serial.offer(runtime_dir / SERIAL_SOCKET)
+    return QemuMachine(spec, process, serial, runtime_dir=runtime_dir, log_dir=log_dir, emit=emit), qmp
+
+
+def _prepare(runtime_dir: Path, log_dir: Path) -> None:
+    runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log_dir.mkdir(parents=True, exist_ok=True)
+    longest = max((QMP_SOCKET, SERIAL_SOCKET, VNC_SOCKET), key=len)
+    if len(os.fsencode(runtime_dir / longest)) > _LONGEST_SOCKET_PATH:
+        raise HostError(
+            f"{runtime_dir} is too long a name for a folder of sockets",
+            hint="set XDG_RUNTIME_DIR or TMPDIR to a shorter one",
+        )
+    for name in (SERIAL_SOCKET, VNC_SOCKET, QMP_SOCKET):
+        (runtime_dir / name).unlink(missing_ok=True)  # of a machine that was killed
+
+
+def _hint(stderr: str) -> str:
+    """What to try, for the deaths that are known."""
+    if 'Failed to get "write" lock' in stderr or "Failed to get shared" in stderr:
+        return "another QEMU or qemu-img uses this image: end it, or work on an overlay"
+    if "Cannot allocate memory" in stderr or "cannot set up guest memory" in stderr:
+        return "this computer has not enough free memory: give the machine less, or end something"
+    if "Could not set up host forwarding rule" in stderr:
+        return "the host port is taken: leave it to the kernel (0), or choose another"
+    if "No space left on device" in stderr:
+        return "the disk is full: free some space, then build again"
+    if "Could not access KVM" in stderr or "failed to initialize kvm" in stderr:
+        return "KVM does not work here: `factory doctor` tells which accelerator does"
+    return "the files qemu.log and qemu.argv of this run say more"
+
+
+def _to_png(picture: Path) -> None:
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        image.save(picture, format="PNG")
