@@ -285,10 +285,11 @@ class DiskAccess(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApplianceDisk:
-    """A disk image for the appliance; the first is ``/dev/sda`` in it."""
+    """A disk image for the appliance; the first is ``/dev/sda`` in it. ``id`` is the machine's name for it."""
 
     path: Path
     format: str
+    id: str = ""
 
 
 class ApplianceCallFailed(StepError):

@@ -76,6 +76,13 @@ class SealReport:
     def proven(self) -> bool:
         return not self.problems
 
+    @property
+    def summary(self) -> str:
+        """One line for people: "12 of 44 operations had something to do; clean"."""
+        worked = sum(1 for done in self.operations if done.paths)
+        verdict = "clean" if self.proven else f"{len(self.problems)} problems"
+        return f"{worked} of {len(self.operations)} operations had something to do; {verdict}"
+
     def require_proven(self) -> None:
         """Raises: VerificationFailed with every problem."""
         problems = self.problems
