@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from factory.deadline import Deadline
+from factory.disk import reader as disk_reader
 from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess
 from factory.events import Emit, Note, Progress
-from factory.seal import disk_reader, sanitise, secret_scan, trim
+from factory.seal import sanitise, secret_scan, trim
 from factory.seal.appliance_files import ApplianceFiles
 from factory.seal.files import Case
 from factory.seal.layout import Layout, inspect

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from factory.seal.disk_reader import DiskReader
+from factory.disk.reader import DiskReader
 from factory.seal.secret_shapes import SHAPES, Shape
 from factory.secret import Secret, encodings
 

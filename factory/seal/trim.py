@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from factory.disk.reader import SMALLEST_DISCARD
 from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
 from factory.events import Emit, Progress
-from factory.seal.disk_reader import SMALLEST_DISCARD
 from factory.seal.layout import Layout, Mount
 
 _EXT = frozenset({"ext2", "ext3", "ext4"})
@@ -36,7 +36,7 @@ class Trimmed:
 async def trim(appliance: Appliance, layout: Layout, granularity: int, emit: Emit) -> list[Trimmed]:
     """Wipes all free space and swap. File systems of *layout* are mounted on entry, nothing is on return.
 
-    *granularity*: bytes of the smallest part that the image gives back (``disk_reader.granularity``).
+    *granularity*: bytes of the smallest part that the image gives back (``disk.reader.granularity``).
     """
     results: list[Trimmed] = []
     await appliance.call("sync")  # blocks freed by an uncommitted transaction are not free yet, and are not trimmed

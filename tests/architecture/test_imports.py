@@ -21,8 +21,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "drivers": LEAVES | {"drivers", "boot_command"},
     "plan": LEAVES | SEAMS | {"plan", "template"},
     "provision": LEAVES | SEAMS | {"provision"},
-    "seal": LEAVES | SEAMS | {"seal"},
-    "outputs": LEAVES | SEAMS | {"outputs", "template", "plan"},
+    "disk": LEAVES,
+    "seal": LEAVES | SEAMS | {"seal", "disk"},
+    "outputs": LEAVES | SEAMS | {"outputs", "template", "plan", "disk"},
     "engine": LEAVES | SEAMS | {"engine", "plan", "template"},
     "steps": LEAVES | SEAMS | {"steps", "plan", "template", "provision", "seal", "outputs", "boot_command"},
 }
