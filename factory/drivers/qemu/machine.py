@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -23,7 +24,7 @@ from factory.deadline import Deadline
 from factory.drivers import swtpm
 from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.process import Patience, Process, spawn
-from factory.drivers.protocols import Machine, ShutdownReason
+from factory.drivers.protocols import ShutdownReason
 from factory.drivers.qemu.arguments import QMP_SOCKET, SERIAL_SOCKET, VNC_SOCKET, Channels, arguments
 from factory.drivers.qemu.qmp import ConnectionLost, QmpConnection
 from factory.drivers.qemu.serial import SerialLine
@@ -146,6 +147,7 @@ class QemuMachine:
     async def quit(self) -> None:
         self._quitting = True
         if self._process.exit_status is None:
+            self._process.send_signal(signal.SIGCONT)  # somebody may have stopped it
             # QEMU hangs up without an answer when it is quick; a machine that is beyond answering gets signals.
             with suppress(ConnectionLost, StepError):
                 await self._qmp.execute("quit", patience=QUIT_PATIENCE)
@@ -193,12 +195,10 @@ class QemuMachine:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), float(_LAST_WORDS))
         status = self._process.exit_status
-        lines = [line for line in self._process.stderr.splitlines() if line.strip()]
-        said = lines[-1] if lines else "it said nothing"
         what = "ended by itself" if self._up else "did not come up"
         what = f"{what} (status {status})" if status is not None else "hung up, but has not ended"
         return MachineDied(
-            f"QEMU {what}: {said}",
+            f"QEMU {what}: {_said(self._process.stderr)}",
             hint=_hint(self._process.stderr),
             evidence=self.evidence(),
         )
@@ -229,7 +229,7 @@ class QemuDriver:
 
     def start(
         self, spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit: Emit
-    ) -> AbstractAsyncContextManager[Machine]:
+    ) -> AbstractAsyncContextManager[QemuMachine]:
         """See ``protocols.MachineDriver``. ``log_dir/qemu.argv`` holds the command line for pasting.
 
         Raises: HostError when *runtime_dir* is too long for a socket or there is no QEMU.
@@ -243,7 +243,7 @@ class QemuDriver:
 
 
 @asynccontextmanager
-async def _running(spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit: Emit) -> AsyncIterator[Machine]:
+async def _running(spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit: Emit) -> AsyncIterator[QemuMachine]:
     _prepare(runtime_dir, log_dir)
     if spec.serial_log is None:
         spec = replace(spec, serial_log=log_dir / "serial.log")
@@ -306,6 +306,13 @@ def _prepare(runtime_dir: Path, log_dir: Path) -> None:
         )
     for name in (SERIAL_SOCKET, VNC_SOCKET, QMP_SOCKET):
         (runtime_dir / name).unlink(missing_ok=True)  # of a machine that was killed
+
+
+def _said(stderr: str) -> str:
+    """The line of QEMU's that matters: its last complaint, which explanations may follow."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    complaints = [line for line in lines if line.startswith("qemu") and ": warning: " not in line]
+    return (complaints or lines or ["it said nothing"])[-1]
 
 
 def _hint(stderr: str) -> str:

@@ -8,6 +8,7 @@ QEMU does not have. QEMU's ``lsi53c895a`` needs the old ``sym53c8xx`` driver, wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -17,6 +18,7 @@ from factory.drivers.qemu.argument import Argument, Slots, option
 
 Pairs: TypeAlias = dict[str, str | int | None]
 
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,23}")  # QEMU's rule; its names of block nodes end at 31 characters
 _CONTROLLER = {Bus.SCSI: "scsi", Bus.LSILOGIC: "lsi", Bus.PVSCSI: "pvscsi"}
 _CONTROLLER_MODEL = {"scsi": "virtio-scsi-pci", "lsi": "mptsas1068", "pvscsi": "pvscsi", "ahci": "ich9-ahci"}
 _TARGETS = {"scsi": 256, "lsi": 8, "pvscsi": 16}
@@ -49,6 +51,9 @@ class Storage:
 
     def arguments(self) -> Iterator[Argument]:
         """Controllers first, then disks, CDs, floppies. Raises: ValueError when a bus is full."""
+        for thing in (*self._spec.disks, *self._spec.cdroms, *self._spec.floppies):
+            if not _ID.fullmatch(thing.id):
+                raise ValueError(f"{thing.id!r} is no id: a letter, then up to 23 letters, digits, '-', '_' or '.'")
         devices: list[Argument] = []
         for disk in self._spec.disks:
             devices += self._disk(disk)

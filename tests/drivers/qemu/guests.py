@@ -1,0 +1,79 @@
+"""Guests of 512 bytes: boot sectors in 16-bit real mode, written out byte by byte.
+
+The BIOS loads one to 0000:7C00 and jumps there. Ports: 0x3F8 COM1 data, 0x3FD its line status, 0x64 keyboard
+controller, 0x604 the ACPI PM1a control register where SeaBIOS puts it on both ``pc`` and ``q35``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CLI = b"\xfa"  # cli: no interrupts
+HANG = b"\xf4\xeb\xfd"  # 1: hlt; jmp 1b
+
+
+def sector(*code: bytes) -> bytes:
+    body = b"".join(code)
+    assert len(body) <= 510
+    return body.ljust(510, b"\0") + b"\x55\xaa"  # the BIOS boots nothing without this mark
+
+
+def say(text: str) -> bytes:
+    """Writes *text* to the first serial line."""
+    code = b"\xba\xf8\x03"  # mov dx, 0x3f8
+    for character in text.encode():
+        code += b"\xb0" + bytes([character])  # mov al, character
+        code += b"\xee"  # out dx, al
+    return code
+
+
+RESET = (
+    b"\xb0\xfe"  # mov al, 0xfe: pulse the reset line
+    b"\xe6\x64"  # out 0x64, al
+)
+POWER_OFF = (
+    b"\xba\x04\x06"  # mov dx, 0x604
+    b"\xb8\x00\x20"  # mov ax, 0x2000: SLP_EN, sleep type 0, which is S5 in QEMU's tables
+    b"\xef"  # out dx, ax
+)
+ECHO = (
+    b"\xba\xfd\x03"  # 1: mov dx, 0x3fd
+    b"\xec"  # in al, dx
+    b"\xa8\x01"  # test al, 1: has a character come?
+    b"\x74\xf8"  # jz 1b
+    b"\xba\xf8\x03"  # mov dx, 0x3f8
+    b"\xec"  # in al, dx
+    b"\xee"  # out dx, al
+    b"\xeb\xf1"  # jmp 1b
+)
+BLUE_SCREEN = (
+    b"\xb8\x03\x00"  # mov ax, 0x0003: text mode 80x25, cleared
+    b"\xcd\x10"  # int 0x10
+    b"\xb8\x00\xb8"  # mov ax, 0xb800: the text memory
+    b"\x8e\xc0"  # mov es, ax
+    b"\x31\xff"  # xor di, di
+    b"\xb8\x20\x10"  # mov ax, 0x1020: a blank on blue
+    b"\xb9\xd0\x07"  # mov cx, 2000 cells
+    b"\xfc"  # cld
+    b"\xf3\xab"  # rep stosw
+)
+COUNT = (
+    # Counts in memory and says a dot each time its low word overflows: a guest whose progress can be seen.
+    b"\x31\xc9"  # xor cx, cx
+    b"\x41"  # 1: inc cx
+    b"\x75\xfd"  # jnz 1b
+    b"\x41"  # 2: inc cx, once more around so that the line is not flooded
+    b"\x75\xfd"  # jnz 2b
+    b"\xba\xf8\x03"  # mov dx, 0x3f8
+    b"\xb0\x2e"  # mov al, '.'
+    b"\xee"  # out dx, al
+    b"\xeb\xf2"  # jmp 1b
+)
+
+
+def disk(path: Path, *code: bytes, size: int = 2**20) -> Path:
+    """A raw disk that boots *code*."""
+    path.write_bytes(sector(*code))
+    with path.open("r+b") as stream:
+        stream.truncate(size)
+    return path

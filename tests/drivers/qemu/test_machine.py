@@ -1,0 +1,453 @@
+"""A real QEMU with guests of 512 bytes: what it tells, what it takes, and that it always ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from PIL import Image
+
+from factory.deadline import Deadline, pause
+from factory.drivers.machine_spec import (
+    Bus,
+    CdromSpec,
+    CpuSpec,
+    DiskSpec,
+    FloppySpec,
+    Forward,
+    NicSpec,
+    Reboot,
+    TpmSpec,
+    UefiSpec,
+)
+from factory.drivers.process import run
+from factory.drivers.protocols import ShutdownReason
+from factory.drivers.qemu.machine import QemuDriver
+from factory.errors import DeadlineExpired, HostError, MachineDied, StepError
+from factory.events import CommandStarted, QmpEvent
+from factory.quantity import Duration, Size
+from tests.drivers.qemu import guests
+from tests.drivers.qemu.conftest import Lab, soon, until_serial
+from tests.drivers.test_process import alive, gone
+
+pytestmark = pytest.mark.machine
+
+T = TypeVar("T")
+OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+
+
+def go(test: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(test)
+
+
+def test_reset_and_power_off_are_told_apart(lab: Lab) -> None:
+    async def ends(code: bytes, name: str) -> ShutdownReason:
+        image = guests.disk(lab.logs / f"{name}.raw", guests.CLI, code, guests.HANG)
+        async with lab.start(lab.spec(image), name) as machine:
+            await machine.resume()
+            reason = await machine.wait_for_shutdown(soon())
+            # The process waits for us: what was on the screen can still be looked at.
+            assert alive(machine.pid)
+            assert machine.shutdown_reason is reason
+        assert gone(machine.pid)
+        return reason
+
+    assert go(ends(guests.RESET, "reset")) is ShutdownReason.GUEST_RESET
+    assert go(ends(guests.POWER_OFF, "off")) is ShutdownReason.GUEST_SHUTDOWN
+    names = [event.name for event in lab.events if isinstance(event, QmpEvent)]
+    assert names.count("SHUTDOWN") >= 2
+
+
+def test_nothing_runs_before_resume(lab: Lab) -> None:
+    image = guests.disk(lab.logs / "d.raw", guests.say("up"), guests.HANG)
+
+    async def test() -> None:
+        async with lab.start(lab.spec(image)) as machine:
+            assert (await machine.execute("query-status"))["status"] == "prelaunch"
+            assert machine.serial_text() == ""
+            await machine.resume()
+            await until_serial(machine, "up")
+
+    go(test())
+
+
+def test_reset_can_be_left_to_the_guest(lab: Lab) -> None:
+    image = guests.disk(lab.logs / "d.raw", guests.say("boot\r\n"), guests.RESET, guests.HANG)
+
+    async def test() -> None:
+        async with lab.start(lab.spec(image, reboot=Reboot.RESETS)) as machine:
+            await machine.resume()
+            await until_serial(machine, "boot\nboot\n")
+
+    go(test())
+
+
+def test_waiting_too_long_is_named_and_explained(lab: Lab) -> None:
+    image = guests.disk(lab.logs / "d.raw", guests.say("stuck here"), guests.HANG)
+
+    async def test() -> None:
+        async with lab.start(lab.spec(image)) as machine:
+            await machine.resume()
+            await until_serial(machine, "stuck here")
+            await machine.wait_for_shutdown(Deadline.after(Duration(0.2), "the installer to finish"))
+
+    with pytest.raises(DeadlineExpired, match="the installer to finish") as caught:
+        go(test())
+    assert "stuck here" in caught.value.evidence.serial
+
+
+def test_serial_line_is_logged_typed_on_and_shared(lab: Lab) -> None:
+    image = guests.disk(lab.logs / "d.raw", guests.say("ready\r\n"), guests.ECHO)
+
+    async def test() -> None:
+        async with lab.start(lab.spec(image)) as machine:
+            await machine.resume()
+            await until_serial(machine, "ready\n")
+            await machine.write_serial("ours ")
+            await until_serial(machine, "ours")
+            path = (await machine.attachments())["serial"]
+            reader, writer = await asyncio.open_unix_connection(path)
+            assert b"ready" in await reader.readuntil(b"ours ")  # who comes late sees what was said
+            writer.write(b"theirs")
+            assert await reader.readuntil(b"theirs") == b"theirs"
+            await until_serial(machine, "ours theirs")
+            writer.close()
+
+    go(test())
+    log = lab.logs / "m" / "serial.log"
+    assert b"ready\r\nours theirs" in log.read_bytes()
+
+
+def test_screenshot_shows_the_screen(lab: Lab) -> None:
+    image = guests.disk(lab.logs / "d.raw", guests.BLUE_SCREEN, guests.say("drawn"), guests.HANG)
+    picture = lab.logs / "screen.png"
+
+    async def test() -> None:
+        async with lab.start(lab.spec(image)) as machine:
+            await machine.resume()
+            await until_serial(machine, "drawn")
+            await machine.screenshot(picture)
+
+    go(test())
+    with Image.open(picture) as shown:
+        assert shown.format == "PNG"
+        assert shown.convert("RGB").getpixel((600, 300)) == (0, 0, 168)
+    assert [path.name for path in picture.parent.glob("*.png*")] == ["screen.png"]
+
+
+def test_screenshot_without_a_display_is_refused(lab: Lab) -> None:
+    async def test() -> None:
+        async with lab.start(lab.spec(display="none")) as machine:
+            await machine.screenshot(lab.logs / "screen.png")
+
+    with pytest.raises(StepError, match="QEMU refuses 'screendump'"):
+        go(test())
+
+
+def test_forwards_listen_on_loopback_alone(lab: Lab) -> None:
+    spec = lab.spec(nics=(NicSpec("nic0", forwards=(Forward(22), Forward(5986))),))
+
+    async def test() -> None:
+        async with lab.start(spec) as machine:
+            ports = [await machine.forwarded_port(22), await machine.forwarded_port(5986)]
+            assert len(set(ports)) == 2
+            listening = await run(["ss", "-Hltnp"], deadline=soon("ss"))
+            ours = [line.split()[3] for line in listening.stdout.splitlines() if f"pid={machine.pid}," in line]
+            assert sorted(ours) == sorted(f"127.0.0.1:{port}" for port in ports)
+            with pytest.raises(StepError, match="port 23"):
+                await machine.forwarded_port(23)
+
+    go(test())
+
+
+def test_qmp_errors_are_qemus_own_words(lab: Lab) -> None:
+    async def test() -> None:
+        async with lab.start(lab.spec()) as machine:
+            with pytest.raises(StepError, match="The command no-such-command has not been found"):
+                await machine.execute("no-such-command")
+            assert (await machine.execute("query-status"))["running"] is False
+
+    go(test())
+
+
+def test_subscribers_hear_events_and_a_broken_one_harms_nobody(lab: Lab) -> None:
+    heard: list[str] = []
+
+    def broken(name: str, data: Mapping[str, Any]) -> None:
+        raise ValueError("no")
+
+    async def test() -> None:
+        async with lab.start(lab.spec()) as machine:
+            machine.subscribe(broken)
+            stop = machine.subscribe(lambda name, data: heard.append(name))
+            await machine.resume()
+            await machine.execute("stop")
+            stop()
+            await machine.resume()
+
+    go(test())
+    assert heard == ["RESUME", "STOP"]
+
+
+def test_qemu_that_does_not_come_up_says_why(lab: Lab) -> None:
+    async def test() -> None:
+        async with lab.start(lab.spec(lab.logs / "missing.raw")):
+            pytest.fail("there is nothing to start")
+
+    with pytest.raises(MachineDied, match=r"did not come up \(status 1\).*missing\.raw") as caught:
+        go(test())
+    assert "No such file" in caught.value.evidence.stderr
+    assert caught.value.evidence.argv[0] == "qemu-system-x86_64"
+
+
+def test_a_known_death_has_a_way_out(lab: Lab) -> None:
+    image = guests.disk(lab.logs / "d.raw", guests.HANG)
+
+    async def test() -> None:
+        async with lab.start(lab.spec(image), "first"), lab.start(lab.spec(image), "second"):
+            pytest.fail("both opened the same disk for writing")
+
+    with pytest.raises(MachineDied, match="lock") as caught:
+        go(test())
+    assert "another QEMU" in caught.value.hint
+
+
+def test_death_interrupts_whatever_waits(lab: Lab) -> None:
+    async def test() -> None:
+        async with lab.start(lab.spec()) as machine:
+            await machine.resume()
+            os.kill(machine.pid, signal.SIGKILL)
+            await pause(Duration(600))
+
+    with pytest.raises(MachineDied, match=r"ended by itself \(status -9\)"):
+        go(test())
+
+
+def test_death_ends_a_wait_for_shutdown_and_a_command(lab: Lab) -> None:
+    async def waiting() -> None:
+        async with lab.start(lab.spec()) as machine:
+            os.kill(machine.pid, signal.SIGTERM)  # QEMU says SHUTDOWN/host-signal and ends with status 0
+            await machine.wait_for_shutdown(soon())
+            await pause(Duration(600))
+
+    async def commanding() -> None:
+        async with lab.start(lab.spec()) as machine:
+            os.kill(machine.pid, signal.SIGKILL)
+            while True:
+                await machine.execute("query-status")
+
+    with pytest.raises(MachineDied, match="terminating on signal 15"):
+        go(waiting())
+    with pytest.raises(MachineDied, match="status -9"):
+        go(commanding())
+
+
+def test_the_users_own_error_comes_out_unwrapped(lab: Lab) -> None:
+    async def test() -> None:
+        async with lab.start(lab.spec()) as machine:
+            lab.events.clear()
+            raise KeyError(machine.pid)
+
+    with pytest.raises(KeyError) as caught:
+        go(test())
+    assert gone(int(caught.value.args[0]))
+
+
+def test_cancelling_ends_qemu(lab: Lab) -> None:
+    async def test() -> int:
+        up = asyncio.Event()
+
+        async def build() -> None:
+            async with lab.start(lab.spec()):
+                up.set()
+                await pause(Duration(600))
+
+        task = asyncio.ensure_future(build())
+        await up.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return next(event.pid for event in lab.events if isinstance(event, CommandStarted))
+
+    assert gone(go(test()))
+
+
+def test_a_stopped_qemu_ends_too(lab: Lab) -> None:
+    async def test() -> int:
+        async with lab.start(lab.spec()) as machine:
+            os.kill(machine.pid, signal.SIGSTOP)
+            pid: int = machine.pid
+        return pid
+
+    assert gone(go(test()))
+
+
+_FACTORY = """
+import asyncio, sys
+from pathlib import Path
+from factory.deadline import pause
+from factory.drivers.machine_spec import MachineSpec
+from factory.drivers.qemu.machine import QemuDriver
+from factory.events import ignore
+from factory.quantity import Duration, Size
+
+async def main(root):
+    spec = MachineSpec("killed", "qemu-system-x86_64", "pc", "tcg", Size(64 * 2**20))
+    driver = QemuDriver()
+    async with driver.start_tpm(root / "tpm", runtime_dir=root, version="2.0", emit=ignore):
+        async with driver.start(spec, runtime_dir=root, log_dir=root, emit=ignore) as machine:
+            await machine.resume()
+            print(machine.pid, flush=True)
+            await pause(Duration(600))
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_factory_leaves_no_qemu(lab: Lab, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _FACTORY, str(lab.root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        qemu = int(parent.stdout.readline())
+        children = subprocess.run(["pgrep", "-P", str(parent.pid)], capture_output=True, text=True, check=True)
+        pids = [int(pid) for pid in children.stdout.split()]
+        assert qemu in pids
+        assert len(pids) == 3  # with swtpm and the watchdog
+        parent.send_signal(number)
+        parent.wait()
+    assert gone(*pids)
+
+
+def test_command_line_can_be_pasted(lab: Lab) -> None:
+    image = guests.disk(lab.logs / "d.raw", guests.HANG)
+
+    async def test() -> None:
+        async with lab.start(lab.spec(image)):
+            pass
+
+    go(test())
+    argv = shlex.split((lab.logs / "m" / "qemu.argv").read_text())
+    with subprocess.Popen(argv) as qemu:
+        try:
+            control = lab.root / "m" / "qmp.sock"
+            with socket.socket(socket.AF_UNIX) as client:
+                while not control.exists() or client.connect_ex(str(control)):
+                    assert qemu.poll() is None
+                assert client.makefile().readline().startswith('{"QMP"')
+        finally:
+            qemu.kill()
+
+
+@pytest.mark.parametrize("machine_type", ["pc", "q35"])
+def test_every_bus_is_accepted(lab: Lab, machine_type: str) -> None:
+    disks = []
+    for index, bus in enumerate(Bus):
+        image = guests.disk(lab.logs / f"{bus}.raw", guests.HANG)
+        disks.append(DiskSpec(f"disk-{bus}", image, "raw", bus, index, serial=f"serial{index}"))
+    # A comma in a file's name must not end the option.
+    iso = guests.disk(lab.logs / "a,b.iso", guests.HANG)
+    cdroms = [CdromSpec(f"cd-{bus}", iso, bus) for bus in Bus if bus is not Bus.NVME]
+    spec = lab.spec(
+        machine_type=machine_type,
+        disks=tuple(disks),
+        cdroms=(*cdroms, CdromSpec("cd-empty", None, Bus.SCSI)),
+        floppies=(FloppySpec("fd0", guests.disk(lab.logs / "fd", guests.HANG, size=1440 * 1024)),),
+        nics=(NicSpec("nic0"), NicSpec("nic1", "e1000", restricted=True)),
+        usb_tablet=True,
+        cpu=CpuSpec(count=2, sockets=1, cores=2),
+    )
+
+    async def test() -> set[str]:
+        async with lab.start(spec) as machine:
+            blocks = await machine.execute("query-block")
+            return {block["qdev"].removeprefix("/machine/peripheral/").split("/")[0] for block in blocks}
+
+    seen = go(test())
+    assert {disk.id for disk in disks} | {cdrom.id for cdrom in cdroms} | {"cd-empty", "fd0"} <= seen
+
+
+def test_discarded_and_zeroed_blocks_leave_the_image(lab: Lab) -> None:
+    image = lab.logs / "d.raw"
+    image.write_bytes(b"x" * 2**20)
+    full = image.stat().st_blocks
+
+    async def test(*lines: str) -> int:
+        async with lab.start(lab.spec(image)) as machine:
+            for line in lines:
+                command = {"command-line": f'qemu-io -d main "{line}"'}
+                assert "failed" not in await machine.execute("human-monitor-command", command)
+        return image.stat().st_blocks
+
+    assert go(test("discard 0 512k")) <= full // 2 + 8
+    assert go(test("write -P 0 512k 256k")) <= full // 4 + 8
+
+
+def test_a_window_of_a_file_is_a_disk(lab: Lab) -> None:
+    outer = lab.logs / "outer"
+    outer.write_bytes(b"\0" * 4096 + guests.sector(guests.say("inside"), guests.HANG) + b"\0" * 65536)
+    window = DiskSpec("main", outer, "raw", Bus.IDE, 0, read_only=False, offset=4096, length=32768)
+
+    async def test() -> None:
+        async with lab.start(lab.spec(disks=(window,))) as machine:
+            block = (await machine.execute("query-block"))[0]
+            assert block["inserted"]["image"]["virtual-size"] == 32768
+            await machine.resume()
+            await until_serial(machine, "inside")
+
+    go(test())
+
+
+def test_uefi_starts_to_its_shell_with_a_tpm_and_keeps_its_variables(lab: Lab) -> None:
+    variables = lab.logs / "vars.fd"
+    variables.write_bytes(OVMF_VARS.read_bytes())
+
+    async def test() -> None:
+        driver = QemuDriver()
+        state = lab.logs / "tpm"
+        async with driver.start_tpm(state, runtime_dir=lab.root, version="2.0", emit=lab.events.append) as tpm:
+            spec = lab.spec(
+                machine_type="q35",
+                uefi=UefiSpec(OVMF_CODE, variables),
+                tpm=TpmSpec(tpm),
+                memory=Size.parse("256 MiB"),
+            )
+            async with lab.start(spec) as machine:
+                assert [chip["model"] for chip in await machine.execute("query-tpm")] == ["tpm-crb"]
+                await machine.resume()
+                await until_serial(machine, "Interactive Shell")
+            assert any(state.iterdir())
+
+    go(test())
+    assert variables.read_bytes() != OVMF_VARS.read_bytes()
+
+
+def test_a_folder_too_long_for_sockets_is_refused(lab: Lab) -> None:
+    async def test() -> None:
+        async with lab.start(lab.spec(), "x" * 100):
+            pytest.fail("no socket fits there")
+
+    with pytest.raises(HostError, match="too long"):
+        go(test())
+
+
+def test_a_machine_that_cant_be_is_refused(lab: Lab) -> None:
+    cdroms = tuple(CdromSpec(f"cd{n}", None) for n in range(5))
+
+    async def test() -> None:
+        async with lab.start(lab.spec(cdroms=cdroms)):
+            pytest.fail("a PC has room for four")
+
+    with pytest.raises(StepError, match="4 disks and CDs"):
+        go(test())
