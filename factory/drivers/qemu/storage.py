@@ -51,9 +51,10 @@ class Storage:
 
     def arguments(self) -> Iterator[Argument]:
         """Controllers first, then disks, CDs, floppies. Raises: ValueError when a bus is full."""
-        for thing in (*self._spec.disks, *self._spec.cdroms, *self._spec.floppies):
-            if not _ID.fullmatch(thing.id):
-                raise ValueError(f"{thing.id!r} is no id: a letter, then up to 23 letters, digits, '-', '_' or '.'")
+        spec = self._spec
+        for name in [*(d.id for d in spec.disks), *(c.id for c in spec.cdroms), *(f.id for f in spec.floppies)]:
+            if not _ID.fullmatch(name):
+                raise ValueError(f"{name!r} is no id: a letter, then up to 23 letters, digits, '-', '_' or '.'")
         devices: list[Argument] = []
         for disk in self._spec.disks:
             devices += self._disk(disk)
