@@ -207,6 +207,10 @@ class EventBus:
     def subscribe(self, subscriber: Callable[[Stamped], None]) -> None:
         self._subscribers.append(subscriber)
 
+    def unsubscribe(self, subscriber: Callable[[Stamped], None]) -> None:
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
+
     def emitter(self, build: str) -> Emit:
         """An ``Emit`` for one build."""
 

@@ -92,6 +92,10 @@ class Library:
                 shutil.rmtree(draft, ignore_errors=True)
             draft.unlink(missing_ok=True)
 
+    async def build_identity(self, built: BuiltFile) -> str:
+        """What names a built file's content. Raises: TemplateError."""
+        return await asyncio.to_thread(build_identity, built, self._root)
+
     async def identity(self, source: IsoSource) -> str:
         """What names the source's content in a key, without fetching or building it."""
         if source.build:

@@ -95,6 +95,7 @@ class Runner:
         self._session: StepScope | None = None
         self._session_slot = Slot()
         self._workspace_slots: list[Slot] = []
+        self._holds = Slot()
 
     async def run(self) -> None:
         """Raises: FactoryError with evidence; what was kept before the failure stays kept."""
@@ -112,7 +113,8 @@ class Runner:
         for phase in self._plan.phases[:start]:
             self._emit(PhaseSkipped(phase.name, phase.key))
         try:
-            async with _ClosingAll(self._workspace_slots), self._session_slot:
+            async with self._holds, _ClosingAll(self._workspace_slots), self._session_slot:
+                self._hold()
                 for index, phase in enumerate(self._plan.phases[start:], start):
                     await self._run_phase(index, phase)
                     if phase.name == self._until:
@@ -249,7 +251,13 @@ class Runner:
                 await self._power_off()
             self._layer = await self._commit(phase, self._take_workspace(), {})
         self._not_stored.discard(phase.name)
+        self._hold()
         return self._layer.key
+
+    def _hold(self) -> None:
+        """Keeps the clean-up of the store away from the layers that this build stands on."""
+        if self._layer:
+            self._holds.stack.enter_context(self._store.hold(self._layer))
 
     def _take_workspace(self) -> Workspace:
         workspace, self._workspace = self._workspace, None

@@ -17,13 +17,14 @@ A file is checked by its stamp (size, mtime, inode) on each use, and by its dige
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,40 @@ class LayerStore:
                 return  # a read-only store can still be read
             current = self._read(current.parent) if current.parent else None
 
+    @contextmanager
+    def hold(self, layer: Layer) -> Iterator[None]:
+        """Keeps *layer* and its parents from being removed while the body runs (shared locks on their indexes)."""
+        with ExitStack() as stack:
+            current: Layer | None = layer
+            while current:
+                descriptor = os.open(current.path / "layer.json", os.O_RDONLY | os.O_CLOEXEC)
+                stack.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+                current = self._read(current.parent) if current.parent else None
+            yield
+
+    def in_use(self, layer: Layer) -> bool:
+        """True while a build holds it."""
+        try:
+            descriptor = os.open(layer.path / "layer.json", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def verify(self, layer: Layer) -> bool:
+        """True when every file of *layer* still has its digest. Reads it all."""
+        files = json.loads((layer.path / "layer.json").read_text())["files"]
+        try:
+            return all(file_digest(layer.path / name) == entry["sha256"] for name, entry in files.items())
+        except OSError:
+            return False
+
     def newest_keys(self, template: str) -> dict[str, str]:
         """Phase → key of the newest build of *template* here."""
         try:
@@ -197,9 +232,15 @@ class LayerStore:
         Overwrites nothing: what was secret in it may be read from the bare disk until the space is used again.
         """
         with store_errors(self.root):
-            for layer in self.all():
-                if layer.parent == key:
-                    self.remove(layer.key)
+            layer = self._read(key)
+            if layer and self.in_use(layer):
+                raise StoreError(
+                    f"the layer {key[:12]} (after {layer.phase}) is in use by a running build",
+                    hint="wait for that build, or end it, and try again",
+                )
+            for other in self.all():
+                if other.parent == key:
+                    self.remove(other.key)
             self._set_aside(self.layers / key)
 
     def sweep(self) -> None:

@@ -1,0 +1,39 @@
+"""``factory build``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from factory.cli.template_options import find_templates, template_options
+
+
+@click.command("build")
+@click.argument("templates", nargs=-1, required=True, type=click.Path(path_type=Path))
+@template_options
+@click.option("-o", "--output", default="output", show_default=True, type=click.Path(path_type=Path, file_okay=False),
+              help="Folder that artifacts appear in, each in a folder of its own.")  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Use no stored layer: build everything anew.")
+@click.option("--from", "from_phase", metavar="PHASE", default="", help="Run PHASE and all after it, stored or not.")
+@click.option("--until", metavar="PHASE", default="", help="End after PHASE.")
+@click.option("--layers", type=click.Choice(["auto", "live", "off", "none"]), default=None,
+              help="What is kept between phases, in place of what the template says.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON on standard output.")
+@click.option("-v", "--verbose", count=True, help="Show requests and connection attempts; twice: commands too.")
+def command(
+    templates: tuple[Path, ...], variables: dict[str, str], var_files: tuple[Path, ...], output: Path, fresh: bool,
+    from_phase: str, until: str, layers: str | None, as_json: bool, verbose: int,
+) -> None:  # fmt: skip
+    """Build images from TEMPLATES (files, or folders of them).
+
+    \b
+    Artifacts appear whole in OUTPUT/<name>/, with manifest.json and SHA256SUMS. What was built before and
+    has not changed is taken from the store. Ctrl-C ends everything that was started and loses nothing that
+    was stored.
+    """
+    from factory.cli.building import BuildOptions, build_all
+
+    options = BuildOptions(variables, var_files, output.absolute(), fresh, from_phase, until, layers, as_json, verbose)
+    sys.exit(build_all(find_templates(templates), options))

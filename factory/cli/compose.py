@@ -1,0 +1,57 @@
+"""The composition root: picks the concrete drivers and hands them, by their Protocols, to engine and steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from factory.cli.adapters import GuestTypist, HostPrograms, MachineScreens, make_build_key
+from factory.cli.places import Places
+from factory.drivers import protocols
+from factory.drivers.download import MediaDownloads
+from factory.drivers.guestfs.appliance import GuestfsDriver
+from factory.drivers.http_server import HttpSeedServer
+from factory.drivers.media import DiscMaker
+from factory.drivers.qemu.checkpoint import QemuCheckpoints
+from factory.drivers.qemu.disk_image import QemuImg
+from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.ssh import SshCommunicator
+from factory.engine.media import Library
+from factory.engine.run_directory import Run
+from factory.engine.scope import StepScope
+from factory.events import Emit
+from factory.host.facts import HostFacts
+from factory.plan.resources import BuildName, MachineState
+from factory.secret import Redactor
+from factory.steps.fetch_media import MediaLibrary
+
+GIVEN = (
+    Redactor, BuildName, MediaLibrary, MachineState, protocols.MachineDriver, protocols.DiskImages,
+    protocols.Communicator, protocols.SeedServer, protocols.ApplianceDriver, protocols.Checkpoints, protocols.KeyMaker,
+    protocols.ScreenReader, protocols.Typist, protocols.MediaMaker, protocols.Programs,
+)  # fmt: skip
+"""What every build has before its first step: by this, wiring is checked."""
+
+
+def media_library(places: Places, root: Path, log_dir: Path) -> Library:
+    """Where a project's media come from."""
+    return Library(places.media, root, log_dir, HostPrograms(), MediaDownloads(places.media))
+
+
+def base_scope(*, name: str, run: Run, facts: HostFacts, library: Library, redactor: Redactor, emit: Emit) -> StepScope:
+    """Everything that the steps of a build may ask for."""
+    scope = StepScope(emit, "", run.path, run.runtime, run.path)
+    scope.put(redactor)
+    scope.put(BuildName(name))
+    scope.put_as(MediaLibrary, library)
+    scope.put_as(protocols.MachineDriver, QemuDriver())
+    scope.put_as(protocols.DiskImages, QemuImg(emit))
+    scope.put_as(protocols.Communicator, SshCommunicator())
+    scope.put_as(protocols.SeedServer, HttpSeedServer())
+    scope.put_as(protocols.ApplianceDriver, GuestfsDriver())
+    scope.put_as(protocols.Checkpoints, QemuCheckpoints(facts.qemu_version))
+    scope.put_as(protocols.KeyMaker, make_build_key)
+    scope.put_as(protocols.ScreenReader, MachineScreens())
+    scope.put_as(protocols.Typist, GuestTypist(redactor))
+    scope.put_as(protocols.MediaMaker, DiscMaker())
+    scope.put_as(protocols.Programs, HostPrograms())
+    return scope

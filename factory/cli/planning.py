@@ -1,0 +1,114 @@
+"""From a template's path to a plan on this host, and the plan in words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from factory.cli.compose import GIVEN, media_library
+from factory.cli.places import Places, places
+from factory.cli.template_options import environment
+from factory.engine import delivered
+from factory.engine.store import LayerStore
+from factory.host.facts import HostFacts, collect
+from factory.plan.explain import changes, why
+from factory.plan.model import Keeps, Plan
+from factory.plan.wiring import check_wiring
+from factory.steps.contents import PlanInputs, make_plan
+from factory.template.load import load
+from factory.template.model import Layers, Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    loaded: Loaded
+    plan: Plan
+
+
+async def plan_template(
+    template: Path, variables: Mapping[str, str], var_files: Sequence[Path], output: Path, layers: str | None,
+    where: Places, facts: HostFacts,
+) -> Planned:  # fmt: skip
+    """Raises: TemplateError, HostError, StepError (a checksum file that can't be had)."""
+    loaded = load(template, variables=variables, var_files=var_files, environ=environment(), host=facts.template_names)
+    library = media_library(where, loaded.root, where.runs)
+    source = loaded.template.source.iso or loaded.template.source.image
+    assert source is not None
+    built = {
+        f.name: f"built:{await library.build_identity(f.build)}"
+        for f in (loaded.template.install.seed_files if loaded.template.install else ())
+        if f.build
+    }
+    inputs = PlanInputs(
+        loaded=loaded,
+        platform=facts.platform,
+        media=await library.identity(source),
+        seed_files=built,
+        output=output,
+        salt=LayerStore(where.cache).salt,
+        layers=Layers(layers) if layers else None,
+    )
+    plan = await asyncio.to_thread(make_plan, inputs)
+    check_wiring(plan, GIVEN)
+    return Planned(loaded, plan)
+
+
+def explain(plan: Plan, store: LayerStore) -> dict[str, str]:
+    """For each phase that is not stored, one sentence why."""
+    newest, reasons, changed = store.newest_keys(plan.name), {}, ""
+    for phase in plan.phases:
+        if phase.keeps in (Keeps.DISKS, Keeps.MEMORY) and store.find(phase.key):
+            continue
+        before = store.recipe(newest[phase.name]) if phase.name in newest else None
+        same = before is None or not changes(before, phase.recipe)
+        reasons[phase.name] = why(phase.name, before, phase.recipe, parent_changed=changed if same else "")
+        changed = changed or phase.name
+    return reasons
+
+
+def show_plans(
+    templates: Sequence[Path], variables: Mapping[str, str], var_files: Sequence[Path], output: Path,
+    layers: str | None, diff: bool, steps: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Prints."""
+    where = places()
+
+    async def all_plans() -> list[Planned]:
+        facts = await collect(where.cache)
+        return [await plan_template(t, variables, var_files, output, layers, where, facts) for t in templates]
+
+    planned = asyncio.run(all_plans())
+    if as_json:
+        click.echo(json.dumps([p.plan.describe() for p in planned], indent=2))
+        return
+    store = LayerStore(where.cache)
+    for item in planned:
+        show_plan(item.plan, store, output, where, diff=diff, steps=steps)
+
+
+def show_plan(plan: Plan, store: LayerStore, output: Path, where: Places, *, diff: bool, steps: bool) -> None:
+    click.echo(click.style(plan.name, bold=True) + f"  {plan.template}")
+    for name, value in plan.facts.items():
+        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        click.echo(f"  {name.replace('_', ' ')}: {shown}")
+    reasons, newest = explain(plan, store), store.newest_keys(plan.name)
+    stamps = where.cache / "names" / f"{plan.name}.artifact.json"
+    for phase in plan.phases:
+        if phase.keeps is Keeps.ARTIFACT and delivered.is_current(output / plan.name, phase.key, stamps):
+            state = f"delivered in {output / plan.name}"
+        elif phase.name in reasons:
+            state = reasons[phase.name]
+        else:
+            state = f"stored as {phase.key[:12]}"
+        click.echo(f"  {click.style(f'{phase.name:<14}', fg='cyan')} {state}")
+        if diff and phase.name in reasons and (before := store.recipe(newest.get(phase.name, ""))):
+            for change in changes(before, phase.recipe):
+                click.echo(f"      {change.path}: {change.before!r} → {change.after!r}  {change.label}".rstrip())
+        if steps:
+            for step in phase.steps:
+                click.echo(f"      {step.title}")

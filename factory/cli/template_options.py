@@ -1,0 +1,59 @@
+"""Options that every command with a template takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def template_options(function: F) -> F:
+    """``-var NAME=VALUE`` and ``-var-file FILE``, both repeatable."""
+    function = click.option(
+        "--var-file", "var_files", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
+        help="YAML or JSON file with variables; later ones win.",
+    )(function)  # fmt: skip
+    return click.option(
+        "--var", "variables", multiple=True, metavar="NAME=VALUE", callback=_pairs,
+        help="Set a variable (also: FACTORY_VAR_<name> in the environment).",
+    )(function)  # fmt: skip
+
+
+def _pairs(context: click.Context, option: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for value in values:
+        name, equals, content = value.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{value!r} is not NAME=VALUE")
+        pairs[name] = content
+    return pairs
+
+
+def find_templates(arguments: Sequence[Path]) -> list[Path]:
+    """Templates named one by one, or all of a folder (not those below ``_base/``). Raises: click.UsageError."""
+    found: list[Path] = []
+    for argument in arguments:
+        if argument.is_dir():
+            inside = sorted(p for p in argument.glob("*.y*ml") if p.suffix in (".yml", ".yaml"))
+            if not inside:
+                raise click.UsageError(f"no templates (*.yml) in {argument}")
+            found += inside
+        elif argument.exists():
+            found.append(argument)
+        else:
+            raise click.UsageError(f"no such template: {argument}{_alternative(argument)}")
+    return found
+
+
+def _alternative(argument: Path) -> str:
+    candidate = Path("images") / f"{argument.name.removesuffix('.yml')}.yml"
+    return f" (did you mean {candidate}?)" if candidate.exists() else ""
+
+
+def environment() -> Mapping[str, str]:
+    return dict(os.environ)

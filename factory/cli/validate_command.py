@@ -1,0 +1,55 @@
+"""``factory validate``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from factory.cli.report.failure import problem_lines
+from factory.cli.template_options import environment, find_templates, template_options
+from factory.errors import Problem, TemplateError
+
+
+@click.command("validate")
+@click.argument("templates", nargs=-1, required=True, type=click.Path(path_type=Path))
+@template_options
+@click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
+def command(templates: tuple[Path, ...], variables: dict[str, str], var_files: tuple[Path, ...], as_json: bool) -> None:
+    """Check TEMPLATES (files, or folders of them) and print every problem with its place.
+
+    \b
+    Needs no network and no QEMU, and changes nothing. Exit code 3 when something is wrong.
+    """
+    from factory.host.template_facts import template_facts
+    from factory.template.check import check
+
+    host = template_facts()
+    problems: list[Problem] = []
+    for path in find_templates(templates):
+        _, found = check(path, variables=variables, var_files=var_files, environ=environment(), host=host)
+        problems += found
+        if not as_json:
+            for problem in found:
+                for line in problem_lines(problem):
+                    click.echo(line, err=True)
+            if not any(p.severity == "error" for p in found):
+                click.echo(f"{path}: ok")
+    if as_json:
+        click.echo(json.dumps([_as_json(p) for p in problems], indent=2))
+    if any(p.severity == "error" for p in problems):
+        sys.exit(TemplateError.exit_code)
+
+
+def _as_json(problem: Problem) -> dict[str, object]:
+    place = problem.place
+    return {
+        "severity": problem.severity,
+        "message": problem.message,
+        "hint": problem.hint,
+        "file": place.file if place else "",
+        "line": place.line if place else 0,
+        "column": place.column if place else 0,
+    }

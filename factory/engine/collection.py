@@ -1,0 +1,44 @@
+"""Keeps the store within its limit: the least recently used layers go first, never one that is in use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from factory.engine.store import LayerStore
+from factory.errors import TemplateError
+from factory.quantity import Size
+
+DEFAULT_LIMIT = Size(50 * 2**30)
+
+
+def limit_from(text: str) -> Size:
+    """*text*, else ``FACTORY_CACHE_LIMIT``, else the default. Raises: TemplateError."""
+    chosen = text or os.environ.get("FACTORY_CACHE_LIMIT", "")
+    try:
+        return Size.parse(chosen) if chosen else DEFAULT_LIMIT
+    except ValueError as error:
+        raise TemplateError(f"the cache's limit: {error}") from error
+
+
+def collect_garbage(store: LayerStore, limit: Size) -> list[str]:
+    """Removes layers until the rest fits *limit*. Returns what was removed, in words."""
+    store.sweep()
+    layers = list(store.all())
+    sizes = {layer.key: _on_disk(layer.path) for layer in layers}
+    removed = []
+    while sum(sizes[layer.key] for layer in layers) > limit:
+        # The least recently used that nothing stands on: a parent is used whenever its child is.
+        parents = {layer.parent for layer in layers}
+        victim = next((x for x in layers if x.key not in parents and not store.in_use(x)), None)
+        if victim is None:
+            removed.append(f"the rest is in use and stays, over the limit of {limit}")
+            break
+        store.remove(victim.key)
+        removed.append(f"removed {victim.key[:12]} ({victim.phase}, {Size(sizes[victim.key])})")
+        layers.remove(victim)
+    return removed
+
+
+def _on_disk(path: Path) -> int:
+    return sum(p.lstat().st_blocks * 512 for p in path.rglob("*"))

@@ -1,0 +1,140 @@
+"""Turns the sealed disks into delivered files: exported into a staging folder, described, then renamed into place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from factory.drivers.protocols import DiskImages
+from factory.outputs.export import Exports, export_all
+from factory.outputs.hardware import OvfHardware
+from factory.outputs.manifest import write_manifest
+from factory.plan.resources import MachineState, SealedDisk, Staging
+from factory.plan.step import Scope, Step
+from factory.steps.seal_disks import SEAL_REPORT
+from factory.template.output_options import OutputOptions
+
+STAGING = ".staging"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStaging(Step):
+    """A folder beside the final place (so that one rename is enough), emptied of what an earlier build left half."""
+
+    output: Path
+    image: str
+
+    provides: ClassVar[tuple[type, ...]] = (Staging,)
+
+    @property
+    def title(self) -> str:
+        return f"prepare {self.output / self.image}"
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        folder = self.output / STAGING / f"{self.image}-{scope.run_dir.name}"
+        folder.mkdir(parents=True, mode=0o755)
+        scope.put(Staging(folder, self.output / self.image))
+        try:
+            yield
+        finally:
+            if folder.exists():
+                await asyncio.to_thread(shutil.rmtree, folder, True)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportImages(Step):
+    disks: tuple[str, ...]
+    outputs: tuple[OutputOptions, ...]
+    hardware: OvfHardware
+    image: str
+    uefi: bool
+
+    needs: ClassVar[tuple[type, ...]] = (MachineState, Staging, DiskImages)
+    provides: ClassVar[tuple[type, ...]] = (Exports,)
+
+    @property
+    def title(self) -> str:
+        return "export " + ", ".join(o.kind for o in self.outputs)
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        state, images = scope.get(MachineState), scope.get(DiskImages)
+        sealed = []
+        for name in self.disks:
+            info = await images.info(state.disk(name), format="qcow2")
+            sealed.append(SealedDisk(name, state.disk(name), "qcow2", info.virtual_size))
+        exports = await export_all(
+            sealed,
+            self.outputs,
+            name=self.image,
+            hardware=self.hardware,
+            uefi_variables=state.uefi_variables if self.uefi else None,
+            staging=scope.get(Staging).folder,
+            images=images,
+            emit=scope.emit,
+        )
+        scope.put(exports)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Publish(Step):
+    """Writes manifest and checksums, then makes everything appear by one rename.
+
+    What stood there before is moved aside first and removed afterwards: a reader sees the old artifact or the new
+    one, never a mixture.
+    """
+
+    about: Mapping[str, Any]
+    """What the manifest says besides the files: template, plan key, inputs, versions."""
+
+    needs: ClassVar[tuple[type, ...]] = (Exports, Staging, MachineState)
+
+    @property
+    def title(self) -> str:
+        return "publish the artifact"
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        staging, exports = scope.get(Staging), scope.get(Exports)
+        report = scope.get(MachineState).folder / SEAL_REPORT
+        seal: Any = None
+        if report.exists():
+            await asyncio.to_thread(shutil.copyfile, report, staging.folder / SEAL_REPORT)
+            seal = json.loads(await asyncio.to_thread(report.read_text))
+        write_manifest(staging.folder, exports, about=self.about, seal=seal)
+        await asyncio.to_thread(replace_folder, staging.folder, staging.destination)
+        scope.detail(str(staging.destination))
+        yield
+
+
+def replace_folder(source: Path, destination: Path) -> None:
+    """Puts *source* in *destination*'s place. Raises: OSError; then the old folder is where it was."""
+    aside = destination.parent / STAGING / f"{destination.name}-replaced-by-{source.name}"
+    had_one = destination.exists()
+    if had_one:
+        destination.rename(aside)
+    try:
+        source.rename(destination)
+    except OSError:
+        if had_one:
+            aside.rename(destination)
+        raise
+    if had_one:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,263 @@
+"""The table of contents of a build: which phases and steps a template becomes on this host.
+
+Pure but for reading the files that the template names: no clock, no randomness, no writes. The same template,
+variables and contents give the same keys on every host with the same firmware and machine type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from factory import __version__
+from factory.digest import Json, to_json
+from factory.plan.keys import ROOT, chain, make_recipe
+from factory.plan.model import Keeps, Phase, Plan, Power
+from factory.plan.platform import Platform
+from factory.plan.step import Step
+from factory.quantity import Size
+from factory.seal.model import SealOptions
+from factory.secret import Secret
+from factory.steps.artifact import ExportImages, OpenStaging, Publish
+from factory.steps.await_installer import AwaitPowerOff, AwaitSeedFetch
+from factory.steps.build_secrets import LoadBuildSecrets, MakeBuildSecrets
+from factory.steps.connect_guest import ConnectGuest
+from factory.steps.create_disks import CreateDisks, ImportImage
+from factory.steps.fetch_media import FetchMedia
+from factory.steps.installation import Method, boot_command, boot_method, command_line
+from factory.steps.machine_plan import guest_port, installer_spec, machine_recipe, machine_spec, uefi_firmware
+from factory.steps.recipes import Contents, provision_recipe, seed_recipe
+from factory.steps.run_provisioner import RunProvisioner
+from factory.steps.seal_disks import SealDisks
+from factory.steps.seed import ExtractKernel, InjectSeed, MakeSeedMedia, ServeSeed
+from factory.steps.shut_down import ShutDown
+from factory.steps.start_machine import Role, StartMachine, StartTpm
+from factory.steps.type_boot_command import AwaitExpectation
+from factory.steps.verify_images import VerifyImages
+from factory.template.model import Layers, Loaded, SeedDelivery, Ssh
+
+LIVE_LAYERS_UP_TO = Size(4 * 2**30)
+"""``layers: auto`` checkpoints machines with up to this much memory: their memory files stay small and quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInputs:
+    """Everything that a plan is made of.
+
+    Args:
+        media: identity of the source's content (``engine.media.Library.identity``).
+        seed_files: identity of each seed file that a script makes, by name.
+        output: the folder that artifacts appear in.
+        salt: the store's own, for digests of secrets.
+        layers: what the command line says in place of the template.
+    """
+
+    loaded: Loaded
+    platform: Platform
+    media: str
+    seed_files: Mapping[str, str]
+    output: Path
+    salt: bytes
+    layers: Layers | None = None
+
+
+def make_plan(inputs: PlanInputs) -> Plan:
+    """Raises: HostError, TemplateError, SeedError."""
+    return _Planner(inputs).plan()
+
+
+class _Planner:
+    def __init__(self, inputs: PlanInputs) -> None:
+        self.inputs, self.loaded, self.platform = inputs, inputs.loaded, inputs.platform
+        self.template = inputs.loaded.template
+        self.contents = Contents(inputs.loaded)
+        self.secrets = tuple(inputs.loaded.secrets)
+        self.spec = machine_spec(self.template, self.platform)
+        self.layers = _layers(inputs)
+        self.phases: list[Phase] = []
+
+    def plan(self) -> Plan:
+        self._install()
+        if not self.template.access.none:
+            self._provision()
+        self._seal()
+        self._export()
+        boot = self._boot_steps()
+        return Plan(
+            name=self.template.name,
+            template=str(self.loaded.path),
+            phases=tuple(self.phases),
+            boot=boot,
+            power_off=(ShutDown(self.template.shutdown.command, self.template.shutdown.deadline),),
+            facts=self._facts(),
+        )
+
+    # --- phases ----------------------------------------------------------------------------------------------------
+
+    def _add(
+        self, name: str, parts: Mapping[str, Any], steps: Sequence[Step], *, power: Power, keeps: Keeps
+    ) -> None:
+        if self.layers is Layers.NONE and keeps in (Keeps.DISKS, Keeps.MEMORY):
+            keeps = Keeps.NOTHING
+        recipe = make_recipe(
+            parts, steps, labels=dict(self.contents.labels), salt=self.inputs.salt, secrets=self.secrets
+        )
+        parent = self.phases[-1].key if self.phases else ROOT
+        key = chain(parent, name, recipe)
+        self.phases.append(Phase(name, tuple(steps), recipe, key, power, keeps))
+
+    def _install(self) -> None:
+        template, machine = self.template, self.template.machine
+        firmware = uefi_firmware(machine, self.platform)
+        variables = firmware.variables if firmware else None
+        generate = MakeBuildSecrets(tuple(sorted(self.loaded.generated.items())))
+        parts: dict[str, Any] = {
+            "media": self.inputs.media,
+            "machine": machine_recipe(machine, self.platform),
+            "generate": dict(self.loaded.generated),
+        }
+        if template.source.image:
+            media = FetchMedia(template.source.image, "source image")
+            steps: list[Step] = [media, generate, ImportImage(machine.disks, variables)]
+            if self.loaded.profile:
+                parts["seed"] = seed_recipe(self.loaded, self.inputs.seed_files)
+            self._add("import", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
+            return
+        assert template.source.iso is not None
+        media = FetchMedia(template.source.iso)
+        steps = [media, generate, CreateDisks(machine.disks, variables), *self._installer_steps()]
+        parts["boot"] = self._boot_recipe()
+        parts["seed"] = seed_recipe(self.loaded, self.inputs.seed_files)
+        self._add("install", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
+
+    def _installer_steps(self) -> list[Step]:
+        profile, install = self.loaded.profile, self.template.install
+        assert profile is not None
+        assert install is not None
+        method, delivery = boot_method(self.loaded), self._delivery()
+        steps: list[Step] = []
+        if method is Method.DIRECT and profile.direct:
+            steps.append(ExtractKernel(profile.direct))
+        if delivery is SeedDelivery.HTTP:
+            steps.append(ServeSeed(self.loaded, self.loaded.seed_directory))
+        elif delivery is SeedDelivery.INITRD:
+            steps.append(InjectSeed(self.loaded, self.loaded.seed_directory))
+        elif delivery in (SeedDelivery.CD, SeedDelivery.FLOPPY):
+            label = profile.seed.cd_label if profile.seed else "cidata"
+            steps.append(MakeSeedMedia(self.loaded, self.loaded.seed_directory, delivery, label))
+        if self.template.machine.tpm:
+            steps.append(StartTpm(self.template.machine.tpm.version))
+        spec = installer_spec(self.spec, profile.finished)
+        steps.append(StartMachine(spec, Role.INSTALL, guest_port(self.template), command_line(self.loaded)))
+        if method is Method.TYPED:
+            steps.append(boot_command(self.loaded))
+        if delivery is SeedDelivery.HTTP and profile.seed and profile.seed.main:
+            budget = install.seed_deadline or profile.seed_deadline
+            steps.append(AwaitSeedFetch(profile.seed.main, budget))
+        steps += [AwaitExpectation(expect) for expect in profile.expect]
+        steps.append(AwaitPowerOff(profile.finished, install.deadline or profile.deadline))
+        return steps
+
+    def _boot_recipe(self) -> dict[str, Any]:
+        profile, install = self.loaded.profile, self.template.install
+        assert profile is not None
+        assert install is not None
+        method = boot_method(self.loaded)
+        recipe: dict[str, Any] = {"method": method.value, "finished": profile.finished, "delivery": self._delivery()}
+        if method is Method.TYPED:
+            step = boot_command(self.loaded)
+            return recipe | {"command": step.command, "layout": step.layout}
+        return recipe | {"command_line": command_line(self.loaded), "direct": profile.direct}
+
+    def _delivery(self) -> SeedDelivery:
+        install, profile = self.template.install, self.loaded.profile
+        if install and install.seed:
+            return install.seed
+        return profile.seed.delivery if profile and profile.seed else SeedDelivery.NONE
+
+    def _provision(self) -> None:
+        live = self.layers is Layers.LIVE
+        if live:
+            self._add("boot", {"user": self._ssh().user}, (), power=Power.RUNNING, keeps=Keeps.MEMORY)
+        for number, provision in enumerate(self.template.provision, 1):
+            last = number == len(self.template.provision)
+            keeps = Keeps.MEMORY if live else Keeps.DISKS if last else Keeps.NOTHING
+            self._add(
+                f"provision-{number}",
+                provision_recipe(provision, self.contents),
+                [RunProvisioner(provision, number, self.loaded)],
+                power=Power.RUNNING,
+                keeps=keeps,
+            )
+
+    def _seal(self) -> None:
+        seal = self.template.seal
+        if seal is None:
+            return
+        options = SealOptions(
+            only=seal.only, except_=seal.except_, trim=seal.trim, shrink=seal.shrink, allow=seal.allow
+        )
+        step = SealDisks(self._disk_ids(), options, tuple(Secret(s) for s in self.secrets))
+        self._add("seal", {"seal": seal}, [step], power=Power.OFF, keeps=Keeps.DISKS)
+
+    def _export(self) -> None:
+        template = self.template
+        if not template.outputs:
+            return
+        staging = OpenStaging(self.inputs.output, template.name)
+        export = ExportImages(
+            self._disk_ids(), template.outputs, hardware(self.loaded), template.name, bool(self.spec.uefi)
+        )
+        verify = [VerifyImages(template.verify, self._ssh(), self.spec)] if template.verify else []
+        steps = [staging, export, *verify, Publish({})]
+        parts = {"outputs": template.outputs, "hardware": hardware(self.loaded), "verify": template.verify}
+        self._add("export", parts, steps, power=Power.OFF, keeps=Keeps.ARTIFACT)
+        last = self.phases.pop()
+        about = {**self._facts(), "key": last.key, "template": template.name}
+        self.phases.append(replace(last, steps=(*last.steps[:-1], Publish(about))))
+
+    # --- parts -----------------------------------------------------------------------------------------------------
+
+    def _boot_steps(self) -> tuple[Step, ...]:
+        steps: list[Step] = [LoadBuildSecrets()]
+        if self.template.machine.tpm:
+            steps.append(StartTpm(self.template.machine.tpm.version))
+        delivery = self._delivery()
+        if self.template.source.image and self.loaded.profile and delivery is not SeedDelivery.NONE:
+            label = self.loaded.profile.seed.cd_label if self.loaded.profile.seed else "cidata"
+            steps.append(MakeSeedMedia(self.loaded, self.loaded.seed_directory, SeedDelivery.CD, label))
+        steps.append(StartMachine(self.spec, Role.BOOT, guest_port(self.template)))
+        if not self.template.access.none:
+            ssh = self._ssh()
+            key = self.loaded.resolve(ssh.private_key) if ssh.private_key else None
+            steps.append(ConnectGuest(ssh.user, ssh.password, key, ssh.deadline))
+        return tuple(steps)
+
+    def _ssh(self) -> Ssh:
+        return self.template.access.ssh or Ssh()
+
+    def _disk_ids(self) -> tuple[str, ...]:
+        return tuple(d.id for d in self.template.machine.disks)
+
+    def _facts(self) -> dict[str, Json]:
+        facts = to_json(
+            {
+                "media": self.inputs.media,
+                "machine_type": self.spec.machine_type,
+                "firmware": self.template.machine.firmware,
+                "accelerator": self.platform.accelerator,
+                "layers": self.layers,
+                "versions": {"factory": __version__, "qemu": self.platform.qemu_version},
+            }
+        )
+        assert isinstance(facts, dict)
+        return facts
+
+
+def _layers(inputs: PlanInputs) -> Layers:
+    wanted = inputs.layers or inputs.loaded.template.layers
+    if wanted is not Layers.AUTO:
+        return wanted
+    return Layers.LIVE if inputs.loaded.template.machine.memory <= LIVE_LAYERS_UP_TO else Layers.OFF

@@ -1,0 +1,72 @@
+"""How an installer is booted: typed or directly, and with which words."""
+
+from __future__ import annotations
+
+import enum
+
+from factory.errors import TemplateError
+from factory.steps.type_boot_command import TypeBootCommand
+from factory.template.model import BootMethod, Firmware, LateText, Loaded, Text
+
+
+class Method(enum.StrEnum):
+    TYPED = "typed"
+    DIRECT = "direct"
+    NONE = "none"  # the ISO starts its installer without being told anything
+
+
+def boot_method(loaded: Loaded) -> Method:
+    """What the template asks for, else what the profile allows: directly where it can. Raises: TemplateError."""
+    install, profile = loaded.template.install, loaded.profile
+    assert install is not None
+    assert profile is not None
+    if install.boot is BootMethod.DIRECT or (install.boot is BootMethod.AUTO and install.boot_command is None):
+        if profile.direct:
+            return Method.DIRECT
+        if install.boot is BootMethod.DIRECT:
+            raise TemplateError(
+                f"boot profile {profile.name} does not say where kernel and initrd are",
+                hint="write `boot: typed`, or add `direct:` to the profile",
+            )
+    if install.boot_command is not None:
+        return Method.TYPED if install.boot_command else Method.NONE
+    return Method.TYPED if profile.typed and profile.typed.command else Method.NONE
+
+
+def boot_command(loaded: Loaded) -> TypeBootCommand:
+    """The step that types: the template's command, else the profile's for this firmware."""
+    install, profile = loaded.template.install, loaded.profile
+    assert install is not None
+    assert profile is not None
+    typed = profile.typed
+    command = install.boot_command
+    if command is None and typed:
+        uefi = loaded.template.machine.firmware is not Firmware.BIOS
+        command = typed.command_uefi if uefi and typed.command_uefi else typed.command
+    wait = install.boot_wait if install.boot_wait is not None else typed.wait if typed else None
+    return TypeBootCommand(
+        command or (), layout=install.keyboard or profile.keyboard, **({} if wait is None else {"wait": wait})
+    )
+
+
+def command_line(loaded: Loaded) -> Text:
+    """The kernel's command line for a direct boot: the profile's, then the template's own arguments."""
+    install, profile = loaded.template.install, loaded.profile
+    own: Text = install.kernel_args if install else ""
+    if profile is None or profile.direct is None:
+        return own
+    return join(profile.direct.command_line, own)
+
+
+def join(first: Text, second: Text) -> Text:
+    """Two texts with a space between them, still open where one of them is."""
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first} {second}".strip()
+    sources, variables = [], {}
+    for text in (first, second):
+        if isinstance(text, LateText):
+            sources.append(text.source)
+            variables.update(text.variables)
+        elif text:
+            sources.append("{% raw %}" + text + "{% endraw %}" if "{" in text else text)
+    return LateText(" ".join(sources), variables)

@@ -1,0 +1,120 @@
+"""From a template's machine to a ``MachineSpec`` on this host, without what belongs to one run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from factory.drivers.machine_spec import (
+    Bus,
+    CdromSpec,
+    CpuSpec,
+    DiskSpec,
+    Forward,
+    MachineSpec,
+    NicSpec,
+    Reboot,
+    TpmSpec,
+    UefiSpec,
+)
+from factory.errors import HostError
+from factory.plan.platform import Platform, UefiFirmware
+from factory.template.model import Finished, Firmware, Machine, Template
+
+_UNPLACED = Path("unplaced")
+"""Stands for a path in the layer: ``steps.start_machine`` fills it in."""
+
+
+def guest_port(template: Template) -> int:
+    """The guest's port for the template's communicator; 0 when it has none."""
+    if template.access.none:
+        return 0
+    if template.access.winrm:
+        return template.access.winrm.port
+    return template.access.ssh.port if template.access.ssh else 22
+
+
+def machine_spec(template: Template, platform: Platform) -> MachineSpec:
+    """The machine as it boots from its own disks. Raises: HostError when this host can't be such a machine."""
+    machine = template.machine
+    firmware = uefi_firmware(machine, platform)
+    uefi = None
+    if firmware:
+        uefi = UefiSpec(firmware.code, _UNPLACED, firmware.code_format, firmware.variables_format, firmware.secure_boot)
+    port = guest_port(template)
+    return MachineSpec(
+        name=template.name,
+        binary=platform.qemu,
+        machine_type=pinned_type(machine, platform),
+        accelerator=platform.accelerator,
+        memory=machine.memory,
+        cpu=CpuSpec(machine.cpu or platform.cpu_model, machine.cpus),
+        disks=tuple(
+            DiskSpec(d.id, _UNPLACED, bus=d.bus, serial=d.serial, boot_index=i) for i, d in enumerate(machine.disks)
+        ),
+        nics=tuple(
+            NicSpec(n.id, n.model, n.mac, (Forward(port),) if port and i == 0 else (), bridge=n.bridge)
+            for i, n in enumerate(machine.nics)
+        ),
+        uefi=uefi,
+        tpm=TpmSpec(_UNPLACED, machine.tpm.model, machine.tpm.version) if machine.tpm else None,
+        display=machine.display,
+        reboot=Reboot.RESETS,
+        extra_args=machine.extra_args,
+        replaced_switches=frozenset(machine.replaced_switches),
+    )
+
+
+def installer_spec(spec: MachineSpec, finished: Finished) -> MachineSpec:
+    """The same machine with the installer in its drive.
+
+    An installer that ends with a reset never boots its ISO twice: the reset ends the machine. One that resets in
+    between (Windows) boots from its disks first, which are empty only at the beginning.
+    """
+    if finished is Finished.RESET:
+        disks = tuple(replace(d, boot_index=i + 1) for i, d in enumerate(spec.disks))
+        return replace(
+            spec,
+            disks=disks,
+            cdroms=(CdromSpec("installer", None, Bus.IDE, boot_index=0),),
+            reboot=Reboot.ENDS_MACHINE,
+        )
+    return replace(spec, cdroms=(CdromSpec("installer", None, Bus.IDE, boot_index=len(spec.disks)),))
+
+
+def uefi_firmware(machine: Machine, platform: Platform) -> UefiFirmware | None:
+    if machine.firmware is Firmware.BIOS:
+        return None
+    firmware = platform.uefi.get(machine.firmware.value)
+    if firmware is None:
+        raise HostError(
+            f"this host has no {machine.firmware.value} firmware for {machine.arch}",
+            hint="install OVMF (Debian and Ubuntu: ovmf; Fedora: edk2-ovmf), see `factory doctor`",
+        )
+    return firmware
+
+
+def pinned_type(machine: Machine, platform: Platform) -> str:
+    pinned = platform.machine_types.get(machine.type)
+    if pinned is None:
+        raise HostError(
+            f"{platform.qemu} has no machine type {machine.type}", hint="install qemu-system-x86, see `factory doctor`"
+        )
+    return pinned
+
+
+def machine_recipe(machine: Machine, platform: Platform) -> dict[str, Any]:
+    """What of a machine counts in keys: not CPUs, accelerator or display (DESIGN §5)."""
+    firmware = uefi_firmware(machine, platform)
+    return {
+        "type": pinned_type(machine, platform),
+        "firmware": machine.firmware,
+        "firmware_code": {"sha256": firmware.digest} if firmware else None,
+        "memory": machine.memory,
+        "tpm": machine.tpm,
+        "disks": machine.disks,
+        "nics": machine.nics,
+        "extra_args": machine.extra_args,
+        "replaced_switches": machine.replaced_switches,
+    }

@@ -1,0 +1,97 @@
+"""What enters each phase's key: parsed values and digests of contents, never paths, times or this host's speed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from factory.digest import tree_digest
+from factory.errors import TemplateError
+from factory.secret import Secret
+from factory.template.model import Ansible, File, Loaded, Provision, Shell
+from factory.template.seed import SeedFolder, extra_files, seed_names
+
+_LATE = {
+    "seed": {"url": "late:seed.url", "host": "late:seed.host", "port": "late:seed.port"},
+    "guest": {"host": "late:guest.host", "port": "late:guest.port"},
+}
+
+
+class Contents:
+    """Digests of files that a template names, and what people call them."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self.labels: dict[str, str] = {}
+
+    def of(self, name: str) -> dict[str, str]:
+        """Raises: TemplateError when it can't be read."""
+        path = self._loaded.resolve(name)
+        try:
+            digest = tree_digest(path)
+        except OSError as error:
+            raise TemplateError(f"can't read {name}: {error.strerror}", hint="is it there, and readable?") from error
+        self.labels[digest] = name
+        return {"sha256": digest}
+
+
+def late_markers(loaded: Loaded) -> dict[str, Any]:
+    """Fixed texts in the place of values that exist only at run time, so that what they enter can be digested."""
+    return {
+        **_LATE,
+        "build": {"name": loaded.template.name, "ssh_public_key": "late:build.ssh_public_key"},
+        "vars": {name: f"late:vars.{name}" for name in loaded.generated},
+    }
+
+
+def seed_recipe(loaded: Loaded, built: Mapping[str, str]) -> dict[str, Any]:
+    """The answer files, rendered with markers: a variable that no answer file uses does not count.
+
+    A rendered file may hold a password, so texts enter as secrets (HMAC under the store's salt).
+
+    Args:
+        built: identity of each seed file that a script makes, by name.
+    """
+    late = late_markers(loaded)
+    extra = extra_files(loaded, late, {name: Path() for name in built})
+    folder = SeedFolder(
+        loaded.seed_directory, seed_names(loaded, late), extra={n: c for n, c in extra.items() if n not in built}
+    )
+    recipe: dict[str, Any] = dict(built)
+    for name in folder.names():
+        content = folder.read(name)
+        if isinstance(content, Path):
+            recipe[name] = {"sha256": tree_digest(content)}
+        elif content is not None:
+            recipe[name] = Secret(content.decode("utf-8", "surrogateescape"))
+    return recipe
+
+
+def provision_recipe(provision: Provision, contents: Contents) -> dict[str, Any]:
+    """What a provisioner does; not its name, patience or retries."""
+    options = provision.options
+    recipe: dict[str, Any] = {"kind": provision.kind}
+    match options:
+        case Shell():
+            scripts = [options.script] if options.script else list(options.scripts)
+            recipe |= fields(options, without={"script", "scripts"})
+            recipe["scripts"] = [contents.of(s) for s in scripts]
+        case File():
+            recipe |= fields(options, without={"source"})
+            upload = options.source and options.direction == "upload"
+            recipe["source"] = contents.of(options.source) if upload and options.source else options.source
+        case Ansible():
+            recipe |= fields(options, without={"playbook", "roles_path", "requirements"})
+            # A playbook reads what lies beside it: templates, variables, roles.
+            recipe["playbook"] = contents.of(options.playbook)
+            recipe["beside"] = contents.of(str(Path(options.playbook).parent))
+            recipe["roles"] = contents.of(options.roles_path) if options.roles_path else None
+            recipe["requirements"] = contents.of(options.requirements) if options.requirements else None
+        case _:
+            recipe |= fields(options, without=frozenset())
+    return recipe
+
+
+def fields(model: Any, *, without: set[str] | frozenset[str]) -> dict[str, Any]:
+    return {name: getattr(model, name) for name in type(model).model_fields if name not in without}

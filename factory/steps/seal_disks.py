@@ -1,0 +1,62 @@
+"""Seals the machine's disks: removes what belongs to this build, trims, and proves it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+from factory.digest import to_json
+from factory.drivers.protocols import ApplianceDisk, ApplianceDriver
+from factory.plan.resources import BuildSecrets, MachineState
+from factory.plan.step import Scope, Step
+from factory.seal.model import SealOptions
+from factory.seal.seal import seal
+from factory.secret import Secret
+
+SEAL_REPORT = "seal.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SealDisks(Step):
+    """``secrets`` are the template's sensitive values; the build's own are added when it runs."""
+
+    disks: tuple[str, ...]
+    options: SealOptions
+    secrets: tuple[Secret[str], ...] = ()
+
+    needs: ClassVar[tuple[type, ...]] = (ApplianceDriver, MachineState)
+    wants: ClassVar[tuple[type, ...]] = (BuildSecrets,)
+
+    @property
+    def title(self) -> str:
+        return "seal the disks"
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        state = scope.get(MachineState)
+        own = scope.find(BuildSecrets)
+        secrets = [*self.secrets]
+        keys: tuple[str, ...] = ()
+        if own:
+            private = await asyncio.to_thread(own.private_key.read_text)
+            secrets += [Secret(private), *own.generated.values()]
+            keys = (own.public_key,)
+        report = await seal(
+            [ApplianceDisk(state.disk(name), "qcow2") for name in self.disks],
+            dataclasses.replace(self.options, secrets=tuple(secrets), build_keys=keys),
+            driver=scope.get(ApplianceDriver),
+            runtime_dir=scope.runtime_dir,
+            emit=scope.emit,
+        )
+        text = json.dumps(to_json(report), indent=2)
+        await asyncio.to_thread((state.folder / SEAL_REPORT).write_text, text)
+        scope.detail(report.summary)
+        yield
