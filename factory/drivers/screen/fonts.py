@@ -13,6 +13,12 @@ from functools import cached_property
 
 Bitmap = bytes
 """A cell's pixels, row by row, one byte each: 1 ink, 0 paper."""
+DIGITS = bytes.maketrans(b"\0\1", b"01")
+"""Makes a bitmap the digits of a binary number."""
+
+
+RICH = 8
+"""Pixels of ink that a glyph has at least, for a match not to be an accident: a full stop is anywhere."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +42,26 @@ class Font:
             _keep(shapes, upright(bitmap), character)
         return shapes
 
+    @cached_property
+    def rich_numbers(self) -> frozenset[int]:
+        """The bitmaps with enough ink as numbers, the top left pixel the highest bit."""
+        return frozenset(int(b.translate(DIGITS), 2) for b in self.glyphs if b.count(1) >= RICH)
+
     def without_rows(self, first: int, last: int) -> Mapping[Bitmap, str]:
         """Shape of the glyphs with rows *first* … *last* left out → character, where that still tells one character.
 
-        For cells in which a cursor covers those rows.
+        For cells in which a cursor covers those rows. Of letters that differ in a tail that the cursor covers (s, ş), the
+        one in ASCII is taken.
         """
         key = (first, last)
         if key not in self._covered:
             start, end = first * self.width, (last + 1) * self.width
             shapes: dict[Bitmap, str] = {}
             doubtful: set[Bitmap] = set()
-            for bitmap, character in self.glyphs.items():
+            for bitmap, character in sorted(self.glyphs.items(), key=lambda item: item[1]):
                 shape = bitmap[:start] + bitmap[end:]
-                if shapes.setdefault(shape, character) != character:
+                other = shapes.setdefault(shape, character)
+                if other != character and (character.isascii() or not other.isascii()):
                     doubtful.add(shape)
             blank = bytes(self.width * self.height)
             for shape in doubtful:
@@ -90,7 +103,7 @@ def make_font(name: str, width: int, height: int, rows: Iterable[tuple[str, Iter
     glyphs: dict[Bitmap, str] = {}
     for character, lines in rows:
         bits = "".join([f"{line:0{width}b}" for line in lines])
-        _keep(glyphs, bits.encode().translate(_DIGITS), character)
+        _keep(glyphs, bits.encode().translate(_BITS), character)
     return Font(name, width, height, glyphs)
 
 
@@ -100,7 +113,9 @@ def likelier(first: str, second: str) -> str:
 
 
 def _keep(glyphs: dict[Bitmap, str], bitmap: Bitmap, character: str) -> None:
-    # Solid cells are paper of some colour.
+    # Solid cells are paper of some colour, and what fills the last rows is a cursor far more often than U+2581.
+    if "\u2581" <= character <= "\u2583":
+        return
     if bitmap.count(bitmap[0]) == len(bitmap):
         character = " "
     known = glyphs.get(bitmap)
@@ -121,7 +136,7 @@ def _unlikeliness(character: str) -> tuple[int, int]:
 
 
 _SWAP = bytes.maketrans(b"\0\1", b"\1\0")
-_DIGITS = bytes.maketrans(b"01", b"\0\1")
+_BITS = bytes.maketrans(b"01", b"\0\1")
 
 
 class FontShelf:

@@ -7,7 +7,6 @@ of cells but few different ones, and most rows are the same as when it was last 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 _HEADER = re.compile(rb"P6\s(?:#.*\s)*(\d+)\s+(\d+)\s+255\s")
@@ -71,19 +70,3 @@ def cells_of_band(band: bytes, frame: Frame, grid: Grid) -> list[bytes]:
         b"".join([line[x : x + width] for line in lines])
         for x in range(start, start + grid.columns(frame) * width, width)
     ]
-
-
-def edges(frame: Frame, *, rows: int = 60) -> Iterator[tuple[int, int]]:
-    """Pixels (x, y) near which something is drawn, from rows spread over the frame."""
-    row = frame.width * 3
-    pixels = frame.pixels
-    inked = [y for y in range(frame.height) if (line := pixels[y * row : (y + 1) * row]) != line[:3] * frame.width]
-    step = max(1, len(inked) // rows)
-    for y in inked[::step]:
-        line = pixels[y * row : (y + 1) * row]
-        for x in range(0, frame.width - 8, 8):
-            block = line[x * 3 : x * 3 + 24]
-            if block != block[:3] * 8:
-                # The first pixel that differs from its left neighbour lies in the ink or at its rim.
-                offset = next(i for i in range(1, 8) if block[i * 3 : i * 3 + 3] != block[:3])
-                yield x + offset, y

@@ -1,24 +1,25 @@
 """Reads text off a screenshot by comparing cells with glyphs that are known bit by bit.
 
 A cell with two colours is text whatever the colours are, in reverse video too. A cell with one colour is blank. A cell
-with more colours is text on a picture where one of the colours, taken alone, has the exact shape of a glyph. What equals
-no glyph is not guessed at: it reads as U+FFFD.
+with more colours is text on a picture where what stands out has the exact shape of a glyph. What equals no glyph is not
+guessed at: it reads as U+FFFD.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from factory.drivers.screen.fonts import Bitmap, Font, FontShelf
-from factory.drivers.screen.frame import Frame, Grid, cells_of_band, edges
+from factory.drivers.screen.fonts import RICH, Bitmap, Font, FontShelf
+from factory.drivers.screen.frame import Frame, Grid, cells_of_band
+from factory.drivers.screen.grid import find_grid, inks
 
 UNKNOWN = "\ufffd"
-_SAMPLE = 24
-_ENOUGH = 0.7  # of a sample's cells must be known glyphs for a grid to be right
-_RICH = 8  # pixels of ink that a glyph on a picture has, for its colour to count as the text's
-_MOST_COLOURS = 12
+_FAINT = 40  # two colours that differ by less in every channel are a picture's, not a text's
+_SURE = 0.9  # of the cells must be known glyphs, for a grid that was right once to be still right
+_NEAR = 8  # columns around a certain glyph on a picture within which small ones are believed too
+_DISTINCT = 3  # glyphs on a picture, for any of them to be believed
 _CACHED_CELLS = 20_000
 _CACHED_BANDS = 400
 
@@ -29,11 +30,11 @@ class Shape:
 
     Args:
         bitmap: of a cell with two colours, with the top left pixel as 0; empty for a blank one.
-        masks: of a cell with more colours, (colour, where it is) for each.
+        on_picture: of a cell with more colours, the bitmaps of what is brighter and of what is darker than the rest.
     """
 
     bitmap: Bitmap = b""
-    masks: tuple[tuple[bytes, Bitmap], ...] = ()
+    on_picture: tuple[Bitmap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +73,28 @@ class GlyphReader:
 
     def read(self, frame: Frame) -> GlyphText | None:
         """The text of *frame*; None when no known font is on it."""
-        grid = self._find_grid(frame)
+        size = (frame.width, frame.height)
+        known = self._grids.get(size)
+        if known:
+            text = self._read(frame, known)
+            if text.confidence >= _SURE and text.known:
+                return text
+        # Every offset is tried for the first frame without a known font, the second, the fourth, the eighth …
+        grid = find_grid(frame, self._shelf, known, everywhere=not self._failures & (self._failures - 1))
         if grid is None:
+            self._failures += 1
             return None
+        self._failures = 0
+        self._grids[size] = grid
+        return self._read(frame, grid)
+
+    def _read(self, frame: Frame, grid: Grid) -> GlyphText:
         rows = self.shapes(frame, grid)
-        counts = Counter(shape for row in rows for shape in row)
-        best: GlyphText | None = None
-        for font in self._shelf.of_size(grid.width, grid.height):
-            text = _decode(rows, counts, font, grid)
-            if best is None or text.known > best.known:
-                best = text
-        return best
+        counts: Counter[Shape] = Counter()
+        for row in rows:
+            counts.update(row)
+        fonts = self._shelf.of_size(grid.width, grid.height)
+        return max((_decode(rows, counts, font, grid) for font in fonts), key=lambda text: text.known)
 
     def shapes(self, frame: Frame, grid: Grid) -> list[tuple[Shape, ...]]:
         """The shape of every cell, row by row."""
@@ -113,150 +125,77 @@ class GlyphReader:
                 self._interned = {(b"", ()): _BLANK}
                 self._bands.clear()
             shape = shape_of(cell)
-            shape = self._shapes[cell] = self._interned.setdefault((shape.bitmap, shape.masks), shape)
+            shape = self._shapes[cell] = self._interned.setdefault((shape.bitmap, shape.on_picture), shape)
         return shape
-
-    # --- finding the grid ---------------------------------------------------------------------------------------------
-
-    def _find_grid(self, frame: Frame) -> Grid | None:
-        places = _spread(list(edges(frame)), _SAMPLE)
-        if not places:
-            return self._grids.get((frame.width, frame.height)) or Grid(8, 16)
-        size = (frame.width, frame.height)
-        candidates = [self._grids[size]] if size in self._grids else []
-        candidates += _usual_grids(frame, self._shelf.sizes())
-        for grid in candidates:
-            if self._score(frame, grid, places) >= _ENOUGH:
-                self._grids[size] = grid
-                self._failures = 0
-                return grid
-        # Trying every offset takes a tenth of a second: not for each frame of something that is no text.
-        self._failures += 1
-        if self._failures & (self._failures - 1):
-            return None
-        found = self._search_offsets(frame, places)
-        if found:
-            self._grids[size] = found
-            self._failures = 0
-        return found
-
-    def _search_offsets(self, frame: Frame, places: Sequence[tuple[int, int]]) -> Grid | None:
-        best: tuple[float, Grid] | None = None
-        for width, height in self._shelf.sizes():
-            for left in range(width):
-                for top in range(height):
-                    grid = Grid(width, height, left, top)
-                    score = self._score(frame, grid, places, give_up=4)
-                    if score >= _ENOUGH and (best is None or score > best[0]):
-                        best = (score, grid)
-        return best[1] if best else None
-
-    def _score(self, frame: Frame, grid: Grid, places: Iterable[tuple[int, int]], *, give_up: int = _SAMPLE) -> float:
-        """The part of the cells at *places* that are glyphs of one font; 0 as soon as *give_up* are none of any."""
-        fonts = self._shelf.of_size(grid.width, grid.height)
-        hits = [0] * len(fonts)
-        seen: set[Bitmap] = set()
-        tried = misses = 0
-        for x, y in places:
-            column, row = (x - grid.left) // grid.width, (y - grid.top) // grid.height
-            left, top = grid.left + column * grid.width, grid.top + row * grid.height
-            if left < 0 or top < 0 or left + grid.width > frame.width or top + grid.height > frame.height:
-                continue
-            shape = self._shape(frame.cell(left, top, grid.width, grid.height))
-            if not shape.bitmap and not shape.masks:
-                continue
-            tried += 1
-            hit = False
-            for index, font in enumerate(fonts):
-                if shape.bitmap in font.by_shape or _on_picture(shape, font):
-                    hits[index] += 1
-                    hit = True
-            if hit:
-                seen.add(shape.bitmap)
-            else:
-                misses += 1
-                if misses >= give_up and misses > tried // 2:
-                    return 0.0
-        if not tried or (tried >= 8 and len(seen) < 3):
-            return 0.0
-        return max(hits) / tried
 
 
 def shape_of(cell: bytes) -> Shape:
     """Takes the colours off a cell (three bytes a pixel)."""
     first = cell[:3]
     pixels = [cell[i : i + 3] for i in range(0, len(cell), 3)]
-    colours = Counter(pixels)
+    colours = set(pixels)
     if len(colours) == 1:
         return _BLANK
     if len(colours) == 2:
+        (other,) = colours - {first}
+        if max(abs(a - b) for a, b in zip(first, other, strict=True)) < _FAINT:
+            return _BLANK
         return Shape(bytes([pixel != first for pixel in pixels]))
-    if len(colours) > _MOST_COLOURS:
-        frequent = [colour for colour, count in colours.most_common(3) if count >= 4]
-    else:
-        frequent = list(colours)
-    return Shape(masks=tuple((colour, bytes([pixel == colour for pixel in pixels])) for colour in frequent))
-
-
-def _on_picture(shape: Shape, font: Font) -> bool:
-    return any(mask.count(1) >= _RICH and mask in font.glyphs for _, mask in shape.masks)
-
-
-def _spread(places: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
-    if len(places) <= count:
-        return places
-    step = len(places) / count
-    return [places[int(i * step)] for i in range(count)]
-
-
-def _usual_grids(frame: Frame, sizes: Iterable[tuple[int, int]]) -> list[Grid]:
-    """Grids that begin in the corner, and those of UEFI consoles, which are centred."""
-    grids = [Grid(w, h) for w, h in sizes if frame.width % w == 0]
-    for width, height in sizes:
-        grids.append(Grid(width, height))
-        # EDK2's GraphicsConsoleDxe centres 80x25, or as many rows and columns as fit.
-        for columns, rows in ((frame.width // width, frame.height // height), (80, 25), (100, 31), (80, 50), (128, 40)):
-            left, top = (frame.width - columns * width) // 2, (frame.height - rows * height) // 2
-            if left >= 0 and top >= 0:
-                grids.append(Grid(width, height, left % width, top % height))
-    return list(dict.fromkeys(grids))
+    return Shape(on_picture=tuple(inks([sum(pixel) for pixel in pixels])))
 
 
 # --- from shapes to characters ----------------------------------------------------------------------------------------
 
 
 def _decode(rows: Sequence[Sequence[Shape]], counts: Mapping[Shape, int], font: Font, grid: Grid) -> GlyphText:
-    inks = _text_colours(counts, font)
     meaning: dict[Shape, str] = {}
+    painted: dict[Shape, tuple[str, bool]] = {}
     known = unknown = 0
     for shape, count in counts.items():
-        character = _character(shape, font, inks)
+        if not shape.bitmap:
+            meaning[shape] = " "
+            for mask in shape.on_picture:
+                if character := font.glyphs.get(mask):
+                    painted[shape] = (character, mask.count(1) >= RICH)
+                    break
+            continue
+        character = font.by_shape.get(shape.bitmap) or _under_cursor(shape.bitmap, font) or UNKNOWN
         meaning[shape] = character
         if character == UNKNOWN:
             unknown += count
         elif character != " ":
             known += count
-    lines = tuple("".join([meaning[shape] for shape in row]).rstrip() for row in rows)
-    return GlyphText(lines, font.name, grid, known, unknown)
+    if len({character for character, certain in painted.values() if certain}) < _DISTINCT:
+        painted = {}
+    if painted:
+        # Text on a picture throws a shadow, which reaches into the blank cell beside or below it.
+        for shape in [s for s, c in meaning.items() if c == UNKNOWN and _is_shadow(s.bitmap, font.width)]:
+            meaning[shape] = " "
+            unknown -= counts[shape]
+    lines = []
+    for row in rows:
+        characters = [meaning[shape] for shape in row]
+        if painted:
+            known += _add_painted(characters, row, painted)
+        lines.append("".join(characters).rstrip())
+    return GlyphText(tuple(lines), font.name, grid, known, unknown)
 
 
-def _character(shape: Shape, font: Font, inks: frozenset[bytes]) -> str:
-    if shape.bitmap:
-        return font.by_shape.get(shape.bitmap) or _under_cursor(shape.bitmap, font) or UNKNOWN
-    for colour, mask in shape.masks:
-        if colour in inks and (character := font.glyphs.get(mask)):
-            return character
-    return " "
+def _is_shadow(bitmap: Bitmap, width: int) -> bool:
+    """Ink in the first column or the first row only."""
+    return not any(bitmap[width:][i] for i in range(len(bitmap) - width) if i % width)
 
 
-def _text_colours(counts: Mapping[Shape, int], font: Font) -> frozenset[bytes]:
-    """Colours that text on a picture is drawn in: several glyphs with enough ink to be no accident."""
-    colours: Counter[bytes] = Counter()
-    for shape in counts:
-        for colour, mask in shape.masks:
-            if mask.count(1) >= _RICH and font.glyphs.get(mask, " ") != " ":
-                colours[colour] += 1
-    return frozenset(colour for colour, count in colours.items() if count >= 3)
+def _add_painted(characters: list[str], row: Sequence[Shape], painted: Mapping[Shape, tuple[str, bool]]) -> int:
+    """Puts text that is drawn on a picture into a row; returns how much."""
+    found = {column: painted[shape] for column, shape in enumerate(row) if shape in painted}
+    certain = [column for column, (_, sure) in found.items() if sure]
+    added = 0
+    for column, (character, sure) in found.items():
+        if sure or any(abs(column - other) <= _NEAR for other in certain):
+            characters[column] = character
+            added += 1
+    return added
 
 
 def _under_cursor(bitmap: Bitmap, font: Font) -> str:
