@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from factory.digest import to_json
-from factory.drivers.protocols import ApplianceDisk, ApplianceDriver
+from factory.drivers.machine_spec import DiskSpec
+from factory.drivers.protocols import ApplianceDriver
 from factory.plan.resources import BuildSecrets, MachineState
 from factory.plan.step import Scope, Step
 from factory.seal.model import SealOptions
@@ -50,7 +51,7 @@ class SealDisks(Step):
             secrets += [Secret(private), *own.generated.values()]
             keys = (own.public_key,)
         report = await seal(
-            [ApplianceDisk(state.disk(name), "qcow2") for name in self.disks],
+            [DiskSpec(name, state.disk(name)) for name in self.disks],
             dataclasses.replace(self.options, secrets=tuple(secrets), build_keys=keys),
             driver=scope.get(ApplianceDriver),
             runtime_dir=scope.runtime_dir,
@@ -58,5 +59,6 @@ class SealDisks(Step):
         )
         text = json.dumps(to_json(report), indent=2)
         await asyncio.to_thread((state.folder / SEAL_REPORT).write_text, text)
+        report.require_proven()
         scope.detail(report.summary)
         yield

@@ -18,14 +18,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "boot_command": LEAVES,
     "host": LEAVES | {"drivers.process"},
     "template": LEAVES | {"boot_command", "drivers.machine_spec"},
-    "drivers": LEAVES | {"drivers", "boot_command"},
-    "plan": LEAVES | SEAMS | {"plan", "template"},
-    "provision": LEAVES | SEAMS | {"provision"},
+    "drivers": LEAVES | {"boot_command", "disk"},
+    "plan": LEAVES | SEAMS | {"template"},
+    "provision": LEAVES | SEAMS,
     "disk": LEAVES,
     "seal": LEAVES | SEAMS | {"seal", "disk"},
     "outputs": LEAVES | SEAMS | {"outputs", "template", "plan", "disk"},
-    "engine": LEAVES | SEAMS | {"engine", "plan", "template"},
-    "steps": LEAVES | SEAMS | {"steps", "plan", "template", "provision", "seal", "outputs", "boot_command"},
+    "engine": LEAVES | SEAMS | {"plan", "template"},
+    "steps": LEAVES | SEAMS | {"plan", "template", "provision", "seal", "outputs", "boot_command"},
 }
 """For each package, what of ours it may import besides itself. ``cli`` is the composition root and may import all."""
 
