@@ -57,7 +57,7 @@ def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, (str, LateText)) else value
 
 
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_many)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
 
 
 # --- variables -----------------------------------------------------------------------------------------------------
@@ -76,16 +76,16 @@ class VariableType(StrEnum):
 class Variable(Strict):
     """A value that the user may set: ``-var``, ``--var-file`` or ``FACTORY_VAR_<name>``."""
 
-    help: str = ""
+    help: str = Field("", description="What it is for, in a sentence.")
     type: VariableType | None = Field(None, description="Default: the type of `default`, else string.")
     default: Any = Field(None, description="`auto` asks this host: mirror, timezone.")
-    required: bool = False
-    choices: tuple[Any, ...] = ()
+    required: bool = Field(False, description="An error when nobody gives it.")
+    choices: tuple[Any, ...] = Field((), description="The only values that it may have.")
     pattern: str = Field("", description="A regular expression that the whole value must match.")
     generate: Literal["password", "uuid", "hex"] | None = Field(
         None, description="Made anew by each installation and kept with its layer; never part of a key."
     )
-    sensitive: bool = False
+    sensitive: bool = Field(False, description="Masked wherever it could be shown; enters a key only as a keyed hash.")
 
 
 # --- source --------------------------------------------------------------------------------------------------------
@@ -94,19 +94,19 @@ class Variable(Strict):
 class BuiltFile(Strict):
     """A file that a script of ours makes: called as ``SCRIPT OUTPUT_FILE`` with ``env``; cached by its inputs."""
 
-    script: str
-    env: dict[str, Text] = Field(default_factory=dict)
+    script: str = Field(description="The program.")
+    env: dict[str, Text] = Field(default_factory=dict, description="Its environment variables.")
     inputs: tuple[str, ...] = Field((), description="Files and folders that the result depends on, besides the script.")
-    timeout: Duration = Duration(30 * 60)
+    timeout: Duration = Field(Duration(30 * 60), description="How long it may take.")
 
 
 class IsoSource(Strict):
     """An installer ISO: downloaded, local, or built by a script."""
 
-    url: Text | None = None
+    url: Text | None = Field(None, description="http, https, ftp or file.")
     urls: tuple[Text, ...] = Field((), description="Mirrors, tried in order.")
-    path: Text | None = None
-    build: BuiltFile | None = None
+    path: Text | None = Field(None, description="A file of this host.")
+    build: BuiltFile | None = Field(None, description="Made by a script.")
     checksum: Text | None = Field(None, description="sha256:…, sha512:…, bare hex, file:URL-of-SUMS, or none.")
 
     @model_validator(mode="after")
@@ -122,7 +122,9 @@ class ImageSource(IsoSource):
     """A disk image to start from, in place of an installer."""
 
     template: Name | None = Field(None, description="Another template's name: it is built first.")
-    format: Literal["qcow2", "raw", "vmdk", "vhdx", "vpc"] | None = None
+    format: Literal["qcow2", "raw", "vmdk", "vhdx", "vpc"] | None = Field(
+        None, description="Default: as the file says."
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> ImageSource:
@@ -138,8 +140,12 @@ def _image_by_name(value: object) -> object:
 
 
 class Source(Strict):
-    iso: IsoSource | None = None
-    image: Annotated[ImageSource, BeforeValidator(_image_by_name)] | None = None
+    """What the machine starts from: an installer or a disk."""
+
+    iso: IsoSource | None = Field(None, description="Starts an installer.")
+    image: Annotated[ImageSource, BeforeValidator(_image_by_name, json_schema_input_type=ImageSource | str)] | None = (
+        Field(None, description="A disk image, or the name of another template.")
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Source:
@@ -158,22 +164,30 @@ class Firmware(StrEnum):
 
 
 class Disk(Strict):
-    id: Identifier = "main"
-    size: Size = Size(8 * 2**30)
-    bus: Bus = Bus.VIRTIO
-    serial: str = ""
+    """A disk of the machine; the first one is installed to and delivered first."""
+
+    id: Identifier = Field("main", description="Names it, and its file among the artifacts.")
+    size: Size = Field(Size(8 * 2**30), description="What the guest sees.")
+    bus: Bus = Field(Bus.VIRTIO, description="The controller that it is attached to.")
+    serial: str = Field("", description="A serial number that the guest can read.")
 
 
 class Nic(Strict):
-    id: Identifier = "net0"
-    model: str = "virtio-net-pci"
-    mac: Annotated[str, StringConstraints(pattern=r"^(([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2})?$")] = ""
-    bridge: str = ""
+    """A network card."""
+
+    id: Identifier = Field("net0", description="Names it.")
+    model: str = Field("virtio-net-pci", description="A device of QEMU.")
+    mac: Annotated[str, StringConstraints(pattern=r"^(([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2})?$")] = Field(
+        "", description="Default: QEMU's."
+    )
+    bridge: str = Field("", description="A bridge of this host; default: QEMU's user network.")
 
 
 class Tpm(Strict):
-    version: Literal["1.2", "2.0"] = "2.0"
-    model: Literal["tpm-crb", "tpm-tis"] = "tpm-crb"
+    """An emulated TPM; its state is kept with the layers."""
+
+    version: Literal["1.2", "2.0"] = Field("2.0", description="Of the specification.")
+    model: Literal["tpm-crb", "tpm-tis"] = Field("tpm-crb", description="`tpm-tis` for TPM 1.2 and older guests.")
 
 
 def _tpm_switch(value: object) -> object:
@@ -181,16 +195,20 @@ def _tpm_switch(value: object) -> object:
 
 
 class Machine(Strict):
-    arch: Literal["x86_64"] = "x86_64"
-    type: Literal["q35", "pc"] = "q35"
-    cpus: Annotated[int, Field(ge=1, le=512)] = 2
+    """The machine that the image is made on."""
+
+    arch: Literal["x86_64"] = Field("x86_64", description="Of the processor.")
+    type: Literal["q35", "pc"] = Field("q35", description="QEMU's machine type.")
+    cpus: Annotated[int, Field(ge=1, le=512)] = Field(2, description="Number of processors; does not count for a key.")
     cpu: str = Field("", description="QEMU CPU model; default: host under KVM, max otherwise.")
-    memory: Size = Size(2 * 2**30)
-    firmware: Firmware = Firmware.BIOS
-    tpm: Annotated[Tpm | None, BeforeValidator(_tpm_switch)] = None
-    disks: Annotated[tuple[Disk, ...], Field(min_length=1)] = (Disk(),)
-    nics: tuple[Nic, ...] = (Nic(),)
-    display: str = "std"
+    memory: Size = Field(Size(2 * 2**30), description="RAM.")
+    firmware: Firmware = Field(Firmware.BIOS, description="Secure boot needs q35.")
+    tpm: Annotated[Tpm | None, BeforeValidator(_tpm_switch, json_schema_input_type=Tpm | bool | None)] = Field(
+        None, description="`true` for a TPM 2.0."
+    )
+    disks: Annotated[tuple[Disk, ...], Field(min_length=1)] = Field((Disk(),), description="The first is the system's.")
+    nics: tuple[Nic, ...] = Field((Nic(),), description="The first is how the guest is reached.")
+    display: str = Field("std", description="A VGA device of QEMU, or none.")
     extra_args: tuple[str, ...] = Field((), description="Appended to QEMU's command line as they are.")
     replaced_switches: tuple[str, ...] = Field((), description="Generated switches to drop, as Packer's qemuargs does.")
 
@@ -223,10 +241,10 @@ class BootMethod(StrEnum):
 class SeedFile(Strict):
     """One more file beside the seed: given as text, as a path, or made by a script."""
 
-    name: str
-    content: Text | None = None
-    path: str | None = None
-    build: BuiltFile | None = None
+    name: str = Field(description="As the installer asks for it.")
+    content: Text | None = Field(None, description="The text itself.")
+    path: str | None = Field(None, description="A file of this host, served as it is.")
+    build: BuiltFile | None = Field(None, description="Made by a script.")
 
     @model_validator(mode="after")
     def _one(self) -> SeedFile:
@@ -236,43 +254,51 @@ class SeedFile(Strict):
 
 
 class Install(Strict):
-    profile: Name
-    boot: BootMethod = BootMethod.AUTO
+    """How the installer is started and answered."""
+
+    profile: Name = Field(description="A boot profile: boot_configs/NAME.yml.")
+    boot: BootMethod = Field(BootMethod.AUTO, description="`direct` starts the ISO's kernel without typing.")
     boot_wait: Duration | None = Field(None, description="Before the first key; default: the profile's.")
     boot_command: Texts | None = Field(None, description="Replaces the profile's.")
     kernel_args: Text = Field("", description="Added to the profile's kernel command line.")
     seed: SeedDelivery | None = Field(None, description="How the answer file travels; default: the profile's.")
     seed_dir: str | None = Field(None, description="A folder of answer files in place of the profile's.")
-    seed_files: tuple[SeedFile, ...] = ()
+    seed_files: tuple[SeedFile, ...] = Field((), description="More files beside the seed's, or in their place.")
     seed_vars: dict[str, Any] = Field(default_factory=dict, description="Seen by the answer files as `install.<name>`.")
-    seed_deadline: Duration | None = None
+    seed_deadline: Duration | None = Field(None, description="Until the seed is fetched; default: the profile's.")
     deadline: Duration | None = Field(None, description="From the first key to the installer's reset.")
-    keyboard: Literal["us", "gb", "de", "fr"] | None = None
+    keyboard: Literal["us", "gb", "de", "fr"] | None = Field(None, description="The layout that the boot prompt has.")
 
 
 # --- access and provisioning ---------------------------------------------------------------------------------------
 
 
 class Ssh(Strict):
-    user: str = "root"
+    """SSH with the key that is made for each installation, or with what is given here."""
+
+    user: str = Field("root", description="Who logs in.")
     password: Text | None = Field(None, description="Default: the key generated for this build, no password.")
-    private_key: str | None = None
-    port: Annotated[int, Field(ge=1, le=65535)] = 22
-    deadline: Duration = Duration(10 * 60)
+    private_key: str | None = Field(None, description="A file, in place of the build's own key.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(22, description="In the guest.")
+    deadline: Duration = Field(Duration(10 * 60), description="Until the guest lets us in.")
 
 
 class WinRm(Strict):
-    user: str
-    password: Text
-    port: Annotated[int, Field(ge=1, le=65535)] = 5985
-    tls: bool = False
-    deadline: Duration = Duration(30 * 60)
+    """Windows' remote management."""
+
+    user: str = Field(description="Who logs in.")
+    password: Text = Field(description="A generated variable is the safest.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(5985, description="In the guest; 5986 for TLS.")
+    tls: bool = Field(False, description="HTTPS; the certificate is not checked, since the guest made it.")
+    deadline: Duration = Field(Duration(30 * 60), description="Until the guest lets us in.")
 
 
 class Access(Strict):
-    ssh: Ssh | None = None
-    winrm: WinRm | None = None
-    none: bool = False
+    """The way into the guest; SSH as root when nothing is said."""
+
+    ssh: Ssh | None = Field(None, description="For everything but Windows.")
+    winrm: WinRm | None = Field(None, description="For Windows.")
+    none: bool = Field(False, description="No way in: nothing can be provisioned.")
 
     @model_validator(mode="after")
     def _at_most_one(self) -> Access:
@@ -282,15 +308,17 @@ class Access(Strict):
 
 
 class Shell(Strict):
-    inline: Texts | None = None
-    script: str | None = None
-    scripts: tuple[str, ...] = ()
-    env: dict[str, Text] = Field(default_factory=dict)
+    """Runs scripts in the guest."""
+
+    inline: Texts | None = Field(None, description="Lines of one script.")
+    script: str | None = Field(None, description="A file of this host.")
+    scripts: tuple[str, ...] = Field((), description="Several, in order.")
+    env: dict[str, Text] = Field(default_factory=dict, description="Environment variables of the script.")
     execute_command: Text | None = Field(None, description="With {{ path }} and {{ vars }}, as Packer's.")
-    shebang: str = "/bin/sh -e"
-    valid_exit_codes: tuple[int, ...] = (0,)
-    expect_disconnect: bool = False
-    remote_folder: str = "/tmp"
+    shebang: str = Field("/bin/sh -e", description="Of the script that `inline` makes.")
+    valid_exit_codes: tuple[int, ...] = Field((0,), description="What counts as success.")
+    expect_disconnect: bool = Field(False, description="The script may end the connection, as a reboot does.")
+    remote_folder: str = Field("/tmp", description="Where scripts are put in the guest.")
 
     @model_validator(mode="after")
     def _one(self) -> Shell:
@@ -300,12 +328,16 @@ class Shell(Strict):
 
 
 class File(Strict):
-    source: str | None = None
-    content: Text | None = None
-    destination: str
-    direction: Literal["upload", "download"] = "upload"
-    mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3,4}$")] | None = None
-    owner: str | None = None
+    """Carries a file or a folder into the guest, or out of it."""
+
+    source: str | None = Field(None, description="A file or folder of this host (of the guest for a download).")
+    content: Text | None = Field(None, description="The text itself, in place of `source`.")
+    destination: str = Field(description="Where it goes.")
+    direction: Literal["upload", "download"] = Field("upload", description="`download` brings it out of the guest.")
+    mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3,4}$")] | None = Field(
+        None, description='Octal, in quotes: "0644".'
+    )
+    owner: str | None = Field(None, description="USER or USER:GROUP.")
 
     @model_validator(mode="after")
     def _one(self) -> File:
@@ -317,40 +349,44 @@ class File(Strict):
 
 
 class Reboot(Strict):
-    command: Text | None = None
-    deadline: Duration = Duration(5 * 60)
+    """Restarts the guest and waits until it is another boot."""
+
+    command: Text | None = Field(None, description="Default: what the guest's system has.")
+    deadline: Duration = Field(Duration(5 * 60), description="Until the guest is back.")
 
 
 class Ansible(Strict):
-    playbook: str
-    extra_vars: dict[str, Any] = Field(default_factory=dict)
-    extra_args: tuple[Text, ...] = ()
-    groups: tuple[str, ...] = ()
-    roles_path: str | None = None
-    requirements: str | None = None
-    user: str | None = None
-    become: bool = False
+    """Runs ansible-playbook on this host against the guest."""
+
+    playbook: str = Field(description="A file of this host.")
+    extra_vars: dict[str, Any] = Field(default_factory=dict, description="Variables of the play.")
+    extra_args: tuple[Text, ...] = Field((), description="Appended to its command line.")
+    groups: tuple[str, ...] = Field((), description="Groups of the inventory that the guest is in.")
+    roles_path: str | None = Field(None, description="A folder of roles.")
+    requirements: str | None = Field(None, description="A file for ansible-galaxy.")
+    user: str | None = Field(None, description="Default: that of `access`.")
+    become: bool = Field(False, description="Become root.")
 
 
 class Plugin(Strict):
     """A provisioner from the entry-point group ``factory.provisioners``."""
 
-    name: str
-    options: dict[str, Any] = Field(default_factory=dict)
+    name: str = Field(description="As the plug-in is registered.")
+    options: dict[str, Any] = Field(default_factory=dict, description="What it is told.")
 
 
 class Provision(Strict):
     """One provisioner, with what applies to all kinds."""
 
-    shell: Shell | None = None
-    file: File | None = None
-    reboot: Reboot | None = None
-    ansible: Ansible | None = None
-    plugin: Plugin | None = None
-    name: str = ""
-    timeout: Duration | None = None
-    retries: Annotated[int, Field(ge=0, le=100)] = 0
-    pause_before: Duration = Duration(0)
+    shell: Shell | None = Field(None, description="Scripts in the guest.")
+    file: File | None = Field(None, description="Files into the guest or out of it.")
+    reboot: Reboot | None = Field(None, description="A restart.")
+    ansible: Ansible | None = Field(None, description="A playbook.")
+    plugin: Plugin | None = Field(None, description="Another kind.")
+    name: str = Field("", description="How output and logs call it.")
+    timeout: Duration | None = Field(None, description="How long it may take; default: for ever.")
+    retries: Annotated[int, Field(ge=0, le=100)] = Field(0, description="How often it is tried again.")
+    pause_before: Duration = Field(Duration(0), description="Waited before it begins.")
 
     @property
     def kind(self) -> str:
@@ -377,23 +413,29 @@ PROVISIONER_KINDS = ("shell", "file", "reboot", "ansible", "plugin")
 class Shutdown(Strict):
     """How the guest is powered off: the command (if any), then the power button, then a hard end that is an error."""
 
-    command: Text | None = None
-    deadline: Duration = Duration(3 * 60)
+    command: Text | None = Field(None, description="Default: what the guest's system has.")
+    deadline: Duration = Field(Duration(3 * 60), description="Until the guest is off.")
 
 
 class Seal(Strict):
-    only: tuple[str, ...] = ()
-    except_: tuple[str, ...] = Field((), alias="except")
-    trim: bool = True
-    shrink: bool = False
+    """Takes what is this machine's own out of the disk, and proves it."""
+
+    only: tuple[str, ...] = Field((), description="Names of the operations to run; default: all that fit the guest.")
+    except_: tuple[str, ...] = Field((), alias="except", description="Names of operations to leave out.")
+    trim: bool = Field(True, description="Frees the blocks that no file uses.")
+    shrink: bool = Field(False, description="Makes the last file system and the disk as small as they can be.")
     allow: tuple[str, ...] = Field((), description="Names of secret-scan findings that are meant to be there.")
 
 
 class Verify(Strict):
-    boot: bool = True
-    clones: Annotated[int, Field(ge=1, le=4)] = 1
-    run: Texts = ()
-    deadline: Duration = Duration(10 * 60)
+    """The proof: what is delivered is started, on a throw-away overlay."""
+
+    boot: bool = Field(True, description="It must come up and let us in.")
+    clones: Annotated[int, Field(ge=1, le=4)] = Field(
+        1, description="How many at once; two must differ in what is theirs."
+    )
+    run: Texts = Field((), description="Commands that must succeed in it.")
+    deadline: Duration = Field(Duration(10 * 60), description="For each clone.")
 
 
 def _switch(value: object) -> object:
@@ -414,21 +456,25 @@ class Layers(StrEnum):
 class Template(Strict):
     """A machine image, declared."""
 
-    format: Literal[1]
-    name: Name
-    description: str = ""
+    format: Literal[1] = Field(description="Of this file.")
+    name: Name = Field(description="Of the image: its artifacts lie in output/NAME/.")
+    description: str = Field("", description="In a sentence.")
     extends: tuple[str, ...] = Field((), description="Fragments that this template builds on.")
-    variables: dict[str, Variable] = Field(default_factory=dict)
-    source: Source
-    machine: Machine = Machine()
-    install: Install | None = None
-    access: Access = Access()
-    provision: tuple[Provision, ...] = ()
-    shutdown: Shutdown = Shutdown()
-    seal: Annotated[Seal | None, BeforeValidator(_switch)] = Seal()
-    outputs: Annotated[tuple[Output, ...], BeforeValidator(_outputs)] = ()
-    verify: Annotated[Verify | None, BeforeValidator(_switch)] = Verify()
-    layers: Layers = Layers.AUTO
+    variables: dict[str, Variable] = Field(default_factory=dict, description="What a user may set, by name.")
+    source: Source = Field(description="What the machine starts from.")
+    machine: Machine = Field(Machine(), description="What it is made of.")
+    install: Install | None = Field(None, description="How the installer is started; needed with `source.iso`.")
+    access: Access = Field(Access(), description="The way into the guest.")
+    provision: tuple[Provision, ...] = Field((), description="What is done in the guest, in order.")
+    shutdown: Shutdown = Field(Shutdown(), description="How it is powered off.")
+    seal: Annotated[Seal | None, BeforeValidator(_switch, json_schema_input_type=Seal | bool | None)] = Field(
+        Seal(), description="`false` leaves the disk as provisioning left it."
+    )
+    outputs: Annotated[tuple[Output, ...], BeforeValidator(_outputs)] = Field((), description="What is delivered.")
+    verify: Annotated[Verify | None, BeforeValidator(_switch, json_schema_input_type=Verify | bool | None)] = Field(
+        Verify(), description="`false` delivers without proof."
+    )
+    layers: Layers = Field(Layers.AUTO, description="What is kept of a build, to go on from.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Template:
@@ -445,38 +491,42 @@ class Template(Strict):
 class Expect(Strict):
     """A wait that the profile makes part of the installation."""
 
-    serial: str = ""
-    text: str = ""
-    deadline: Duration = Duration(5 * 60)
+    serial: str = Field("", description="A regular expression on the serial line.")
+    text: str = Field("", description="A regular expression on the screen.")
+    deadline: Duration = Field(Duration(5 * 60), description="How long to wait.")
     means: str = Field("", description="What it shows, in words: used in errors.")
 
 
 class TypedBoot(Strict):
-    wait: Duration = Duration(0)
-    command: Texts = ()
+    """What is typed at the ISO's boot prompt."""
+
+    wait: Duration = Field(Duration(0), description="Before the first key.")
+    command: Texts = Field((), description="The boot command; several are joined.")
     command_uefi: Texts = Field((), description="Where the ISO's UEFI boot menu differs; default: `command`.")
 
 
 class DirectBoot(Strict):
     """Kernel and initrd as they lie in the ISO: the first pair that exists is used."""
 
-    kernel: tuple[str, ...] = ()
-    initrd: tuple[str, ...] = ()
-    command_line: Text = ""
+    kernel: tuple[str, ...] = Field((), description="Names in the ISO.")
+    initrd: tuple[str, ...] = Field((), description="Names in the ISO, in the order of `kernel`.")
+    command_line: Text = Field("", description="The kernel's.")
 
 
 class ProfileSeed(Strict):
+    """The answer files of the family."""
+
     directory: str = Field(description="A folder of http_seed/.")
     main: str = Field("", description="The file whose fetch shows that the installer has found its seed.")
-    delivery: SeedDelivery = SeedDelivery.HTTP
-    cd_label: str = "cidata"
+    delivery: SeedDelivery = Field(SeedDelivery.HTTP, description="How they reach the installer.")
+    cd_label: str = Field("cidata", description="Of the CD or floppy.")
 
 
 class Recognise(Strict):
     """How `factory init` knows this family from an ISO's content: every condition given must hold."""
 
     volume_id: str = Field("", description="A regular expression on the volume identifier.")
-    paths: tuple[str, ...] = ()
+    paths: tuple[str, ...] = Field((), description="Files that it has.")
     treeinfo: str = Field("", description="A regular expression on `.treeinfo`.")
     disk_info: str = Field("", description="A regular expression on `.disk/info`.")
 
@@ -489,20 +539,20 @@ class Finished(StrEnum):
 class Profile(Strict):
     """How one family of installers is recognised, booted and told where its seed is."""
 
-    format: Literal[1]
-    name: Name
-    description: str = ""
+    format: Literal[1] = Field(description="Of this file.")
+    name: Name = Field(description="As the file is called, without `.yml`.")
+    description: str = Field("", description="In a sentence.")
     proven: bool = Field(False, description="True once a build with it has run whole in the project's own tests.")
-    recognise: tuple[Recognise, ...] = ()
-    keyboard: Literal["us", "gb", "de", "fr"] = "us"
-    typed: TypedBoot | None = None
-    direct: DirectBoot | None = None
-    seed: ProfileSeed | None = None
-    expect: tuple[Expect, ...] = ()
-    finished: Finished = Finished.RESET
-    seed_deadline: Duration = Duration(5 * 60)
-    deadline: Duration = Duration(90 * 60)
-    guest: Literal["linux", "bsd", "windows"] = "linux"
+    recognise: tuple[Recognise, ...] = Field((), description="How its ISOs are known: one of these must hold.")
+    keyboard: Literal["us", "gb", "de", "fr"] = Field("us", description="The layout that the boot prompt has.")
+    typed: TypedBoot | None = Field(None, description="Booting by keyboard.")
+    direct: DirectBoot | None = Field(None, description="Booting the ISO's kernel without its boot loader.")
+    seed: ProfileSeed | None = Field(None, description="The answer files.")
+    expect: tuple[Expect, ...] = Field((), description="Waits after the boot command, in order.")
+    finished: Finished = Field(Finished.RESET, description="How the installer shows that it is done.")
+    seed_deadline: Duration = Field(Duration(5 * 60), description="Until the seed is fetched.")
+    deadline: Duration = Field(Duration(90 * 60), description="From the first key to the installer's end.")
+    guest: Literal["linux", "bsd", "windows"] = Field("linux", description="What it installs.")
 
 
 @dataclass(frozen=True, slots=True)
