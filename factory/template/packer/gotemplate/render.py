@@ -46,11 +46,16 @@ class _Continue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a template sees. *late* names the fields that come later; None lets every unknown field be late."""
+    """What a template sees.
+
+    *late* names the fields that come later; None lets every unknown field be late. With *missing*, a field that does
+    not exist is reported there and has no value; without it, that is an error.
+    """
 
     data: Mapping[str, Any] = field(default_factory=dict)
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     late: frozenset[str] | None = frozenset()
+    missing: Callable[[str], None] | None = None
 
 
 def is_template(text: str) -> bool:
@@ -250,6 +255,9 @@ class _Renderer:
             if root and position == 0:
                 if late is None or name in late:
                     raise Late("." + name)
+                if self.context.missing is not None:
+                    self.context.missing(name)
+                    return None
                 known = {*self.context.data, *late}
                 hint = did_you_mean(name, known) or (
                     "known here: " + ", ".join(f".{n}" for n in sorted(known)) if known else ""
