@@ -199,7 +199,8 @@ class _Planner:
         options = SealOptions(
             only=seal.only, except_=seal.except_, trim=seal.trim, shrink=seal.shrink, allow=seal.allow
         )
-        step = SealDisks(self._disk_ids(), options, tuple(Secret(s) for s in self.secrets))
+        secrets = {name: value for name, value in self.loaded.variables.items() if isinstance(value, Secret)}
+        step = SealDisks(self._disk_ids(), options, secrets)
         self._add("seal", {"seal": seal}, [step], power=Power.OFF, keeps=Keeps.DISKS)
 
     def _export(self) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from factory.digest import to_json
 from factory.drivers.machine_spec import DiskSpec
 from factory.drivers.protocols import ApplianceDriver
 from factory.plan.resources import BuildSecrets, MachineState
@@ -24,11 +23,11 @@ SEAL_REPORT = "seal.json"
 
 @dataclass(frozen=True, slots=True)
 class SealDisks(Step):
-    """``secrets`` are the template's sensitive values; the build's own are added when it runs."""
+    """``secrets`` are the template's sensitive values, by name; the build's own are added when it runs."""
 
     disks: tuple[str, ...]
     options: SealOptions
-    secrets: tuple[Secret[str], ...] = ()
+    secrets: Mapping[str, Secret[str]] = field(default_factory=dict)
 
     needs: ClassVar[tuple[type, ...]] = (ApplianceDriver, MachineState)
     wants: ClassVar[tuple[type, ...]] = (BuildSecrets,)
@@ -44,20 +43,20 @@ class SealDisks(Step):
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         state = scope.get(MachineState)
         own = scope.find(BuildSecrets)
-        secrets = [*self.secrets]
+        secrets = dict(self.secrets)
         keys: tuple[str, ...] = ()
         if own:
             private = await asyncio.to_thread(own.private_key.read_text)
-            secrets += [Secret(private), *own.generated.values()]
+            secrets |= {"build key": Secret(private), **own.generated}
             keys = (own.public_key,)
         report = await seal(
             [DiskSpec(name, state.disk(name)) for name in self.disks],
-            dataclasses.replace(self.options, secrets=tuple(secrets), build_keys=keys),
+            dataclasses.replace(self.options, secrets=secrets, build_keys=keys),
             driver=scope.get(ApplianceDriver),
             runtime_dir=scope.runtime_dir,
             emit=scope.emit,
         )
-        text = json.dumps(to_json(report), indent=2)
+        text = json.dumps(report.to_json(), indent=2)
         await asyncio.to_thread((state.folder / SEAL_REPORT).write_text, text)
         report.require_proven()
         scope.detail(report.summary)
