@@ -1,0 +1,355 @@
+"""Guests over SSH, by paramiko in threads.
+
+No agent is asked, no known_hosts file is read or written, no configuration file is read: a build does the same on
+every host. The host key is pinned in memory after first contact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paramiko
+
+from factory.deadline import Deadline, pause
+from factory.drivers.protocols import (
+    CommandResult,
+    ConnectState,
+    Credentials,
+    GuestAddress,
+    GuestConnection,
+    OnLine,
+)
+from factory.drivers.ssh_command import Command, ConnectionBroke, Lines, Tail
+from factory.drivers.ssh_connect import Attempt, AttemptFailed, HostKeys, Patience, matches_banner
+from factory.drivers.ssh_transfer import Transfer, TransferRefused, Upload
+from factory.drivers.ssh_tree import upload_tree
+from factory.drivers.threads import in_thread, post
+from factory.errors import DeadlineExpired, Evidence, GuestCommandFailed, GuestUnreachable
+from factory.events import ConnectAttempt, Emit
+from factory.quantity import Duration
+
+INSTALLER_FILES = (
+    "/run/anaconda",  # Fedora, RHEL and kin
+    "/run/subiquity",  # Ubuntu Server
+    "/bin/anna",  # Debian's installer
+    "/usr/bin/anna",
+    "/run/agama",  # openSUSE
+    "/run/archiso",
+    "/tmp/bsdinstall_etc",  # FreeBSD
+)
+"""What exists in a running installer and never in the system that it installs."""
+
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.boottime 2>/dev/null || uptime -s"
+_BACKLOG = 64
+
+
+@dataclass(frozen=True, slots=True)
+class InstallerMarks:
+    """How to tell the installer's own sshd from the installed system's. Empty fields are not asked."""
+
+    files: tuple[str, ...] = INSTALLER_FILES
+    hostnames: tuple[str, ...] = ()  # regular expressions for the whole name
+    banners: tuple[str, ...] = ()  # regular expressions, searched in the version line and the login banner
+    check: Callable[[GuestConnection], Awaitable[bool]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SshSettings:
+    installer: InstallerMarks = field(default_factory=InstallerMarks)
+    patience: Patience = field(default_factory=Patience)
+    between_attempts: Duration = Duration(1)
+    after_refusal: Duration = Duration(5)
+    """Longer: OpenSSH 9.8 and newer punishes an address that is refused often (PerSourcePenalties)."""
+    keepalive: Duration = Duration(5)
+    with_terminal: bool = False
+
+
+class SshCommunicator:
+    """Connects to guests. One object per build: it remembers the host keys of that build's guests."""
+
+    def __init__(self, settings: SshSettings | None = None) -> None:
+        self.settings = settings or SshSettings()
+        self._host_keys = HostKeys()
+
+    def forget(self, address: GuestAddress) -> None:
+        """Unpins the host key: another system runs behind *address* from now on."""
+        self._host_keys.forget(address)
+
+    def connect(
+        self, address: GuestAddress, credentials: Credentials, *, deadline: Deadline, emit: Emit
+    ) -> AbstractAsyncContextManager[GuestConnection]:
+        """Tries until it works or *deadline* passes. Raises: GuestUnreachable."""
+        return self._connected(address, credentials, deadline, emit)
+
+    @asynccontextmanager
+    async def _connected(
+        self, address: GuestAddress, credentials: Credentials, deadline: Deadline, emit: Emit
+    ) -> AsyncIterator[GuestConnection]:
+        connection = await self._until_connected(address, credentials, deadline, emit)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def _until_connected(
+        self, address: GuestAddress, credentials: Credentials, deadline: Deadline, emit: Emit
+    ) -> SshConnection:
+        last: AttemptFailed | None = None
+        tries = 0
+        attempt = self._attempt(address, credentials)
+        try:
+            async with deadline.limit():
+                while True:
+                    tries += 1
+                    attempt = self._attempt(address, credentials)
+                    try:
+                        connection = await self._try(attempt, address, credentials)
+                    except AttemptFailed as failure:
+                        last = failure
+                        emit(ConnectAttempt(str(address), failure.state, failure.message))
+                        if failure.final:
+                            break
+                        await pause(self._wait_after(failure))
+                    else:
+                        emit(ConnectAttempt(str(address), ConnectState.CONNECTED, _who(connection.transport)))
+                        return connection
+        except DeadlineExpired as expired:
+            raise _given_up(expired.message, last, attempt.state, tries) from (last or expired)
+        raise GuestUnreachable(last.message, layer=last.state, hint=last.hint) from last
+
+    def _attempt(self, address: GuestAddress, credentials: Credentials) -> Attempt:
+        return Attempt(
+            address,
+            credentials,
+            host_keys=self._host_keys,
+            installer_banners=self.settings.installer.banners,
+            patience=self.settings.patience,
+        )
+
+    def _wait_after(self, failure: AttemptFailed) -> Duration:
+        refused = failure.state is ConnectState.AUTHENTICATION
+        return self.settings.after_refusal if refused else self.settings.between_attempts
+
+    async def _try(self, attempt: Attempt, address: GuestAddress, credentials: Credentials) -> SshConnection:
+        transport = await in_thread(attempt.open, on_cancel=attempt.abort)
+        connection = SshConnection(transport, address, credentials, self.settings)
+        try:
+            sign = await self._installer_sign(connection)
+        except GuestUnreachable as error:
+            await connection.close()
+            raise AttemptFailed(ConnectState.AUTHENTICATION, f"let in, but then: {error.message}") from error
+        except BaseException:
+            attempt.abort()
+            raise
+        if sign:
+            attempt.state = ConnectState.INSTALLER
+            await connection.close()
+            raise AttemptFailed(
+                ConnectState.INSTALLER,
+                f"the installer's own sshd answers on {address}: {sign}",
+                hint="the installation has not finished: wait for it, or look at the screen for what it waits for",
+            )
+        self._host_keys.pin(address, transport.get_remote_server_key())
+        transport.set_keepalive(max(1, round(self.settings.keepalive)))
+        return connection
+
+    async def _installer_sign(self, connection: SshConnection) -> str:
+        marks = self.settings.installer
+        banner = matches_banner(connection.transport, marks.banners)
+        if banner:
+            return banner
+        if marks.files or marks.hostnames:
+            found = await connection.run(_probe(marks.files), deadline=Deadline.after(Duration(60), "the guest's name"))
+            name, *files = [*found.stdout.splitlines(), ""]
+            if files[:-1]:
+                return f"it has {files[0]}"
+            if any(re.fullmatch(pattern, name.strip()) for pattern in marks.hostnames):
+                return f"it is called {name.strip()}"
+        if marks.check is not None and await marks.check(connection):
+            return "the boot profile's own check says so"
+        return ""
+
+
+def _probe(files: tuple[str, ...]) -> str:
+    tests = "; ".join(f"test -e {path} && echo {path}" for path in files)
+    return f"(uname -n || hostname || echo) 2>/dev/null; {tests or ':'}"
+
+
+def _who(transport: paramiko.Transport) -> str:
+    return f"{transport.remote_version}, host key {transport.get_remote_server_key().fingerprint}"
+
+
+def _given_up(waited: str, last: AttemptFailed | None, state: ConnectState, tries: int) -> GuestUnreachable:
+    if last is None:  # the first try never ended: tell how far it got
+        words = {
+            ConnectState.REFUSED: "nothing accepted the connection",
+            ConnectState.NO_BANNER: "connections are accepted, but no SSH server spoke",
+            ConnectState.KEY_EXCHANGE: "the SSH server never agreed on algorithms",
+        }
+        seen = words.get(state, "the SSH server never let us in")
+        return GuestUnreachable(f"{waited}; {seen}", layer=state, hint="look at the screen: has the guest booted?")
+    times = f"after {tries} tries, the last said: " if tries > 1 else ""
+    return GuestUnreachable(f"{waited}; {times}{last.message}", layer=last.state, hint=last.hint)
+
+
+class SshConnection:
+    """A shell and a way to carry files over one SSH connection."""
+
+    def __init__(
+        self, transport: paramiko.Transport, address: GuestAddress, credentials: Credentials, settings: SshSettings
+    ) -> None:
+        self.transport = transport
+        self._address = address
+        self._credentials = credentials
+        self._settings = settings
+        self._transfer = Transfer(transport)
+
+    @property
+    def address(self) -> GuestAddress:
+        return self._address
+
+    @property
+    def credentials(self) -> Credentials:
+        return self._credentials
+
+    async def run(
+        self, command: str, *, deadline: Deadline, on_line: OnLine | None = None, stdin: bytes = b""
+    ) -> CommandResult:
+        """Runs *command* in the user's shell; a cancelled or expired one is ended in the guest too, where it can be.
+
+        Raises: GuestUnreachable when the connection breaks, DeadlineExpired.
+        """
+        running = Command(self.transport, command, with_terminal=self._settings.with_terminal)
+        output = _Output(on_line, running.abort)
+        feed = _pieces(stdin)
+        try:
+            async with deadline.limit():
+                status = await in_thread(
+                    lambda: running.run(feed, output.take, patience=self._settings.patience.key_exchange),
+                    on_cancel=running.abort,
+                )
+        except DeadlineExpired:
+            seen = f"the last line was: {output.last_line}" if output.last_line else "it printed nothing"
+            raise deadline.error(seen=seen, evidence=output.evidence()) from None
+        except ConnectionBroke as error:
+            raise _broken(self._address, str(error), output.evidence()) from error
+        finally:
+            output.stop()
+        output.finish()
+        return CommandResult(status, output.tails["stdout"].text(), output.tails["stderr"].text())
+
+    async def upload(
+        self,
+        source: Path | bytes,
+        destination: str,
+        *,
+        mode: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Writes a file, whole or not at all. Raises: GuestCommandFailed, GuestUnreachable, OSError."""
+        loop = asyncio.get_running_loop()
+        tell = None if progress is None else lambda done, total: post(loop, lambda: progress(done, total))
+        await self._move(lambda transfer: transfer.upload(Upload(source, destination, mode, tell)))
+
+    async def download(self, source: str, destination: Path) -> None:
+        """Reads a file, whole or not at all. Raises: GuestCommandFailed, GuestUnreachable, OSError."""
+        await self._move(lambda transfer: transfer.download(source, destination))
+
+    async def _move(self, work: Callable[[Transfer], None]) -> None:
+        try:
+            await in_thread(lambda: work(self._transfer), on_cancel=self._transfer.abort)
+        except TransferRefused as error:
+            raise GuestCommandFailed(
+                str(error), hint=f"does user {self._credentials.user!r} have the right to it, and has the disk room?"
+            ) from error
+        except ConnectionBroke as error:
+            raise _broken(self._address, str(error), None) from error
+
+    async def upload_tree(self, source: Path, destination: str) -> None:
+        """Writes a folder's content below *destination*. Raises: GuestCommandFailed, GuestUnreachable, OSError."""
+        await upload_tree(self, source, destination)
+
+    async def boot_id(self) -> str:
+        """A value that differs after each boot (Linux' boot id, else the time of boot)."""
+        result = await self.run(BOOT_ID, deadline=Deadline.after(Duration(60), "the guest's boot id"))
+        value = result.stdout.strip()
+        if result.exit_status != 0 or not value:
+            raise GuestCommandFailed(
+                "the guest can't tell one boot from another", exit_status=result.exit_status, hint="mount /proc in it"
+            )
+        return value
+
+    async def close(self) -> None:
+        await asyncio.shield(in_thread(self.transport.close))
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + 32 * 1024] for start in range(0, len(data), 32 * 1024))
+
+
+def _broken(address: GuestAddress, reason: str, evidence: Evidence | None) -> GuestUnreachable:
+    return GuestUnreachable(
+        f"the connection to {address} broke: {reason}",
+        layer=ConnectState.CONNECTED,
+        hint="did the guest reboot, power off, or restart its network or sshd?",
+        evidence=evidence,
+    )
+
+
+class _Output:
+    """Takes a command's output in the reading thread and hands its lines to the event loop, not faster than it can."""
+
+    def __init__(self, on_line: OnLine | None, abort: Callable[[], None]) -> None:
+        self.tails = {"stdout": Tail(), "stderr": Tail()}
+        self.last_line = ""
+        self._lines = {"stdout": Lines(), "stderr": Lines()}
+        self._on_line = on_line
+        self._abort = abort
+        self._loop = asyncio.get_running_loop()
+        self._room = threading.BoundedSemaphore(_BACKLOG)
+        self._stopped = threading.Event()
+        self._failure: Exception | None = None
+
+    def take(self, stream: str, data: bytes) -> None:
+        self.tails[stream].add(data)
+        lines = self._lines[stream].add(data)
+        if lines:
+            while not self._room.acquire(timeout=1):
+                if self._stopped.is_set():
+                    return
+            post(self._loop, lambda: self._deliver_and_free(stream, lines))
+
+    def _deliver_and_free(self, stream: str, lines: list[str]) -> None:
+        self._room.release()
+        if not self._stopped.is_set():
+            self._deliver(stream, lines)
+
+    def _deliver(self, stream: str, lines: list[str]) -> None:
+        self.last_line = next((line for line in reversed(lines) if line.strip()), self.last_line)
+        if self._on_line is None or self._failure is not None:
+            return
+        try:
+            for line in lines:
+                self._on_line(stream, line)
+        except Exception as error:  # the event loop would swallow it: finish() raises it
+            self._failure = error
+            threading.Thread(target=self._abort, name="factory-cancel", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def finish(self) -> None:
+        """Gives out lines without an end. Raises: what the receiver of lines raised."""
+        for stream, lines in self._lines.items():
+            self._deliver(stream, lines.end())
+        if self._failure is not None:
+            raise self._failure
+
+    def evidence(self) -> Evidence:
+        return Evidence(stderr=self.tails["stderr"].text(), notes=tuple(self.tails["stdout"].text().splitlines()[-20:]))
