@@ -78,6 +78,25 @@ growpart: {mode: auto, devices: ["/"], ignore_growroot_disabled: false}
 resize_rootfs: true
 CONFIG
 
+# ifupdown (Debian): the installer's lines for the card would stand beside those that cloud-init writes, and the card be
+# configured twice. In cloud-init's own file they work until it has something better to say.
+interfaces=/etc/network/interfaces
+ours=/etc/network/interfaces.d/50-cloud-init
+if [ -f "$interfaces" ] && [ ! -e "$ours" ] && grep -q '^source.*/interfaces\.d/' "$interfaces"; then
+    mkdir -p /etc/network/interfaces.d
+    awk -v moved="$ours.new" '
+        /^(auto|allow-[a-z]+|iface|mapping)[ \t]/ { move = ($2 != "lo") }
+        /^(source|source-directory)[ \t]/ || /^[ \t]*$/ || /^#/ { print; next }
+        move { print > moved; next }
+        { print }
+    ' "$interfaces" > "$interfaces.new"
+    if [ -s "$ours.new" ]; then
+        cat "$interfaces.new" > "$interfaces"
+        mv "$ours.new" "$ours"
+    fi
+    rm -f "$interfaces.new"
+fi
+
 if has systemctl; then
     for unit in cloud-init-local cloud-init-main cloud-init-network cloud-init cloud-config cloud-final; do
         systemctl enable "$unit.service" 2>/dev/null || true    # names differ between versions

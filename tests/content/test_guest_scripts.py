@@ -114,6 +114,24 @@ def test_cloud_init_is_made_ready_for_clones(distribution: str, tmp_path: Path) 
     assert "cloud-init clean --logs" in system.calls()
 
 
+def test_the_installers_card_moves_to_the_file_that_cloud_init_writes(tmp_path: Path) -> None:
+    system = System(tmp_path, stand_ins={**ANY["debian"], "cloud-init": ""})
+    head = "# The loopback\nsource /etc/network/interfaces.d/*\n\nauto lo\niface lo inet loopback\n\n# The card\n"
+    card = "allow-hotplug eth0\niface eth0 inet dhcp\n\tmetric 10\n"
+    system.write("etc/network/interfaces", head + card)
+    twice(system, "cloud-init.sh")
+    assert system.read("etc/network/interfaces") == head
+    assert system.read("etc/network/interfaces.d/50-cloud-init") == card
+
+
+@pytest.mark.parametrize("text", ["auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n"])
+def test_without_a_folder_for_it_the_card_stays(text: str, tmp_path: Path) -> None:
+    system = System(tmp_path, stand_ins={**ANY["alpine"], "cloud-init": ""})
+    system.write("etc/network/interfaces", text)
+    twice(system, "cloud-init.sh")
+    assert system.read("etc/network/interfaces") == text
+
+
 @pytest.mark.parametrize("distribution", ANY)
 def test_cloud_init_is_installed_where_it_is_missing(distribution: str, tmp_path: Path) -> None:
     system = System(tmp_path, stand_ins=ANY[distribution])
