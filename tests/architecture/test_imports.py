@@ -16,7 +16,7 @@ LEAVES = {"errors", "quantity", "secret", "digest", "events", "deadline"}
 SEAMS = {"drivers.machine_spec", "drivers.protocols"}
 MAY_IMPORT: dict[str, set[str]] = {
     "boot_command": LEAVES,
-    "host": LEAVES | {"drivers.process"},
+    "host": LEAVES | {"drivers.process", "plan.platform"},
     "template": LEAVES | {"boot_command", "drivers.machine_spec"},
     "drivers": LEAVES | {"boot_command", "disk"},
     "plan": LEAVES | SEAMS | {"template"},
