@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from factory.deadline import Deadline
+from factory.deadline import Deadline, poll
 from factory.drivers import swtpm
 from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.process import Patience, Process, spawn
@@ -91,6 +91,13 @@ class QemuMachine:
         self._stopped.clear()
         self._reason = None
         await self.execute("cont")
+        if self._spec.incoming:
+            # QEMU takes it as a wish for later: the guest runs when all its memory has been read.
+            await poll(self._runs, Deadline.after(START_PATIENCE, "the guest's memory to be read"))
+
+    async def _runs(self) -> bool | None:
+        status = await self.execute("query-status")
+        return True if status["status"] != "inmigrate" else None
 
     async def wait_for_shutdown(self, deadline: Deadline) -> ShutdownReason:
         scope = asyncio.timeout(float(deadline.left))

@@ -1,0 +1,138 @@
+"""Live layers: the memory of a running guest in a file, and its disks on new overlays, at the same instant.
+
+The guest stands still (``stop``), each disk gets its overlay (``blockdev-snapshot``), the memory is migrated to a file,
+and the guest goes on (``cont``). To resume, QEMU is started with the same devices on overlays of the layer and with
+``MachineSpec.incoming``. QEMU: ``docs/devel/migration`` and ``qapi/migration.json``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from factory.deadline import Deadline
+from factory.drivers.machine_spec import Discard, DiskSpec
+from factory.drivers.protocols import Machine
+from factory.errors import StepError
+from factory.quantity import Duration
+
+PATIENCE = Duration(900)
+"""For the memory to reach its file: some 10 s per GiB on a slow disk, on a loaded host."""
+_UNLIMITED = 2**40  # bytes per second; QEMU's default is meant for a network between data centres
+_FILE_URI = (8, 2)  # the QEMU version that brought `file:`
+
+
+class QemuCheckpoints:
+    """Implements ``protocols.Checkpoints``. *host_cpu* names the CPU that ``-cpu host`` shows to guests."""
+
+    def __init__(self, qemu_version: str, *, host_cpu: str = "") -> None:
+        self._qemu_version = qemu_version
+        self._host_cpu = host_cpu
+
+    async def save(
+        self, machine: Machine, *, memory: Path, overlays: Mapping[str, Path], while_paused: Callable[[], None]
+    ) -> float:
+        """See ``protocols.Checkpoints``. A guest that can't be checkpointed is found out before it is stopped."""
+        await self._refuse_what_cannot_migrate(machine)
+        missing = {disk.id for disk in machine.spec.disks if not disk.read_only} - set(overlays)
+        if missing:
+            raise ValueError(f"no overlay for {', '.join(sorted(missing))}: the layer's disk would be written on")
+        await machine.execute("migrate-set-capabilities", {"capabilities": [{"capability": "events", "state": True}]})
+        await machine.execute("migrate-set-parameters", {"max-bandwidth": _UNLIMITED})
+        before = time.monotonic()
+        await machine.execute("stop")
+        try:
+            await self._switch_disks(machine, overlays)
+            await self._write_memory(machine, memory)
+            await asyncio.to_thread(while_paused)
+        finally:
+            await machine.execute("cont")
+        return time.monotonic() - before
+
+    def fingerprint(self, machine: Machine) -> Mapping[str, str]:
+        spec = machine.spec
+        found = {
+            "qemu": self._qemu_version,
+            "accelerator": spec.accelerator,
+            "machine_type": spec.machine_type,
+            "cpu": spec.cpu.model,
+            "cpus": str(spec.cpu.count),
+            "memory": str(int(spec.memory)),
+        }
+        shows_host = spec.cpu.model == "host" or (spec.cpu.model == "max" and spec.accelerator != "tcg")
+        return {**found, "host_cpu": self._host_cpu} if shows_host else found
+
+    async def _refuse_what_cannot_migrate(self, machine: Machine) -> None:
+        reasons = (await machine.execute("query-migrate")).get("blocked-reasons", [])
+        if reasons:
+            raise StepError(
+                f"this machine's memory can't be kept: {'; '.join(reasons)}",
+                hint="use `layers: disk`, or another bus: NVMe disks can't be migrated by QEMU",
+            )
+
+    async def _switch_disks(self, machine: Machine, overlays: Mapping[str, Path]) -> None:
+        specs = {disk.id: disk for disk in machine.spec.disks}
+        nodes = await _top_nodes(machine)
+        taken = {node["node-name"] for node in await machine.execute("query-named-block-nodes")}
+        actions = []
+        for identifier, path in overlays.items():
+            name = next(n for i in range(len(taken) + 1) if (n := f"{identifier}-at{i}") not in taken)
+            await machine.execute("blockdev-add", _overlay_node(specs[identifier], name, path))
+            # In one transaction: either all disks change over, or none.
+            actions.append({"type": "blockdev-snapshot", "data": {"node": nodes[identifier], "overlay": name}})
+        if actions:
+            await machine.execute("transaction", {"actions": actions})
+
+    async def _write_memory(self, machine: Machine, memory: Path) -> None:
+        ended = asyncio.Event()
+
+        def hear(name: str, data: Mapping[str, Any]) -> None:
+            if name == "MIGRATION" and data.get("status") in ("completed", "failed", "cancelled"):
+                ended.set()
+
+        stop_hearing = machine.subscribe(hear)
+        deadline = Deadline.after(PATIENCE, f"the guest's memory ({machine.spec.memory}) to be written")
+        try:
+            await machine.execute("migrate", {"uri": self._uri(memory)})
+            await deadline.bound(ended.wait())
+        finally:
+            stop_hearing()
+        state = await machine.execute("query-migrate")
+        if state["status"] != "completed":
+            raise StepError(
+                f"the guest's memory could not be written: {state.get('error-desc', state['status'])}",
+                hint="is there enough free space for the cache?",
+            )
+
+    def _uri(self, memory: Path) -> str:
+        numbers = self._qemu_version.split(".")[:2]
+        if all(number.isdigit() for number in numbers) and tuple(int(n) for n in numbers) >= _FILE_URI:
+            return f"file:{memory.absolute()}"
+        return f"exec:cat > {shlex.quote(str(memory.absolute()))}"
+
+
+async def _top_nodes(machine: Machine) -> dict[str, str]:
+    """For each disk's id, the block node that its device reads now."""
+    nodes = {}
+    for block in await machine.execute("query-block"):
+        # Either the id itself, or a path such as /machine/peripheral/main/virtio-backend.
+        words = str(block.get("qdev", "")).removeprefix("/machine/peripheral/").split("/")
+        if "inserted" in block:
+            nodes[words[0]] = str(block["inserted"]["node-name"])
+    return nodes
+
+
+def _overlay_node(disk: DiskSpec, name: str, path: Path) -> dict[str, Any]:
+    return {
+        "driver": "qcow2",
+        "node-name": name,
+        "discard": disk.discard.value,
+        "detect-zeroes": "unmap" if disk.discard is Discard.UNMAP else "off",
+        "cache": {"no-flush": not disk.flush},
+        "backing": None,  # blockdev-snapshot puts what the guest has read so far beneath it
+        "file": {"driver": "file", "filename": str(path.absolute())},
+    }
