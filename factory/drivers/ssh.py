@@ -238,6 +238,7 @@ class SshConnection:
             seen = f"the last line was: {output.last_line}" if output.last_line else "it printed nothing"
             raise deadline.error(seen=seen, evidence=output.evidence()) from None
         except ConnectionBroke as error:
+            output.raise_failure()  # then it was us who broke off
             raise _broken(self._address, str(error), output.evidence()) from error
         finally:
             output.stop()
@@ -345,9 +346,13 @@ class _Output:
         self._stopped.set()
 
     def finish(self) -> None:
-        """Gives out lines without an end. Raises: what the receiver of lines raised."""
+        """Gives out lines without an end. Raises: as ``raise_failure``."""
         for stream, lines in self._lines.items():
             self._deliver(stream, lines.end())
+        self.raise_failure()
+
+    def raise_failure(self) -> None:
+        """Raises: what the receiver of lines raised, if it did."""
         if self._failure is not None:
             raise self._failure
 

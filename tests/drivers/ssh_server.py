@@ -102,9 +102,11 @@ async def guest(
     async def process(session: Any) -> None:
         await _run_command(holder[0], session, path)
 
-    def sftp_server(channel: Any) -> asyncssh.SFTPServer:
-        os.chdir(home)
-        return asyncssh.SFTPServer(channel)
+    class SftpServer(asyncssh.SFTPServer):
+        """Starts in the user's home, without a chdir of the whole process."""
+
+        def map_path(self, path: bytes) -> bytes:
+            return os.path.join(os.fsencode(home), path)
 
     acceptor = await asyncssh.listen(
         "127.0.0.1",
@@ -114,18 +116,16 @@ async def guest(
             holder, public_key or build_key.public_line, password, set(methods), login_banner
         ),
         process_factory=process,
-        sftp_factory=sftp_server if sftp else None,
+        sftp_factory=SftpServer if sftp else None,
         encoding=None,
         line_editor=False,
         server_version=version or (),
         **options,
     )
     holder.append(Guest(home, GuestAddress("127.0.0.1", acceptor.get_port()), key_file, acceptor))
-    here = Path.cwd()
     try:
         yield holder[0]
     finally:
-        os.chdir(here)
         acceptor.close()
         holder[0].hang_up()
         await acceptor.wait_closed()
