@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -14,14 +15,20 @@ from factory.drivers.protocols import DiskImages
 from factory.errors import StepError, TemplateError
 from factory.events import ArtifactReady, Emit
 from factory.outputs.hardware import OvfHardware
+from factory.outputs.hardware_for_verify import target_machine
 from factory.outputs.model import Exported, Exports, SealedDisk, Work
-from factory.template.output_options import OPTIONS_MODELS, OutputOptions
+from factory.template.output_options import OPTIONS_MODELS, OutputOptions, Raw
 
 _EXPORTERS: Mapping[str, str] = {
     "qcow2": "disk_files:export_qcow2",
     "vmdk": "disk_files:export_vmdk",
     "vhdx": "disk_files:export_vhdx",
     "ova": "ova:export_ova",
+    "raw": "raw:export_raw",
+    "vagrant": "vagrant:export_vagrant",
+    "vhd": "cloud:export_vhd",
+    "gce": "cloud:export_gce",
+    "containerdisk": "cloud:export_container_disk",
 }
 UEFI_VARIABLES = "uefi-vars.fd"
 
@@ -77,8 +84,9 @@ async def export_all(
 async def _timed(request: OutputOptions, work: Work, seconds: dict[str, float]) -> list[Exported]:
     started = time.monotonic()
     result = await _exporter(request)(request, work)
-    seconds[request.kind] = round(time.monotonic() - started, 3)
-    return result
+    seconds[_file_kind(request)] = round(time.monotonic() - started, 3)
+    target = target_machine(request)
+    return [file if file.sidecar else replace(file, target=target) for file in result]
 
 
 def _exporter(request: OutputOptions) -> Callable[[OutputOptions, Work], Awaitable[list[Exported]]]:
@@ -121,8 +129,8 @@ def _refuse_clashes(requests: Sequence[OutputOptions]) -> None:
 
 
 def _file_kind(request: OutputOptions) -> str:
-    provider = getattr(request, "provider", "")
-    return f"{request.kind}-{provider}" if provider else request.kind
+    variant = getattr(request, "provider", "") or (request.compress if isinstance(request, Raw) else "")
+    return f"{request.kind}-{variant}" if variant else request.kind
 
 
 def _refuse_twins(files: Sequence[Exported]) -> None:

@@ -50,9 +50,18 @@ def _file(file: Exported) -> dict[str, Any]:
     }
     if file.parts:
         data["disks"] = [
-            {"disk": p.disk, "name": p.name, "format": p.format, "offset": p.offset, "length": p.length}
+            {
+                "disk": p.disk,
+                "name": p.name,
+                "format": p.format,
+                "offset": p.offset,
+                "length": p.length,
+                "packing": p.packing,
+            }
             for p in file.parts
         ]
+    if file.target:
+        data["target"] = {"machine": file.target.type, "bus": str(file.target.bus), "nic": file.target.nic}
     return data
 
 

@@ -16,6 +16,7 @@ from factory.drivers.protocols import DiskImages
 from factory.errors import StepError
 from factory.events import Emit, Progress
 from factory.outputs.hardware import OvfHardware
+from factory.outputs.hardware_for_verify import TargetMachine
 from factory.quantity import Size
 
 T = TypeVar("T")
@@ -40,13 +41,18 @@ class SealedDisk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A disk image inside a file: the VMDK in an OVA. ``offset`` and ``length`` in bytes."""
+    """A disk image inside a file: the VMDK in an OVA. ``offset`` and ``length`` in bytes, 0 for the whole file.
+
+    ``packing`` says how it is compressed: "gz", "xz", "zstd", or "tar.gz" with the member ``name``; the module
+    ``unpack`` undoes it.
+    """
 
     disk: str
     name: str
     format: str
     offset: int = 0
     length: int = 0
+    packing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class Exported:
     usage: str = ""
     parts: tuple[Part, ...] = ()
     sidecar: bool = False
+    target: TargetMachine | None = None
+    """The machine that it is meant for; None for what nothing boots from."""
 
 
 @dataclass(frozen=True, slots=True)
