@@ -11,6 +11,7 @@ from factory.boot_command import keymap, parse
 from factory.boot_command.actions import Literal
 from factory.boot_command.parse import Dialect
 from factory.errors import TemplateError
+from factory.template.check import check_profile
 from factory.template.model import Loaded, Profile, Recognise, SeedDelivery, Text
 from factory.template.yaml_source import read_yaml
 from tests.content.shipped import PROFILES, ROOT, TEMPLATES, URL, answers, loaded, rendered
@@ -35,7 +36,9 @@ LINUX = [(t, p) for t, p in USED if profile(p).direct is not None]
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_it_is_valid_and_says_what_it_is(name: str) -> None:
-    found = profile(name)
+    found, problems = check_profile(ROOT / "boot_configs" / f"{name}.yml")
+    assert [str(p) for p in problems] == []
+    assert found is not None
     assert found.name == name
     assert found.description
     assert found.recognise or found.name in OURS
