@@ -471,3 +471,8 @@ class Downloader(Protocol):
 
     async def identity(self, urls: Sequence[str], checksum: str) -> str:
         """What names the content before it is here: its checksum (``file:`` resolved, from memory when offline)."""
+
+
+class SshProbe(Protocol):
+    async def __call__(self, address: GuestAddress, *, deadline: Deadline, emit: Emit) -> str:
+        """Waits until an SSH server speaks there and returns its banner. Raises: GuestUnreachable."""

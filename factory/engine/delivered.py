@@ -22,7 +22,7 @@ def is_current(artifact: Path, key: str, stamps: Path) -> bool:
         return False
     remembered = _read(stamps)
     for entry in manifest.get("files", ()):
-        path = artifact / entry["name"]
+        path = artifact / entry["path"]
         try:
             stat = path.stat()
             if remembered.get(str(path)) == [stat.st_size, stat.st_mtime_ns, stat.st_ino, entry["sha256"]]:
@@ -41,7 +41,7 @@ def remember(artifact: Path, stamps: Path) -> None:
     seen: dict[str, Any] = {}
     try:
         for entry in manifest.get("files", ()):
-            path = artifact / entry["name"]
+            path = artifact / entry["path"]
             stat = path.stat()
             seen[str(path)] = [stat.st_size, stat.st_mtime_ns, stat.st_ino, entry["sha256"]]
         if _read(stamps) != seen:

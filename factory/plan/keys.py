@@ -15,7 +15,12 @@ ROOT = ""
 
 
 def make_recipe(
-    parts: Mapping[str, Any], steps: Sequence[Step], *, labels: Mapping[str, str], salt: bytes, secrets: Sequence[str] = ()
+    parts: Mapping[str, Any],
+    steps: Sequence[Step],
+    *,
+    labels: Mapping[str, str],
+    salt: bytes,
+    secrets: Sequence[str] = (),
 ) -> Recipe:
     """Makes a recipe of *parts* and of each step's name and version.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from factory.drivers.protocols import GuestAddress
 from factory.quantity import Size
@@ -92,14 +91,6 @@ class SealedDisk:
     path: Path
     format: str
     virtual_size: Size
-
-
-@dataclass(frozen=True, slots=True)
-class SealedDisks:
-    """Disks ready for export, in the template's order, and the report of what was done to them (JSON)."""
-
-    disks: Sequence[SealedDisk]
-    report: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

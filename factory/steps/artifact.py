@@ -7,17 +7,19 @@ import json
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from factory.drivers.protocols import DiskImages
-from factory.outputs.export import Exports, export_all
+from factory.outputs.export import export_all
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.manifest import write_manifest
+from factory.outputs.model import Exports
 from factory.plan.resources import MachineState, SealedDisk, Staging
 from factory.plan.step import Scope, Step
 from factory.steps.seal_disks import SEAL_REPORT
+from factory.steps.verify_images import Verdict
 from factory.template.output_options import OutputOptions
 
 STAGING = ".staging"
@@ -76,11 +78,12 @@ class ExportImages(Step):
         for name in self.disks:
             info = await images.info(state.disk(name), format="qcow2")
             sealed.append(SealedDisk(name, state.disk(name), "qcow2", info.virtual_size))
+        guest = (seal_report(state) or {}).get("guest", {})
         exports = await export_all(
             sealed,
             self.outputs,
             name=self.image,
-            hardware=self.hardware,
+            hardware=replace(self.hardware, os_id=guest.get("id", ""), os_version=guest.get("version", "")),
             uefi_variables=state.uefi_variables if self.uefi else None,
             staging=scope.get(Staging).folder,
             images=images,
@@ -113,15 +116,24 @@ class Publish(Step):
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         staging, exports = scope.get(Staging), scope.get(Exports)
-        report = scope.get(MachineState).folder / SEAL_REPORT
-        seal: Any = None
-        if report.exists():
-            await asyncio.to_thread(shutil.copyfile, report, staging.folder / SEAL_REPORT)
-            seal = json.loads(await asyncio.to_thread(report.read_text))
-        write_manifest(staging.folder, exports, about=self.about, seal=seal)
+        state = scope.get(MachineState)
+        seal, verdict = seal_report(state), scope.find(Verdict)
+        if seal:
+            await asyncio.to_thread(shutil.copyfile, state.folder / SEAL_REPORT, staging.folder / SEAL_REPORT)
+        verify = verdict.to_json() if verdict else None
+        write_manifest(staging.folder, exports, about=self.about, seal=seal, verify=verify)
         await asyncio.to_thread(replace_folder, staging.folder, staging.destination)
         scope.detail(str(staging.destination))
         yield
+
+
+def seal_report(state: MachineState) -> dict[str, Any] | None:
+    """What sealing wrote beside the disks; None when they were not sealed."""
+    path = state.folder / SEAL_REPORT
+    if not path.exists():
+        return None
+    report: dict[str, Any] = json.loads(path.read_text())
+    return report
 
 
 def replace_folder(source: Path, destination: Path) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 from factory import __version__
 from factory.digest import Json, to_json
+from factory.host.platform import Platform
+from factory.outputs.hardware import OvfHardware
 from factory.plan.keys import ROOT, chain, make_recipe
 from factory.plan.model import Keeps, Phase, Plan, Power
-from factory.plan.platform import Platform
 from factory.plan.step import Step
 from factory.quantity import Size
 from factory.seal.model import SealOptions
@@ -36,7 +37,7 @@ from factory.steps.shut_down import ShutDown
 from factory.steps.start_machine import Role, StartMachine, StartTpm
 from factory.steps.type_boot_command import AwaitExpectation
 from factory.steps.verify_images import VerifyImages
-from factory.template.model import Layers, Loaded, SeedDelivery, Ssh
+from factory.template.model import Firmware, Layers, Loaded, SeedDelivery, Ssh
 
 LIVE_LAYERS_UP_TO = Size(4 * 2**30)
 """``layers: auto`` checkpoints machines with up to this much memory: their memory files stay small and quick."""
@@ -96,9 +97,7 @@ class _Planner:
 
     # --- phases ----------------------------------------------------------------------------------------------------
 
-    def _add(
-        self, name: str, parts: Mapping[str, Any], steps: Sequence[Step], *, power: Power, keeps: Keeps
-    ) -> None:
+    def _add(self, name: str, parts: Mapping[str, Any], steps: Sequence[Step], *, power: Power, keeps: Keeps) -> None:
         if self.layers is Layers.NONE and keeps in (Keeps.DISKS, Keeps.MEMORY):
             keeps = Keeps.NOTHING
         recipe = make_recipe(
@@ -207,12 +206,17 @@ class _Planner:
         template = self.template
         if not template.outputs:
             return
+        ssh = None if template.access.none or template.access.winrm else self._ssh()
         staging = OpenStaging(self.inputs.output, template.name)
         export = ExportImages(
             self._disk_ids(), template.outputs, hardware(self.loaded), template.name, bool(self.spec.uefi)
         )
-        verify = [VerifyImages(template.verify, self._ssh(), self.spec)] if template.verify else []
-        steps = [staging, export, *verify, Publish({})]
+        verify: list[Step] = (
+            [LoadBuildSecrets(), VerifyImages(template.verify, ssh, self.spec, guest_port(template))]
+            if template.verify
+            else []
+        )
+        steps: list[Step] = [staging, export, *verify, Publish({})]
         parts = {"outputs": template.outputs, "hardware": hardware(self.loaded), "verify": template.verify}
         self._add("export", parts, steps, power=Power.OFF, keeps=Keeps.ARTIFACT)
         last = self.phases.pop()
@@ -255,6 +259,18 @@ class _Planner:
         )
         assert isinstance(facts, dict)
         return facts
+
+
+def hardware(loaded: Loaded) -> OvfHardware:
+    """What a machine made from an OVA or a box looks like."""
+    machine = loaded.template.machine
+    return OvfHardware(
+        cpus=machine.cpus,
+        memory=machine.memory,
+        uefi=machine.firmware is not Firmware.BIOS,
+        secure_boot=machine.firmware is Firmware.UEFI_SECURE,
+        macs=tuple(nic.mac for nic in machine.nics),
+    )
 
 
 def _layers(inputs: PlanInputs) -> Layers:

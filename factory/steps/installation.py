@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 from factory.errors import TemplateError
+from factory.quantity import Duration
 from factory.steps.type_boot_command import TypeBootCommand
 from factory.template.model import BootMethod, Firmware, LateText, Loaded, Text
 
@@ -43,10 +45,10 @@ def boot_command(loaded: Loaded) -> TypeBootCommand:
     if command is None and typed:
         uefi = loaded.template.machine.firmware is not Firmware.BIOS
         command = typed.command_uefi if uefi and typed.command_uefi else typed.command
-    wait = install.boot_wait if install.boot_wait is not None else typed.wait if typed else None
-    return TypeBootCommand(
-        command or (), layout=install.keyboard or profile.keyboard, **({} if wait is None else {"wait": wait})
-    )
+    wait = install.boot_wait
+    if wait is None:
+        wait = typed.wait if typed else Duration(0)
+    return TypeBootCommand(command or (), wait, install.keyboard or profile.keyboard)
 
 
 def command_line(loaded: Loaded) -> Text:
@@ -62,7 +64,8 @@ def join(first: Text, second: Text) -> Text:
     """Two texts with a space between them, still open where one of them is."""
     if isinstance(first, str) and isinstance(second, str):
         return f"{first} {second}".strip()
-    sources, variables = [], {}
+    sources: list[str] = []
+    variables: dict[str, Any] = {}
     for text in (first, second):
         if isinstance(text, LateText):
             sources.append(text.source)

@@ -19,7 +19,7 @@ from factory.drivers.machine_spec import (
     UefiSpec,
 )
 from factory.errors import HostError
-from factory.plan.platform import Platform, UefiFirmware
+from factory.host.platform import Platform, UefiFirmware
 from factory.template.model import Finished, Firmware, Machine, Template
 
 _UNPLACED = Path("unplaced")

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "seal": LEAVES | SEAMS | {"seal", "disk"},
     "outputs": LEAVES | SEAMS | {"outputs", "template", "plan", "disk"},
     "engine": LEAVES | SEAMS | {"plan", "template"},
-    "steps": LEAVES | SEAMS | {"plan", "template", "provision", "seal", "outputs", "boot_command"},
+    "steps": LEAVES | SEAMS | {"plan", "template", "provision", "seal", "outputs", "boot_command", "host.platform"},
 }
 """For each package, what of ours it may import besides itself. ``cli`` is the composition root and may import all."""
 

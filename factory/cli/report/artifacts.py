@@ -15,7 +15,7 @@ def artifact_table(artifact: Path, seconds: float) -> None:
     manifest = read_manifest(artifact)
     if manifest is None:
         return
-    rows = [(str(artifact / f["name"]), f.get("format", ""), str(Size(f["size"])), f.get("usage", ""))
+    rows = [(str(artifact / f["path"]), f.get("format", ""), str(Size(f["size"])), f.get("usage", ""))
             for f in manifest.get("files", ())]  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(3)] if rows else []
     click.echo(f"{click.style(artifact.name, bold=True)} is ready in {artifact} ({Duration(seconds)})")
