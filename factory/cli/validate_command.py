@@ -23,10 +23,10 @@ def command(templates: tuple[Path, ...], variables: dict[str, str], var_files: t
     \b
     Needs no network and no QEMU, and changes nothing. Exit code 3 when something is wrong.
     """
-    from factory.host.template_facts import template_facts
+    from factory.host.facts import template_names
     from factory.template.check import check
 
-    host = template_facts()
+    host = template_names()
     problems: list[Problem] = []
     for path in find_templates(templates):
         _, found = check(path, variables=variables, var_files=var_files, environ=environment(), host=host)

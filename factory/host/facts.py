@@ -24,7 +24,7 @@ from factory.host.appliance import ApplianceFacts
 from factory.host.appliance import survey as survey_appliance
 from factory.host.firmware import Firmware
 from factory.host.qemu_facts import QemuFacts
-from factory.plan.platform import Platform, UefiFirmware
+from factory.host.platform import Platform, UefiFirmware
 from factory.quantity import Duration, Size
 
 ARCHITECTURE = "x86_64"
@@ -128,7 +128,7 @@ class HostFacts:
     @property
     def template_names(self) -> Mapping[str, Any]:
         """What ``host.<name>`` and ``default: auto`` give in a template."""
-        return {"mirror": self.debian_mirror, "timezone": self.timezone, "cpus": self.cpus}
+        return template_names()
 
     @property
     def live_layer_fingerprint(self) -> Mapping[str, str]:
@@ -210,11 +210,16 @@ def _family(release: Mapping[str, str]) -> str:
 
 
 def _debian_mirror(release: Mapping[str, str]) -> str:
-    """Only a Debian host says where Debian's archive is near."""
-    found = ""
-    if release.get("ID") == "debian":
-        found = apt_sources.main_archive(release.get("VERSION_CODENAME", "stable"))
-    return found or apt_sources.DEFAULT_MIRROR
+    """Only a Debian host says where Debian's archive is near; on others a person must (``-var mirror=…``)."""
+    if release.get("ID") != "debian":
+        return ""
+    return apt_sources.main_archive(release.get("VERSION_CODENAME", "stable"))
+
+
+def template_names() -> Mapping[str, Any]:
+    """What ``host.<name>`` and ``default: auto`` give in a template; read in a millisecond, without QEMU."""
+    names = {"mirror": _debian_mirror(_os_release()), "timezone": _timezone(), "cpus": len(os.sched_getaffinity(0))}
+    return {name: value for name, value in names.items() if value}
 
 
 def _memory() -> tuple[Size, Size]:

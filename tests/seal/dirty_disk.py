@@ -47,7 +47,7 @@ DEBIAN: Mapping[str, str | bytes] = {
     "var/cache/debconf/passwords.dat": "Name: passwd/root-password\nValue: hunter2hunter2\n",
     "var/cache/apt/archives/bash_5.deb": b"!<arch>\n" + bytes(3000),
     "var/cache/apt/pkgcache.bin": bytes(2000),
-    "var/lib/apt/lists/deb.debian.org_dists_bookworm_Release": "lists\n",
+    "var/lib/apt/lists/mirror.example_dists_bookworm_Release": "lists\n",
     "var/lib/systemd/random-seed": b"\x55" * 512,
     "var/lib/systemd/credential.secret": b"\x66" * 256,
     "var/lib/cloud/instances/i-1/user-data.txt": "#cloud-config\npassword: x\n",
