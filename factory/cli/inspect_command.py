@@ -1,0 +1,47 @@
+"""``factory inspect``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from factory.cli.template_options import environment, find_templates, template_options
+from factory.template.describe import Description
+
+
+@click.command("inspect")
+@click.argument("templates", nargs=-1, required=True, type=click.Path(path_type=Path))
+@template_options
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def command(templates: tuple[Path, ...], variables: dict[str, str], var_files: tuple[Path, ...], as_json: bool) -> None:
+    """Show the variables (and where each value comes from), source, machine, provisioners and outputs of TEMPLATES."""
+    from factory.host.facts import template_names
+    from factory.template.describe import describe
+    from factory.template.load import load
+
+    host = template_names()
+    descriptions = []
+    for path in find_templates(templates):
+        loaded = load(path, variables=variables, var_files=var_files, environ=environment(), host=host)
+        description = describe(loaded)
+        descriptions.append(description.to_json())
+        if not as_json:
+            show(description)
+    if as_json:
+        click.echo(json.dumps(descriptions, indent=2))
+
+
+def show(description: Description) -> None:
+    click.echo(click.style(description.name, bold=True) + f"  {description.description}".rstrip())
+    for name in ("source", "profile", "seed", "machine", "access"):
+        click.echo(f"  {name + ':':<12} {getattr(description, name)}")
+    click.echo(f"  {'files:':<12} {', '.join(description.files)}")
+    click.echo(f"  {'outputs:':<12} {', '.join(description.outputs)}")
+    for i, provisioner in enumerate(description.provisioners, 1):
+        click.echo(f"  provision-{i}: {provisioner}")
+    for row in description.variables:
+        allowed = f" [{row.allowed}]" if row.allowed else ""
+        origin = f"({row.type}, {row.origin}){allowed}"
+        click.echo(f"  {click.style('var', dim=True)} {row.name} = {row.value}  {origin}  {row.help}")
