@@ -23,8 +23,8 @@ from factory.host import apt_sources, firmware, qemu_facts
 from factory.host.appliance import ApplianceFacts
 from factory.host.appliance import survey as survey_appliance
 from factory.host.firmware import Firmware
-from factory.host.qemu_facts import QemuFacts
 from factory.host.platform import Platform, UefiFirmware
+from factory.host.qemu_facts import QemuFacts
 from factory.quantity import Duration, Size
 
 ARCHITECTURE = "x86_64"
