@@ -17,7 +17,7 @@ from factory.template.names import Scope
 from factory.template.render import Rendering, Unrendered
 from factory.template.suggest import did_you_mean
 from factory.template.variables import Resolved, declaration_problems, resolve
-from factory.template.wording import problems_in_words, real_loc
+from factory.template.wording import FIELDS_OF_TEXTS, problems_in_words, real_loc
 from factory.template.yaml_source import Loc, Node, read_yaml
 
 M = TypeVar("M", bound=BaseModel)
@@ -115,8 +115,10 @@ def validated(model: type[M], tree: Node, computed: Iterable[Loc], problems: lis
 
 def _texts_wanted(error: ValidationError, tree: Node) -> Iterable[Loc]:
     for detail in error.errors(include_url=False, include_context=False):
-        if detail["type"] == "string_type" and isinstance(detail["input"], (int, float)):
-            yield real_loc(tree, detail["loc"])
+        loc = real_loc(tree, detail["loc"])
+        wanted = detail["type"] == "string_type" or (detail["type"] == "tuple_type" and loc[-1] in FIELDS_OF_TEXTS)
+        if wanted and isinstance(detail["input"], (int, float)):
+            yield loc
 
 
 def _as_texts(node: Node, wanted: set[Loc], loc: Loc = ()) -> Node:

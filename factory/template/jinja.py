@@ -21,6 +21,7 @@ import jinja2
 from jinja2 import nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 
 from factory.template.sha512_crypt import sha512_crypt
 
@@ -57,7 +58,7 @@ class Undefined(jinja2.StrictUndefined):
         name = self._undefined_name
         if self._undefined_hint:
             return str(self._undefined_hint)
-        if isinstance(self._undefined_obj, Mapping):
+        if self._undefined_obj is not missing:
             return f"there is no '{name}' in it"
         return f"unknown name '{name}'"
 

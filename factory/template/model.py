@@ -459,7 +459,9 @@ class Template(Strict):
     format: Literal[1] = Field(description="Of this file.")
     name: Name = Field(description="Of the image: its artifacts lie in output/NAME/.")
     description: str = Field("", description="In a sentence.")
-    extends: tuple[str, ...] = Field((), description="Fragments that this template builds on.")
+    extends: Annotated[tuple[str, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])] = Field(
+        (), description="Fragments that this template builds on."
+    )
     variables: dict[str, Variable] = Field(default_factory=dict, description="What a user may set, by name.")
     source: Source = Field(description="What the machine starts from.")
     machine: Machine = Field(Machine(), description="What it is made of.")

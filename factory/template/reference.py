@@ -35,6 +35,7 @@ _SHORT_FORMS = {
     "seal": "mapping, true or false",
     "verify": "mapping, true or false",
     "image": "mapping or text",
+    "extends": "text or list of texts",
     "outputs": "list of outputs",
     **dict.fromkeys(("inline", "run", "command", "command_uefi", "boot_command"), "text or list of texts"),
 }

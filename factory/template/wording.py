@@ -33,7 +33,7 @@ _EXPECTED = {
 }
 _SWITCHES = ("tpm", "seal", "verify")
 """Sections that may be switched by true and false."""
-_TEXTS = ("inline", "boot_command", "run", "command", "command_uefi")
+FIELDS_OF_TEXTS = ("inline", "boot_command", "run", "command", "command_uefi")
 """Fields that take one text or several."""
 _PATTERNS = {
     "[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?": "lower-case letters, digits, '.', '_' and '-', at most 64",
@@ -118,7 +118,7 @@ def _shown(value: object) -> str:
 def _expected(kind: str, field: str) -> str:
     if kind == "model_type" and field in _SWITCHES:
         return "true, false or a mapping"
-    if kind == "tuple_type" and field in _TEXTS:
+    if kind == "tuple_type" and field in FIELDS_OF_TEXTS:
         return "a text or a list of texts"
     return _EXPECTED.get(kind, "a text")
 

@@ -9,6 +9,7 @@ The tree is built from libyaml's events and not by its composer, which recurses 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ _SPECIAL: dict[str, Scalar] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _TAG = "tag:yaml.org,2002:"
+_SURROGATES = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _UNQUOTED_EXPRESSION = re.compile(r"(^|[:\-,\[]\s+)\{\{")
 
 
@@ -186,6 +188,9 @@ def read_yaml(path: Path) -> Node:
         column = error.start - (raw.rfind(b"\n", 0, error.start) + 1) + 1
         problem = Problem(f"isn't UTF-8: byte 0x{raw[error.start]:02x}", Place(name, line, column))
         raise TemplateError([replace(problem, hint="save it as UTF-8")]) from None
+    if path.suffix == ".json":
+        # JSON writes what lies beyond 16 bits as a pair of escapes, which YAML does not know
+        text = _SURROGATES.sub(lambda match: str(json.loads(f'"{match[0]}"')), text)
     return parse_yaml(text, path, name)
 
 
@@ -342,6 +347,9 @@ def _syntax_problem(document: Document, error: yaml.YAMLError) -> Problem:
         before = "\n".join(document.lines).encode()[:position].decode(errors="replace").split("\n")
         return document.problem(f"not YAML: {reason}", len(before), len(before[-1]) + 1)
     line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
+    if line > len(document.lines) or (line == len(document.lines) > 1 and not document.lines[-1]):
+        line = len(document.lines) - (not document.lines[-1])  # the end of the file: shown behind its last line
+        column = len(document.line(line)) + 1
     written, what = document.line(line), str(error.problem)
     if "\t" in written[: len(written) - len(written.lstrip())]:
         return document.problem("a tab indents this line", line, 1, "YAML is indented with spaces only")
