@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from factory.deadline import Deadline
+from factory.deadline import Deadline, poll
 from factory.drivers.machine_spec import Discard, DiskSpec
 from factory.drivers.protocols import Machine
 from factory.errors import StepError
@@ -99,6 +99,8 @@ class QemuCheckpoints:
         try:
             await machine.execute("migrate", {"uri": self._uri(memory)})
             await deadline.bound(ended.wait())
+            # QEMU tells the end a moment before it is over, and refuses `cont` until then.
+            await poll(lambda: _has_finished(machine), deadline, every=Duration(0.01))
         finally:
             stop_hearing()
         state = await machine.execute("query-migrate")
@@ -113,6 +115,10 @@ class QemuCheckpoints:
         if all(number.isdigit() for number in numbers) and tuple(int(n) for n in numbers) >= _FILE_URI:
             return f"file:{memory.absolute()}"
         return f"exec:cat > {shlex.quote(str(memory.absolute()))}"
+
+
+async def _has_finished(machine: Machine) -> bool | None:
+    return True if (await machine.execute("query-status"))["status"] != "finish-migrate" else None
 
 
 async def _top_nodes(machine: Machine) -> dict[str, str]:

@@ -90,12 +90,12 @@ class QemuMachine:
     async def resume(self) -> None:
         self._stopped.clear()
         self._reason = None
-        await self.execute("cont")
         if self._spec.incoming:
-            # QEMU takes it as a wish for later: the guest runs when all its memory has been read.
-            await poll(self._runs, Deadline.after(START_PATIENCE, "the guest's memory to be read"))
+            # A guest that was stopped when its memory was written stays stopped: an earlier `cont` would be lost.
+            await poll(self._memory_is_read, Deadline.after(START_PATIENCE, "the guest's memory to be read"))
+        await self.execute("cont")
 
-    async def _runs(self) -> bool | None:
+    async def _memory_is_read(self) -> bool | None:
         status = await self.execute("query-status")
         return True if status["status"] != "inmigrate" else None
 

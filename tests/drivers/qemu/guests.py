@@ -57,17 +57,21 @@ BLUE_SCREEN = (
     b"\xfc"  # cld
     b"\xf3\xab"  # rep stosw
 )
-COUNT = (
-    # Counts in memory and says a dot each time its low word overflows: a guest whose progress can be seen.
-    b"\x31\xc9"  # xor cx, cx
-    b"\x41"  # 1: inc cx
-    b"\x75\xfd"  # jnz 1b
-    b"\x41"  # 2: inc cx, once more around so that the line is not flooded
-    b"\x75\xfd"  # jnz 2b
+ALPHABET = (
+    # Says a, b, c … z, a … with a pause in between: what it remembers is in a register, so in the machine's memory.
+    b"\xb3\x61"  # 1: mov bl, 'a'
+    b"\xb9\x00\x01"  # 2: mov cx, 256
+    b"\x31\xff"  # 3: xor di, di
+    b"\x4f"  # 4: dec di
+    b"\x75\xfd"  # jnz 4b
+    b"\xe2\xf9"  # loop 3b
     b"\xba\xf8\x03"  # mov dx, 0x3f8
-    b"\xb0\x2e"  # mov al, '.'
+    b"\x88\xd8"  # mov al, bl
     b"\xee"  # out dx, al
-    b"\xeb\xf2"  # jmp 1b
+    b"\xfe\xc3"  # inc bl
+    b"\x80\xfb\x7b"  # cmp bl, 'z' + 1
+    b"\x75\xe9"  # jne 2b
+    b"\xeb\xe5"  # jmp 1b
 )
 
 

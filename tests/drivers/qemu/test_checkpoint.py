@@ -1,0 +1,190 @@
+"""A running guest is kept with its memory and goes on in a new QEMU, where it left off."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.deadline import poll
+from factory.drivers.machine_spec import Bus, CpuSpec, DiskSpec
+from factory.drivers.protocols import Machine
+from factory.drivers.qemu.checkpoint import QemuCheckpoints
+from factory.drivers.qemu.disk_image import QemuImg
+from factory.errors import MachineDied, StepError
+from factory.quantity import Duration, Size
+from tests.drivers.qemu import guests
+from tests.drivers.qemu.conftest import Lab, soon, until_serial
+
+pytestmark = pytest.mark.machine
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz" * 100
+
+
+async def longer(machine: Machine, than: int) -> str:
+    async def probe() -> str | None:
+        seen = machine.serial_text()
+        return seen if len(seen) > than else None
+
+    return await poll(probe, soon("the guest to say more"), every=Duration(0.05))
+
+
+async def layer(lab: Lab) -> DiskSpec:
+    """A qcow2 that boots the alphabet."""
+    images = QemuImg()
+    raw = guests.disk(lab.logs / "d.raw", guests.ALPHABET)
+    image = lab.logs / "d.qcow2"
+    await images.convert(raw, image, source_format="raw", format="qcow2")
+    return DiskSpec("main", image, bus=Bus.IDE, boot_index=0)
+
+
+async def overlay(on: Path, path: Path) -> Path:
+    await QemuImg().create(path, size=None, backing=str(on))
+    return path
+
+
+async def write(machine: Machine, pattern: int, offset: str) -> None:
+    command = f'qemu-io -d main "write -P {pattern} {offset} 64k"'
+    await machine.execute("human-monitor-command", {"command-line": command})
+
+
+def test_memory_and_disk_are_of_the_same_instant(lab: Lab) -> None:
+    memory = lab.logs / "memory"
+    copied: list[str] = []
+
+    async def test() -> None:
+        disk = await layer(lab)
+        spec = lab.spec(disks=(disk,))
+        first = QemuCheckpoints("7.2.0")
+        async with lab.start(spec, "first") as machine:
+            await machine.resume()
+            await until_serial(machine, "abc")
+            await write(machine, 1, "64k")
+            top = await overlay(disk.path, lab.logs / "top.qcow2")
+            paused = await first.save(
+                machine, memory=memory, overlays={"main": top}, while_paused=lambda: copied.append("copied")
+            )
+            assert paused > 0
+            at_checkpoint = machine.serial_text()
+            # The guest goes on, on its overlay; what the layer holds does not change any more.
+            await longer(machine, len(at_checkpoint))
+            before = disk.path.read_bytes()
+            await write(machine, 2, "128k")
+            again = await overlay(top, lab.logs / "again.qcow2")
+            await first.save(machine, memory=lab.logs / "memory2", overlays={"main": again}, while_paused=lambda: None)
+            assert disk.path.read_bytes() == before
+        assert copied == ["copied"]
+        assert ALPHABET.startswith(at_checkpoint)
+
+        resumed = await overlay(disk.path, lab.logs / "resumed.qcow2")
+        # As StartMachine writes it.
+        later = replace(spec, disks=(replace(disk, path=resumed),), incoming=f"exec:cat '{memory}'")
+        async with lab.start(later, "second") as machine:
+            await machine.resume()
+            text = await longer(machine, 3)
+        # It went on where it was (a letter may have been on its way), and did not boot again.
+        places = [n for n in range(len(at_checkpoint) - 1, len(at_checkpoint) + 1) if ALPHABET[n:].startswith(text)]
+        assert places, (at_checkpoint, text)
+
+        images = QemuImg()
+        for image, offset, there in (
+            (disk.path, 64 * 1024, True),
+            (disk.path, 128 * 1024, False),
+            (top, 128 * 1024, True),
+        ):
+            flat = lab.logs / "flat.raw"
+            await images.convert(image, flat, source_format="qcow2", format="raw")
+            assert (flat.read_bytes()[offset] != 0) is there
+            await images.check(image, format="qcow2")
+
+    asyncio.run(test())
+
+
+def test_what_cannot_be_kept_is_found_out_before_it_is_stopped(lab: Lab) -> None:
+    async def test() -> None:
+        nvme = DiskSpec("main", guests.disk(lab.logs / "d.raw", guests.ALPHABET), "raw", Bus.NVME)
+        async with lab.start(lab.spec(disks=(nvme,))) as machine:
+            await machine.resume()
+            with pytest.raises(StepError, match="nvme"):
+                await QemuCheckpoints("7.2.0").save(
+                    machine, memory=lab.logs / "m", overlays={"main": lab.logs / "o"}, while_paused=lambda: None
+                )
+            assert (await machine.execute("query-status"))["running"]
+
+    asyncio.run(test())
+
+
+def test_a_disk_without_an_overlay_is_refused(lab: Lab) -> None:
+    async def test() -> None:
+        async with lab.start(lab.spec(disks=(await layer(lab),))) as machine:
+            await QemuCheckpoints("7.2.0").save(machine, memory=lab.logs / "m", overlays={}, while_paused=lambda: None)
+
+    with pytest.raises(ValueError, match="no overlay for main"):
+        asyncio.run(test())
+
+
+def test_memory_that_cannot_be_written_lets_the_guest_go_on(lab: Lab) -> None:
+    async def test() -> None:
+        disk = await layer(lab)
+        async with lab.start(lab.spec(disks=(disk,))) as machine:
+            await machine.resume()
+            await until_serial(machine, "a")
+            top = await overlay(disk.path, lab.logs / "top.qcow2")
+            with pytest.raises(StepError, match="could not be written"):
+                await QemuCheckpoints("7.2.0").save(
+                    machine, memory=lab.logs / "no" / "m", overlays={"main": top}, while_paused=lambda: None
+                )
+            await longer(machine, len(machine.serial_text()))
+
+    asyncio.run(test())
+
+
+def test_memory_of_another_machine_is_refused(lab: Lab) -> None:
+    async def test() -> None:
+        disk = await layer(lab)
+        memory = lab.logs / "memory"
+        async with lab.start(lab.spec(disks=(disk,)), "first") as machine:
+            await machine.resume()
+            top = await overlay(disk.path, lab.logs / "top.qcow2")
+            await QemuCheckpoints("7.2.0").save(
+                machine, memory=memory, overlays={"main": top}, while_paused=lambda: None
+            )
+        other = lab.spec(disks=(disk,), memory=Size.parse("96 MiB"), incoming=f"exec:cat '{memory}'")
+        async with lab.start(other, "second") as machine:
+            await machine.resume()
+
+    with pytest.raises(MachineDied, match=r"memory|migration|ram|Size mismatch"):
+        asyncio.run(test())
+
+
+def test_fingerprint_names_what_memory_is_bound_to(lab: Lab) -> None:
+    found = QemuCheckpoints("7.2.0 (x)", host_cpu="A CPU")
+
+    class Fake:
+        def __init__(self, accelerator: str, model: str) -> None:
+            self.spec = lab.spec(accelerator=accelerator, cpu=CpuSpec(model))
+
+    def fingerprint(accelerator: str, model: str) -> object:
+        return found.fingerprint(Fake(accelerator, model))  # type: ignore[arg-type]
+
+    assert fingerprint("tcg", "max") == {
+        "qemu": "7.2.0 (x)",
+        "accelerator": "tcg",
+        "machine_type": "pc",
+        "cpu": "max",
+        "cpus": "1",
+        "memory": str(64 * 2**20),
+    }
+    assert "host_cpu" not in fingerprint("kvm", "Nehalem")  # type: ignore[operator]
+    for model in ("max", "host"):
+        assert fingerprint("kvm", model)["host_cpu"] == "A CPU"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("version", "uri"),
+    [("7.2.22 (Debian)", "exec:cat > '/l/a b'"), ("8.2.0", "file:/l/a b"), ("10.0.2", "file:/l/a b"), ("", "exec:")],
+)
+def test_memory_goes_through_the_best_door_of_this_qemu(version: str, uri: str) -> None:
+    assert QemuCheckpoints(version)._uri(Path("/l/a b")).startswith(uri)
