@@ -29,6 +29,7 @@ class Surroundings:
     build_name: str | None = None
     build_type: str | None = None
     secrets: set[str] = field(default_factory=set)
+    warn: Callable[[str], None] = lambda message: None
 
 
 def packer_functions(around: Surroundings) -> Mapping[str, Callable[..., Any]]:
@@ -66,7 +67,11 @@ def _user(around: Surroundings, name: str) -> str:
         raise GoTemplateError("user variables exist in JSON templates only; in HCL write ${var.…}")
     if name not in around.variables:
         hint = did_you_mean(name, around.variables)
-        raise GoTemplateError(f"there is no variable “{name}”" + (f"; {hint}" if hint else ""))
+        message = f"there is no variable “{name}”" + (f"; {hint}" if hint else "")
+        if around.in_variables:
+            raise GoTemplateError(message)
+        around.warn(message + "; Packer takes an empty text for it")
+        return ""
     return around.variables[name]
 
 

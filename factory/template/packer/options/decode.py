@@ -308,7 +308,7 @@ def _is_zero(value: Any, item: Declared) -> bool:
     if isinstance(value, bool):
         return False
     if isinstance(value, Secret):
-        return value.reveal() == ""
+        return bool(value.reveal() == "")
     zeroes: tuple[Any, ...] = ("", 0, (), {})
     return bool(value in zeroes)
 

@@ -54,4 +54,4 @@ class DiskOptions(Options):
     disk_compression: bool = False
     skip_resize_disk: bool = False
     cdrom_interface: str = option("", choices=CDROM_INTERFACES)
-    qemu_img_args: QemuImgArgs | None = option(None, block=True)
+    qemu_img_args: QemuImgArgs | None = option(None, block=True)  # noqa: RUF009

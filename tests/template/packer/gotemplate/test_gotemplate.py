@@ -75,7 +75,6 @@ def test_results(text: str, result: str) -> None:
     [
         ("{{ .Nme }}", "did you mean “Name”?"),
         ("{{ nosuch 1 }}", "there is no function “nosuch”"),
-        ("{{ user `y` }}", "there is no variable “y”"),
         ("{{ env `HOME` }}", "env can only be used in the default of a variable"),
         ("{{ .Name ", "“{{” has no “}}”"),
         ("{{ }}", "a value is missing"),
@@ -125,6 +124,13 @@ def test_what_is_late_stays() -> None:
 def test_fields_that_a_template_uses() -> None:
     assert fields_of("{{ .A.B }}{{ if (eq .C 1) }}{{ .D }}{{ else }}{{ $.E }}{{ end }}", NOWHERE) == {"A", "C", "D"}
     assert fields_of("plain", NOWHERE) == frozenset()
+
+
+def test_a_variable_that_does_not_exist_is_empty_with_a_warning() -> None:
+    warnings: list[str] = []
+    around = Surroundings(WORLD, "1", {"name": "v"}, warn=warnings.append)
+    assert render("[{{ user `nmae` }}]", Context({}, packer_functions(around)), NOWHERE) == "[]"
+    assert "did you mean “name”?" in warnings[0]
 
 
 def test_env_in_variables() -> None:

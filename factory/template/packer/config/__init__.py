@@ -1,0 +1,1 @@
+"""Packer configurations in HCL: files, variables, local values, sources, builds."""

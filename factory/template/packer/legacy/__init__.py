@@ -1,0 +1,1 @@
+"""JSON templates, the form that came before HCL."""

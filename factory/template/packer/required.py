@@ -1,0 +1,42 @@
+"""Which variables a template needs from outside, without evaluating anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from factory.template.packer.config.files import find_files, read_source
+from factory.template.packer.config.load_hcl import TOP_LEVEL
+from factory.template.packer.hcl import parse_body
+from factory.template.packer.hcl.json_form import parse_json_body
+from factory.template.packer.hcl.json_parser import JsonObject, JsonScalar, parse_json
+from factory.template.packer.language.evaluator import evaluate
+from factory.template.packer.language.functions import FUNCTIONS
+from factory.template.packer.language.scope import Scope
+from factory.template.packer.language.type_expressions import read_type
+from factory.template.packer.language.types import ANY, STRING, Type
+
+
+def required_variables(path: Path) -> Mapping[str, Type]:
+    """Names and types of the variables without a default.
+
+    Raises: TemplateError when the template can't be read.
+    """
+    if path.is_file() and not path.name.endswith((".hcl", ".pkr.json")):
+        root = parse_json(read_source(path))
+        member = root.last().get("variables") if isinstance(root, JsonObject) else None
+        if member is None or not isinstance(member.value, JsonObject):
+            return {}
+        found = member.value.last().values()
+        return {m.name: STRING for m in found if isinstance(m.value, JsonScalar) and m.value.value is None}
+    result: dict[str, Type] = {}
+    scope = Scope({}, FUNCTIONS)
+    for file in find_files(path).templates:
+        source = read_source(file)
+        body = parse_json_body(source, TOP_LEVEL) if file.name.endswith(".json") else parse_body(source)
+        for block in body.blocks_of("variable"):
+            attributes = block.body.attributes
+            if len(block.labels) == 1 and "default" not in attributes:
+                kind = read_type(attributes["type"].value, scope, evaluate) if "type" in attributes else ANY
+                result[block.labels[0]] = kind
+    return result
