@@ -19,7 +19,10 @@ if ! has sudo && ! has doas; then
     fi
 fi
 if ! id "$ADMIN_USER" >/dev/null 2>&1; then
-    if has useradd; then useradd --create-home --shell /bin/bash "$ADMIN_USER"
+    if has useradd; then
+        useradd --create-home --shell /bin/bash "$ADMIN_USER"
+        # no password fits, and the account is not locked for keys
+        usermod --password '*' "$ADMIN_USER"
     elif has pw; then pw useradd "$ADMIN_USER" -m -s /bin/sh -h -
     else
         adduser -D -s /bin/sh "$ADMIN_USER"

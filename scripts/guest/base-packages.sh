@@ -77,8 +77,19 @@ with_pkg() {
     pkg clean -a
 }
 
+# Small systems come without the table of time zones.
+install_zones() {
+    if command -v apt-get >/dev/null; then
+        DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends tzdata
+    elif command -v dnf >/dev/null; then dnf -y install tzdata
+    elif command -v zypper >/dev/null; then zypper --non-interactive install --no-recommends timezone
+    elif command -v apk >/dev/null; then apk add tzdata
+    fi
+}
+
 set_zone() {
     [ -n "$ZONE" ] || return 0
+    [ -d /usr/share/zoneinfo/Europe ] || [ "$ZONE" = UTC ] || install_zones
     if [ ! -e "/usr/share/zoneinfo/$ZONE" ]; then
         [ "$ZONE" = UTC ] && return 0       # no zone data is UTC already
         say "there is no time zone '$ZONE' in /usr/share/zoneinfo" >&2

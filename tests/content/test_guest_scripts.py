@@ -92,6 +92,16 @@ def test_the_time_zone_is_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("distribution", ANY)
+def test_the_table_of_time_zones_is_installed_where_it_is_missing(distribution: str, tmp_path: Path) -> None:
+    manager = next(iter(ANY[distribution]))
+    zone = "/usr/share/zoneinfo/Europe/Rome"
+    body = f'case "$*" in *tzdata | *timezone) mkdir -p {zone[:-5]}; : > {zone} ;; esac'
+    system = System(tmp_path, stand_ins={**ANY[distribution], manager: body})
+    twice(system, "base-packages.sh", TZ="Europe/Rome")
+    assert (system.root / "etc/localtime").readlink() == Path(zone)
+
+
+@pytest.mark.parametrize("distribution", ANY)
 def test_the_guest_agent_is_installed_and_not_started(distribution: str, tmp_path: Path) -> None:
     system = System(tmp_path, stand_ins=ANY[distribution])
     twice(system, "qemu-guest-agent.sh")
@@ -267,11 +277,11 @@ def test_without_a_mirror_nothing_changes(tmp_path: Path) -> None:
 SUDO = {
     "sudo": "",
     "visudo": "",
-    # as busybox' own on Alpine: the account is locked
+    # As busybox' own on Alpine: the account is locked. With root's numbers, because whoever runs these tests without
+    # being root can't give files to anybody else.
     "adduser": """for name; do :; done
-echo "$name:x:1000:1000::/home/$name:/bin/sh" >> /etc/passwd
+echo "$name:x:0:0::/home/$name:/bin/sh" >> /etc/passwd
 echo "$name:!:19000:0:99999:7:::" >> /etc/shadow
-echo "$name:x:1000:" >> /etc/group
 mkdir -p "/home/$name" """,
 }
 
