@@ -1,0 +1,271 @@
+"""Media from elsewhere: downloads that go on where they ended, are checked, and are kept by their content.
+
+Layout of the store::
+
+    by-digest/<sha256>           a file that was downloaded and checked
+    parts/<sha256 of URL>.part   one that is on its way (``.etag`` beside it says of which version)
+    sums/<sha256 of URL>         the newest copy of a SUMS file, for when there is no network
+    index.json                   URL + checksum → sha256; path → stamp and sha256 of local files
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from factory.deadline import Deadline
+from factory.digest import file_digest
+from factory.drivers.checksums import Checksum, find_in_sums, parse_checksum
+from factory.drivers.download_index import Index, lock
+from factory.errors import StepError, StoreError
+from factory.events import Emit, Note, Progress
+from factory.quantity import Duration, Size
+
+if TYPE_CHECKING:
+    import httpx
+
+ATTEMPTS = 4
+"""Tries per URL, each going on where the last one ended."""
+LARGEST_SUMS = Size(8 * 2**20)
+_CHUNK = 1 << 20
+_WAIT_FOR_OTHER = Duration(6 * 3600)
+
+
+class MediaDownloads:
+    """``protocols.Downloader``."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._index = Index(store / "index.json")
+
+    async def fetch(self, urls: Sequence[str], checksum: str, *, emit: Emit) -> tuple[Path, str]:
+        """See the Protocol. Two builds that want the same file download it once."""
+        if all(_is_local(url) for url in urls):
+            return await self.local(_local_path(urls[0]), checksum, emit=emit)
+        for folder in ("by-digest", "parts", "sums"):
+            (self._store / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        expected = await self._expected(urls, checksum, emit)
+        if expected is None:
+            emit(Note(f"{urls[0]} is not checked: its checksum is `none`", "warning"))
+        name = f"{urls[0]} {expected or ''}"
+        async with lock(
+            self._store / "parts" / f"{_name_of(urls[0])}.lock", Deadline.after(_WAIT_FOR_OTHER, "a download")
+        ):
+            known = await self._known(name, expected)
+            return known or await self._download(urls, expected, name, emit)
+
+    async def local(self, path: Path, checksum: str, *, emit: Emit) -> tuple[Path, str]:
+        """See the Protocol. A local file is used where it lies."""
+        if not path.is_file():
+            raise StepError(f"there is no file {path}", hint="is the path right, and is the disk mounted?")
+        digest = await asyncio.to_thread(self._index.digest_of_local, path)
+        if checksum and checksum != "none":
+            expected = await self._expected([path.as_uri()], checksum, emit)
+            assert expected is not None
+            actual = Checksum("sha256", digest)
+            if expected.algorithm != "sha256":
+                actual = await asyncio.to_thread(expected.of, path)
+            if actual != expected:
+                raise _wrong(str(path), expected, actual)
+        return path, digest
+
+    async def identity(self, urls: Sequence[str], checksum: str) -> str:
+        """See the Protocol."""
+        expected = await self._expected(urls, checksum, lambda event: None)
+        return str(expected) if expected else f"unchecked:{urls[0]}"
+
+    # --- checksums -------------------------------------------------------------------------------------------------
+
+    async def _expected(self, urls: Sequence[str], checksum: str, emit: Emit) -> Checksum | None:
+        if checksum in ("", "none"):
+            return None
+        if not checksum.startswith("file:"):
+            return parse_checksum(checksum)
+        origin = checksum.removeprefix("file:")
+        names = [Path(urllib.parse.unquote(urllib.parse.urlsplit(u).path)).name for u in urls]
+        return find_in_sums(await self._sums(origin, emit), names, origin)
+
+    async def _sums(self, origin: str, emit: Emit) -> str:
+        """A SUMS file; from memory, with a warning, when it can't be had now."""
+        if _is_local(origin):
+            return await asyncio.to_thread(_read_local_sums, _local_path(origin))
+        copy = self._store / "sums" / _name_of(origin)
+        try:
+            async with _client() as client:
+                answer = await client.get(origin)
+                answer.raise_for_status()
+            if len(answer.content) > LARGEST_SUMS:
+                raise StepError(f"{origin} is too large for a SUMS file ({Size(len(answer.content))})")
+            text = answer.text
+        except _network_errors() as error:
+            if copy.exists():
+                emit(Note(f"{origin} can't be had now ({error}): using the copy from before", "warning"))
+                return copy.read_text(errors="replace")
+            raise _unreachable(origin, error) from error
+        copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        copy.write_text(text)
+        return text
+
+    async def _known(self, name: str, expected: Checksum | None) -> tuple[Path, str] | None:
+        digest = expected.hex if expected and expected.algorithm == "sha256" else self._index.downloaded(name)
+        if not digest:
+            return None
+        path = self._store / "by-digest" / digest
+        if not path.is_file():
+            return None
+        if await asyncio.to_thread(self._index.digest_of_local, path) != digest:
+            path.rename(path.with_suffix(".damaged"))
+            return None
+        return path, digest
+
+    # --- downloading -----------------------------------------------------------------------------------------------
+
+    async def _download(
+        self, urls: Sequence[str], expected: Checksum | None, name: str, emit: Emit
+    ) -> tuple[Path, str]:
+        last: Exception | None = None
+        for url in urls:
+            part = self._store / "parts" / f"{_name_of(url)}.part"
+            try:
+                await self._whole(url, part, emit)
+            except StepError as error:
+                last = error
+                if url != urls[-1]:
+                    emit(Note(f"{error.message}: trying the next mirror", "warning"))
+                continue
+            return await asyncio.to_thread(self._accept, url, part, expected, name)
+        assert last is not None
+        raise last
+
+    async def _whole(self, url: str, part: Path, emit: Emit) -> None:
+        """Downloads *url* into *part*, going on where an earlier try ended. Raises: StepError, StoreError."""
+        last: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            try:
+                with _disk_errors(self._store):
+                    async with _client() as client:
+                        if await _transfer(client, url, part, emit):
+                            return
+            except _network_errors() as error:
+                last = error
+                status = getattr(getattr(error, "response", None), "status_code", 0)
+                if 400 <= status < 500 and status not in (408, 416, 429):
+                    break
+                emit(Note(f"{url}: {error or type(error).__name__} (try {attempt + 1} of {ATTEMPTS})", "warning"))
+        raise _unreachable(url, last)
+
+    def _accept(self, url: str, part: Path, expected: Checksum | None, name: str) -> tuple[Path, str]:
+        digest = file_digest(part)
+        if expected:
+            actual = Checksum("sha256", digest) if expected.algorithm == "sha256" else expected.of(part)
+            if actual != expected:
+                part.rename(part.with_suffix(".wrong"))
+                _etag(part).unlink(missing_ok=True)
+                raise _wrong(url, expected, actual)
+        path = self._store / "by-digest" / digest
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.rename(path)
+        _etag(part).unlink(missing_ok=True)
+        self._index.remember_download(name, digest, path)
+        return path, digest
+
+
+async def _transfer(client: httpx.AsyncClient, url: str, part: Path, emit: Emit) -> bool:
+    """One try. True when the file is whole. Raises: httpx.HTTPError, OSError."""
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"}
+    known = _etag(part).read_text() if _etag(part).exists() else ""
+    if have and known:
+        headers |= {"Range": f"bytes={have}-", "If-Range": known}
+    else:
+        have = 0
+    async with client.stream("GET", url, headers=headers) as answer:
+        if answer.status_code == 416:  # nothing is left to get, or the file has changed: begin again
+            part.unlink(missing_ok=True)
+            return False
+        answer.raise_for_status()
+        if answer.status_code != 206:
+            have = 0
+        length = int(answer.headers.get("Content-Length", 0))
+        total = have + length if length else 0
+        version = answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
+        _etag(part).write_text("" if version.startswith("W/") else version)
+        task = Path(urllib.parse.urlsplit(url).path).name or url
+        with part.open("ab" if have else "wb") as stream:
+            async for chunk in answer.aiter_bytes(_CHUNK):
+                stream.write(chunk)
+                have += len(chunk)
+                emit(Progress(task, have, total))
+    emit(Progress(task, have, have))
+    return not total or have == total
+
+
+def _client() -> httpx.AsyncClient:
+    import httpx
+
+    return httpx.AsyncClient(follow_redirects=True, timeout=httpx.Timeout(60, connect=20), trust_env=True)
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    import httpx
+
+    return (httpx.HTTPError, httpx.InvalidURL)
+
+
+@contextmanager
+def _disk_errors(store: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(
+                f"no space left in {store} for the download",
+                hint="free space there or set FACTORY_CACHE to a larger disk: the download goes on where it ended",
+            ) from error
+        raise
+
+
+def _unreachable(url: str, error: Exception | None) -> StepError:
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    why = f"the server says {status}" if status else (str(error) or type(error).__name__)
+    hint = "is the URL right? vendors remove old releases" if status else "is there a network, or a proxy to be set?"
+    return StepError(f"can't download {url}: {why}", hint=hint)
+
+
+def _wrong(origin: str, expected: Checksum, actual: Checksum) -> StepError:
+    return StepError(
+        f"{origin} has the wrong checksum: expected {expected}, got {actual}",
+        hint="the file was not used; has the vendor released a new one under the same name?",
+    )
+
+
+def _is_local(origin: str) -> bool:
+    return urllib.parse.urlsplit(origin).scheme in ("", "file")
+
+
+def _local_path(origin: str) -> Path:
+    split = urllib.parse.urlsplit(origin)
+    return Path(urllib.parse.unquote(split.path)) if split.scheme == "file" else Path(origin).expanduser()
+
+
+def _read_local_sums(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError as error:
+        raise StepError(f"can't read the SUMS file {path}: {error.strerror}") from error
+
+
+def _etag(part: Path) -> Path:
+    return part.with_suffix(".etag")
+
+
+def _name_of(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()
