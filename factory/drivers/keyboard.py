@@ -37,6 +37,7 @@ from factory.quantity import Duration
 CHUNK = 32
 """Characters typed between two looks at the screen."""
 ATTEMPTS = 4
+_SMALLEST = 4
 _EXTENDED = frozenset(
     "alt_r ctrl_r meta_l meta_r menu insert delete home end pgup pgdn up down left right".split()  # noqa: SIM905
 )
@@ -198,40 +199,50 @@ class Keyboard:
 
     async def _literals(self, run: str) -> None:
         """Types a run of characters, line by line and chunk by chunk."""
-        for part in re.findall(rf"[^\n\r\t]{{1,{CHUNK}}}|[\n\r\t]", run):
+        for part in re.findall(r"[^\n\r\t]+|[\n\r\t]", run):
             if part in "\n\r\t":
                 self._known = ""
                 await self._send(self._layout.chords(part))
-                self._tally.characters += 1
             else:
-                await self._chunk(part)
-                self._tally.characters += len(part)
+                before = await self._look() if not self._held else None
+                for chunk in _pieces(part, CHUNK):
+                    before = await self._checked(chunk, before, ATTEMPTS)
+            self._tally.characters += len(part)
 
-    async def _chunk(self, chunk: str) -> None:
-        before = await self._look() if not self._held else None
-        for attempt in range(ATTEMPTS):
-            await self._send([c for character in chunk for c in self._layout.chords(character)])
-            if before is None or not chunk.strip():
-                self._known += chunk
-                return
-            judgement, after = await self._echo(before, chunk)
-            if judgement.echo is Echo.RIGHT:
-                self._tally.verified += len(chunk)
-                self._known += chunk
-                return
-            if judgement.echo is Echo.UNSEEN:
-                # A password, or a program that shows nothing: typing it again would do harm.
-                self._known = ""
-                return
-            self._tally.retyped += len(chunk)
-            shown, meant = self._redact(judgement.shown), self._redact(chunk)
-            if attempt + 1 == ATTEMPTS or not await self._wipe(before, judgement.shown):
-                raise UnexpectedScreen(
-                    f"typed {meant!r}, but the screen shows {shown!r}, {attempt + 1} times",
-                    hint="is `keyboard:` the layout that the guest uses at this prompt? Boot loaders always use 'us'",
-                    evidence=Evidence(screen=self._redact("\n".join(after))),
-                )
-            self._slow_down(meant, shown)
+    async def _checked(self, chunk: str, before: Sequence[str] | None, attempts: int) -> Sequence[str] | None:
+        """Types *chunk* until it stands on the screen as it should; in ever smaller pieces, and slower.
+
+        Args:
+            before: the screen as it is; None when it can't be read.
+
+        Returns: the screen as it is now.
+        """
+        await self._send([c for character in chunk for c in self._layout.chords(character)])
+        if before is None or not chunk.strip():
+            self._known += chunk
+            return before
+        judgement, after = await self._echo(before, chunk)
+        if judgement.echo is Echo.RIGHT:
+            self._tally.verified += len(chunk)
+            self._known += chunk
+            return after
+        if judgement.echo is Echo.UNSEEN:
+            # A password, or a program that shows nothing: typing it again would do harm.
+            self._known = ""
+            return after
+        self._tally.retyped += len(chunk)
+        shown, meant = self._redact(judgement.shown), self._redact(chunk)
+        if attempts <= 1 or not await self._wipe(before, judgement.shown):
+            raise UnexpectedScreen(
+                f"typed {meant!r}, but the screen shows {shown!r}, however slowly it is typed",
+                hint="is `keyboard:` the layout that the guest uses at this prompt? Boot loaders always use 'us'",
+                evidence=Evidence(screen=self._redact("\n".join(after))),
+            )
+        self._slow_down(meant, shown)
+        current: Sequence[str] | None = before
+        for piece in _pieces(chunk, max(_SMALLEST, len(chunk) // 4)):
+            current = await self._checked(piece, current, attempts - 1)
+        return current
 
     def _slow_down(self, meant: str, shown: str) -> None:
         self._speed = min(self._speed + 1, len(_SPEEDS) - 1)
@@ -323,6 +334,16 @@ def _runs(actions: Sequence[Action]) -> Iterator[str | Action]:
             yield text
             text = ""
         yield action
+    if text:
+        yield text
+
+
+def _pieces(text: str, size: int) -> Iterator[str]:
+    """Cuts *text* so that no piece but the last ends with a blank: a lost blank shows when something follows it."""
+    while len(text) > size:
+        cut = len(text[:size].rstrip()) or size
+        yield text[:cut]
+        text = text[cut:]
     if text:
         yield text
 

@@ -17,7 +17,7 @@ from factory.drivers.keyboard_pace import ClockPace, Ps2Pace, sense_pace
 from factory.errors import DeadlineExpired, TemplateError
 from factory.quantity import Duration
 from tests.drivers.screen.boot_sectors import deaf, echo, scan_codes
-from tests.drivers.screen.tiny_qemu import tiny_qemu
+from tests.drivers.screen.machine import guest
 
 pytestmark = pytest.mark.machine
 
@@ -49,7 +49,7 @@ def test_every_printable_character_arrives_once_and_in_order() -> None:
     text = string.printable[:95] * 6
 
     async def run() -> bytes:
-        async with tiny_qemu(boot_sector=echo()) as machine:
+        async with guest(boot_sector=echo()) as machine:
             await machine.sent(1)
             command = text.replace("<", "<lt>")
             report = await Keyboard(machine, layout("us")).type(parse(command).actions, waits=Waits())
@@ -65,7 +65,7 @@ def test_other_layouts_press_other_keys(name: str) -> None:
     text = "azerty qwertz"
 
     async def run() -> bytes:
-        async with tiny_qemu(boot_sector=echo()) as machine:
+        async with guest(boot_sector=echo()) as machine:
             await machine.sent(1)
             await Keyboard(machine, layout(name)).type(parse(text).actions, waits=Waits())
             return await machine.sent(1 + len(text))
@@ -76,7 +76,7 @@ def test_other_layouts_press_other_keys(name: str) -> None:
 
 def test_a_guest_that_does_not_listen_is_named() -> None:
     async def run() -> None:
-        async with tiny_qemu(boot_sector=deaf()) as machine:
+        async with guest(boot_sector=deaf()) as machine:
             await machine.sent(1)
             keyboard = Keyboard(machine, layout("us"), pace=Ps2Pace(machine, patience=Duration(1)))
             await keyboard.type(parse("x" * 100).actions, waits=Waits())
@@ -87,7 +87,7 @@ def test_a_guest_that_does_not_listen_is_named() -> None:
 
 def test_held_keys_are_held_and_let_go() -> None:
     async def run() -> bytes:
-        async with tiny_qemu(boot_sector=scan_codes()) as machine:
+        async with guest(boot_sector=scan_codes()) as machine:
             await machine.sent(1)
             command = "<leftShiftOn>aB<leftShiftOff><leftCtrlOn><leftAltOn><del>"
             await Keyboard(machine, layout("us")).type(parse(command).actions, waits=Waits())
@@ -99,7 +99,7 @@ def test_held_keys_are_held_and_let_go() -> None:
 
 def test_held_keys_are_let_go_when_typing_is_cancelled() -> None:
     async def run() -> bytes:
-        async with tiny_qemu(boot_sector=scan_codes()) as machine:
+        async with guest(boot_sector=scan_codes()) as machine:
             await machine.sent(1)
             command = parse("<leftCtrlOn><rightShiftOn><wait100s>").actions
             waits = Waits()
@@ -116,7 +116,7 @@ def test_no_key_is_down_longer_than_it_takes_to_send_it() -> None:
     """Down and up of a key leave in one command, so the guest finds them side by side, and never repeats a key."""
 
     async def run() -> bytes:
-        async with tiny_qemu(boot_sector=scan_codes()) as machine:
+        async with guest(boot_sector=scan_codes()) as machine:
             await machine.sent(1)
             await Keyboard(machine, layout("us")).type(parse("aaaaA<enter>").actions, waits=Waits())
             return await machine.sent(15)
@@ -126,7 +126,7 @@ def test_no_key_is_down_longer_than_it_takes_to_send_it() -> None:
 
 def test_nothing_is_typed_when_a_character_cannot_be() -> None:
     async def run() -> bytes:
-        async with tiny_qemu(boot_sector=echo()) as machine:
+        async with guest(boot_sector=echo()) as machine:
             await machine.sent(1)
             with pytest.raises(TemplateError, match=r"boot command:1:3.*can't type '界'"):
                 await Keyboard(machine, layout("us")).type(parse("ab界").actions, waits=Waits())
@@ -138,7 +138,7 @@ def test_nothing_is_typed_when_a_character_cannot_be() -> None:
 
 def test_waits_are_handed_over_in_order() -> None:
     async def run() -> Sequence[object]:
-        async with tiny_qemu(boot_sector=echo()) as machine:
+        async with guest(boot_sector=echo()) as machine:
             await machine.sent(1)
             waits = Waits()
             command = '<wait1ms>a<waitText "b c" 5s><waitSerial /d+/ 6s><waitStill 2s 7s><waitSeed p/q 8s>e'
@@ -153,7 +153,7 @@ def test_a_usb_keyboard_cannot_be_watched_and_gets_a_fixed_pace() -> None:
     text = "Slow But Sure 123!"
 
     async def run() -> bytes:
-        async with tiny_qemu("-device", "qemu-xhci", "-device", "usb-kbd", boot_sector=echo()) as machine:
+        async with guest("-device", "qemu-xhci", "-device", "usb-kbd", boot_sector=echo()) as machine:
             assert isinstance(await sense_pace(machine), ClockPace)
             await machine.sent(1)
             await Keyboard(machine, layout("us")).type(parse(text).actions, waits=Waits())

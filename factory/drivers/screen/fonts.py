@@ -50,8 +50,8 @@ class Font:
     def without_rows(self, first: int, last: int) -> Mapping[Bitmap, str]:
         """Shape of the glyphs with rows *first* … *last* left out → character, where that still tells one character.
 
-        For cells in which a cursor covers those rows. Of letters that differ in a tail that the cursor covers (s, ş), the
-        one in ASCII is taken.
+        For cells in which a cursor covers those rows. Of letters that differ in a tail that it covers (s, ş), the one
+        in ASCII is taken.
         """
         key = (first, last)
         if key not in self._covered:

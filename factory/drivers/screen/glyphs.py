@@ -13,28 +13,15 @@ from dataclasses import dataclass
 
 from factory.drivers.screen.fonts import RICH, Bitmap, Font, FontShelf
 from factory.drivers.screen.frame import Frame, Grid, cells_of_band
-from factory.drivers.screen.grid import find_grid, inks
+from factory.drivers.screen.grid import find_grid
+from factory.drivers.screen.shapes import BLANK, Shape, shape_of
 
 UNKNOWN = "\ufffd"
-_FAINT = 40  # two colours that differ by less in every channel are a picture's, not a text's
 _SURE = 0.9  # of the cells must be known glyphs, for a grid that was right once to be still right
 _NEAR = 8  # columns around a certain glyph on a picture within which small ones are believed too
 _DISTINCT = 3  # glyphs on a picture, for any of them to be believed
 _CACHED_CELLS = 20_000
 _CACHED_BANDS = 400
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Shape:
-    """A cell without its colours. Equal ones are the same object (see ``GlyphReader``), so that counting them is cheap.
-
-    Args:
-        bitmap: of a cell with two colours, with the top left pixel as 0; empty for a blank one.
-        on_picture: of a cell with more colours, the bitmaps of what is brighter and of what is darker than the rest.
-    """
-
-    bitmap: Bitmap = b""
-    on_picture: tuple[Bitmap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +44,13 @@ class GlyphText:
         return self.known / total if total else 1.0
 
 
-_BLANK = Shape()
-
-
 class GlyphReader:
     """Reads frames of one screen; remembers where its grid lies and what its cells mean."""
 
     def __init__(self, shelf: FontShelf) -> None:
         self._shelf = shelf
         self._shapes: dict[bytes, Shape] = {}
-        self._interned: dict[object, Shape] = {(b"", ()): _BLANK}
+        self._interned: dict[object, Shape] = {(b"", ()): BLANK}
         self._bands: dict[tuple[Grid, bytes], tuple[Shape, ...]] = {}
         self._grids: dict[tuple[int, int], Grid] = {}
         self._failures = 0
@@ -109,7 +93,7 @@ class GlyphReader:
         if known is not None:
             return known
         if band == band[:3] * (len(band) // 3):
-            shapes: tuple[Shape, ...] = (_BLANK,) * grid.columns(frame)
+            shapes: tuple[Shape, ...] = (BLANK,) * grid.columns(frame)
         else:
             shapes = tuple([self._shape(cell) for cell in cells_of_band(band, frame, grid)])
         if len(self._bands) >= _CACHED_BANDS:
@@ -122,26 +106,11 @@ class GlyphReader:
         if shape is None:
             if len(self._shapes) >= _CACHED_CELLS:
                 self._shapes.clear()
-                self._interned = {(b"", ()): _BLANK}
+                self._interned = {(b"", ()): BLANK}
                 self._bands.clear()
             shape = shape_of(cell)
             shape = self._shapes[cell] = self._interned.setdefault((shape.bitmap, shape.on_picture), shape)
         return shape
-
-
-def shape_of(cell: bytes) -> Shape:
-    """Takes the colours off a cell (three bytes a pixel)."""
-    first = cell[:3]
-    pixels = [cell[i : i + 3] for i in range(0, len(cell), 3)]
-    colours = set(pixels)
-    if len(colours) == 1:
-        return _BLANK
-    if len(colours) == 2:
-        (other,) = colours - {first}
-        if max(abs(a - b) for a, b in zip(first, other, strict=True)) < _FAINT:
-            return _BLANK
-        return Shape(bytes([pixel != first for pixel in pixels]))
-    return Shape(on_picture=tuple(inks([sum(pixel) for pixel in pixels])))
 
 
 # --- from shapes to characters ----------------------------------------------------------------------------------------

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from factory.drivers.screen.fonts import DIGITS, RICH, Bitmap, FontShelf
+from factory.drivers.screen.fonts import DIGITS, RICH, FontShelf
 from factory.drivers.screen.frame import Frame, Grid
+from factory.drivers.screen.shapes import CONTRAST, inks, shape_of
 
 _PLACES = 20
-_CONTRAST = 120
-"""Difference of red + green + blue that separates ink from paper; gradients of a picture stay below it."""
 _ENOUGH = 0.6
+_SURE = 0.9
 _DISTINCT = 3
 
 
@@ -41,26 +41,47 @@ def find_grid(frame: Frame, shelf: FontShelf, known: Grid | None = None, *, ever
     places = _spread(list(_contrasts(frame)), _PLACES)
     best: tuple[float, Grid] | None = None
     for width, height in _sizes(shelf, known):
-        patches = _patches(frame, places, width, height)
-        glyphs = [font.rich_numbers for font in shelf.of_size(width, height)]
-        usual = list(_usual(frame, width, height, known))
-        for grid in usual:
-            score = _score(patches, grid, glyphs, few=True)
-            if score >= 0.9:
+        for grid in _usual(frame, width, height, known):
+            score = _score_cells(frame, grid, places, shelf)
+            if score >= _SURE:
                 return grid
             if score >= _ENOUGH and (best is None or score > best[0]):
                 best = (score, grid)
-        if not everywhere or len(patches) < _DISTINCT:
-            continue
+    if best or not everywhere:
+        return best[1] if best else None
+    for width, height in _sizes(shelf, known):
+        patches = _patches(frame, places, width, height)
+        glyphs = [font.rich_numbers for font in shelf.of_size(width, height)]
         for left in range(width):
             for top in range(height):
                 grid = Grid(width, height, left, top)
                 score = _score(patches, grid, glyphs)
                 if score >= _ENOUGH and (best is None or score > best[0]):
                     best = (score, grid)
-        if best and best[0] >= 0.9:
+        if best and best[0] >= _SURE:
             break
     return best[1] if best else None
+
+
+def _score_cells(frame: Frame, grid: Grid, places: Sequence[tuple[int, int]], shelf: FontShelf) -> float:
+    """The part of the cells at *places* that are glyphs of one font, each looked at with its own colours."""
+    corners = dict.fromkeys((x - (x - grid.left) % grid.width, y - (y - grid.top) % grid.height) for x, y in places)
+    shapes = [
+        shape_of(frame.cell(left, top, grid.width, grid.height))
+        for left, top in corners
+        if left >= 0 and top >= 0 and left + grid.width <= frame.width and top + grid.height <= frame.height
+    ]
+    inked = [shape for shape in shapes if shape.bitmap or shape.on_picture]
+    best = 0.0
+    for font in shelf.of_size(grid.width, grid.height):
+        small = [s for s in inked if s.bitmap and s.bitmap.count(1) < RICH and s.bitmap in font.by_shape]
+        hits = [s for s in inked if s.is_rich_glyph(font)]
+        judged = len(inked) - len(small)
+        different = len({s.bitmap or s.on_picture for s in hits})
+        # A screen with hardly any text is believed if every cell on it is a glyph.
+        if different >= _DISTINCT or (hits and judged == len(hits)):
+            best = max(best, len(hits) / judged)
+    return best
 
 
 def _sizes(shelf: FontShelf, known: Grid | None) -> list[tuple[int, int]]:
@@ -87,23 +108,15 @@ def _usual(frame: Frame, width: int, height: int, known: Grid | None) -> Iterato
         yield Grid(width, height, left, top)
 
 
-def _score(patches: Sequence[_Patch], grid: Grid, glyphs: Sequence[frozenset[int]], *, few: bool = False) -> float:
-    """The part of the cells at the patches that are glyphs of one font.
-
-    Args:
-        few: accept a screen with hardly any text, if every cell on it is a glyph.
-    """
+def _score(patches: Sequence[_Patch], grid: Grid, glyphs: Sequence[frozenset[int]]) -> float:
+    """The part of the cells at the patches that are glyphs of one font; small glyphs do not count for or against it."""
+    numbers = (_number(patch, grid) for patch in patches)
+    rich = [n for n in numbers if n is not None and n.bit_count() >= RICH]
     best = 0.0
-    numbers = [n for patch in patches if (n := _number(patch, grid)) is not None]
-    rich = [n for n in numbers if n.bit_count() >= RICH]
-    if not rich:
-        return 0.0
     for known in glyphs:
         hits = [n for n in rich if n in known]
-        score = len(hits) / len(rich)
-        if len(set(hits)) < _DISTINCT and not (few and score == 1.0 and len(rich) == len(numbers)):
-            continue
-        best = max(best, score)
+        if len(set(hits)) >= _DISTINCT:
+            best = max(best, len(hits) / len(rich))
     return best
 
 
@@ -136,24 +149,6 @@ def _patches(frame: Frame, places: Sequence[tuple[int, int]], width: int, height
     return patches
 
 
-def inks(lights: Sequence[int]) -> Iterator[Bitmap]:
-    """What stands out from the paper, which is the middle of all: the brighter first, then the darker.
-
-    Dark pixels beside bright text are its shadow, so what is bright is the likelier text.
-
-    Args:
-        lights: red + green + blue of each pixel.
-    """
-    paper = sorted(lights)[len(lights) // 2]
-    brightest, darkest = max(lights), min(lights)
-    if brightest - paper >= _CONTRAST:
-        limit = (brightest + paper) // 2
-        yield bytes([light > limit for light in lights])
-    if paper - darkest >= _CONTRAST:
-        limit = (darkest + paper) // 2
-        yield bytes([light < limit for light in lights])
-
-
 def _contrasts(frame: Frame, *, rows: int = 40, per_row: int = 12) -> Iterator[tuple[int, int]]:
     """Pixels (x, y) at the rim of something that stands out, from rows spread over the frame, from either side."""
     row = frame.width * 3
@@ -181,7 +176,7 @@ def _contrast(block: bytes) -> int | None:
     before = sum(block[:3])
     for index in range(3, len(block), 3):
         light = sum(block[index : index + 3])
-        if abs(light - before) >= _CONTRAST:
+        if abs(light - before) >= CONTRAST:
             return index // 3 if light > before else index // 3 - 1
         before = light
     return None

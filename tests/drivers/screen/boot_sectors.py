@@ -127,3 +127,62 @@ def deaf() -> bytes:
     return assemble(
         (*SET_UP, "FA ; cli", "B0 52 ; mov al, 'R'", "E6 E9 ; out 0xe9, al", "stop:", "EB ->stop ; jmp stop")
     )
+
+
+def all_codes(*, rows_of_8: bool = False, columns: int = 80, start_line: int = 0) -> bytes:
+    """Shows every code 0 … 255 in 256 different colours, on lines of their own, below a title that says "CODES".
+
+    Args:
+        rows_of_8: with the 8x8 font, that is 50 rows.
+        columns: 80, or 132 by programming the CRT controller.
+        start_line: how many lines the screen's start is moved down in the card's memory, as Linux does to scroll.
+    """
+    line = columns * 2
+    begin = start_line * line
+
+    def register(index: int, value: int) -> tuple[Line, ...]:
+        return (f"B8 {index:02X} {value:02X}   ; mov ax, value << 8 | index", "EF            ; out dx, ax")
+
+    font = ("B8 12 11         ; mov ax, 0x1112: 8x8 font", "B3 00  ; mov bl, 0", "CD 10 ; int 0x10")
+    start = begin // 2
+    title = "".join(f"{ord(c):02X} 1E " for c in "CODES")
+    return assemble(
+        (
+            *SET_UP,
+            "B8 03 00         ; mov ax, 3: 80x25",
+            "CD 10            ; int 0x10",
+            *(font if rows_of_8 else ()),
+            "BA D4 03         ; mov dx, 0x3d4",
+            *register(0x11, 0x0E),  # unlocks registers 0 … 7
+            *(register(0x01, columns - 1) + register(0x13, columns // 2) if columns != 80 else ()),
+            *register(0x0C, start >> 8),
+            *register(0x0D, start & 0xFF),
+            "B8 00 B8         ; mov ax, 0xb800",
+            "8E C0            ; mov es, ax",
+            "31 FF            ; xor di, di",
+            "B8 20 07         ; mov ax, 0x0720: blanks everywhere",
+            "B9 00 40         ; mov cx, 0x4000",
+            "F3 AB            ; rep stosw",
+            "BE @title        ; mov si, title",
+            f"BF {begin & 0xFF:02X} {begin >> 8:02X}         ; mov di, the first line shown",
+            "B9 05 00         ; mov cx, 5",
+            "F3 A5            ; rep movsw",
+            f"BF {(begin + line) & 0xFF:02X} {(begin + line) >> 8:02X}         ; mov di, the second",
+            "31 C0            ; xor ax, ax",
+            "again:",
+            "50               ; push ax",
+            "88 C4            ; mov ah, al: the attribute is the code",
+            "80 E4 7F         ; and ah, 0x7f: but does not blink",
+            "AB               ; stosw",
+            "58               ; pop ax",
+            "FE C0            ; inc al",
+            "75 ->again       ; jnz again",
+            "B0 52            ; mov al, 'R'",
+            "E6 E9            ; out 0xe9, al",
+            "stop:",
+            "F4               ; hlt",
+            "EB ->stop        ; jmp stop",
+            "title:",
+            title,
+        )
+    )

@@ -1,0 +1,238 @@
+"""Senses: reads a machine's screen and serial line as text.
+
+In order of trust: the serial line, which is text already; VGA text memory, which holds codes; a screenshot's cells that
+equal the glyphs of a known font bit by bit; optical recognition, an extra, which guesses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from factory.drivers.protocols import Qmp
+from factory.drivers.screen.font_library import FontLibrary
+from factory.drivers.screen.fonts import Font, FontShelf
+from factory.drivers.screen.frame import Frame
+from factory.drivers.screen.glyphs import GlyphReader, GlyphText
+from factory.drivers.screen.serial_terminal import terminal_lines
+from factory.drivers.screen.vga_memory import BASE, SIZE, read_memory, text_modes
+from factory.errors import MachineDied, StepError
+from factory.quantity import Size
+
+_EXACT = 0.97
+"""Of the cells that hold something must be known glyphs, for a line to be compared with what was typed."""
+_READABLE = 0.5
+_SERIAL_TAIL = Size(256 * 1024)
+
+
+class Sense(enum.StrEnum):
+    SERIAL = "serial"
+    VGA_MEMORY = "vga-memory"
+    GLYPHS = "glyphs"
+    OCR = "ocr"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenText:
+    """What a sense read.
+
+    Args:
+        lines: without blanks at their ends.
+        confidence: 1.0 when every character is certain; 0.0 when nothing could be read.
+        columns: of the screen in characters; 0 when it has no fixed width.
+        picture: width and height in pixels; zeros for the serial line.
+    """
+
+    lines: tuple[str, ...]
+    sense: Sense
+    confidence: float
+    columns: int = 0
+    picture: tuple[int, int] = (0, 0)
+    font: str = ""
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def unwrapped(self) -> str:
+        """The text with lines joined where one fills the row: what a console broke in two is whole again."""
+        if not self.columns:
+            return self.text
+        return "".join([line if len(line) >= self.columns else line + "\n" for line in self.lines])
+
+    @property
+    def exact(self) -> bool:
+        """True when every character claimed is certain and hardly any is missing."""
+        return self.sense is not Sense.OCR and self.confidence >= _EXACT
+
+    def search(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Finds *pattern* in the text as it stands, or as it was before the console broke its lines."""
+        return pattern.search(self.text) or pattern.search(self.unwrapped)
+
+    def excerpt(self, lines: int = 5) -> str:
+        """The last lines that say something, for error messages."""
+        said = [line.strip() for line in self.lines if any(c.isalnum() for c in line)]
+        return "\n".join(said[-lines:])
+
+
+class ScreenMachine(Qmp, Protocol):
+    """What the senses need of a machine; ``protocols.Machine`` has it."""
+
+    def serial_text(self, limit: Size = ...) -> str: ...
+
+
+class Recogniser(Protocol):
+    """Optical character recognition. Blocking: it is called in a thread."""
+
+    def lines(self, frame: Frame) -> tuple[Sequence[str], float]:
+        """Lines, and how sure it is of them (0 … 1)."""
+
+
+class Senses:
+    """Reads one machine. Keeps what it learned of the screen from one reading to the next.
+
+    Args:
+        scratch: a folder that QEMU can write to, for screenshots; default: a new one, gone with this object.
+        recogniser: the last resort; default: none.
+    """
+
+    def __init__(
+        self,
+        machine: ScreenMachine,
+        library: FontLibrary | None = None,
+        *,
+        scratch: Path | None = None,
+        recogniser: Recogniser | None = None,
+    ) -> None:
+        self._machine = machine
+        self._temporary = None if scratch else tempfile.TemporaryDirectory(prefix="factory-screen-")
+        self._scratch = scratch or Path(self._temporary.name if self._temporary else ".")
+        self._recogniser = recogniser
+        self._groups: Iterator[tuple[Font, ...]] = (library or FontLibrary()).groups()
+        self._shelf = FontShelf()
+        self._reader = GlyphReader(self._shelf)
+        self._start = 0
+        self._last: tuple[bytes, ScreenText] | None = None
+        self._lock = asyncio.Lock()
+
+    async def read_screen(self) -> ScreenText:
+        """The text on the screen, by the best sense that can read it.
+
+        A machine without a readable screen is read by its serial line; ``sense`` says so. Raises: MachineDied.
+        """
+        async with self._lock:
+            frame = await self._frame()
+            if frame is not None:
+                if self._last and self._last[0] == frame.pixels:
+                    return self._last[1]
+                read = await self._read(frame)
+                if read.sense is not Sense.NONE:
+                    self._last = (frame.pixels, read)
+                    return read
+        serial = self.read_serial()
+        if serial.lines or frame is None:
+            return serial
+        return ScreenText((), Sense.NONE, 0.0, picture=(frame.width, frame.height))
+
+    def read_serial(self) -> ScreenText:
+        """The last screenful of the serial line."""
+        return ScreenText(terminal_lines(self._machine.serial_text(_SERIAL_TAIL)), Sense.SERIAL, 1.0)
+
+    async def read_lines(self) -> Sequence[str] | None:
+        """The screen's lines where they are certain, else None (``drivers.keyboard.LineReader``)."""
+        read = await self.read_screen()
+        return read.lines if read.exact and read.sense is not Sense.SERIAL else None
+
+    async def frame(self) -> Frame | None:
+        """A screenshot; None when the machine has no display. Raises: MachineDied."""
+        async with self._lock:
+            return await self._frame()
+
+    async def _frame(self) -> Frame | None:
+        path = self._scratch / "screen.ppm"
+        try:
+            await self._machine.execute("screendump", {"filename": str(path.absolute())})
+        except MachineDied:
+            raise
+        except StepError:
+            return None
+        try:
+            return Frame.from_ppm(await asyncio.to_thread(path.read_bytes))
+        except (OSError, ValueError):
+            return None
+
+    async def _read(self, frame: Frame) -> ScreenText:
+        picture = (frame.width, frame.height)
+        if next(text_modes(frame), None):
+            found = await self._read_memory(frame)
+            if found:
+                return found
+        glyphs = await self._read_glyphs(frame)
+        if glyphs and glyphs.confidence >= _READABLE and (glyphs.known or not glyphs.unknown):
+            columns = glyphs.grid.columns(frame)
+            return ScreenText(glyphs.lines, Sense.GLYPHS, glyphs.confidence, columns, picture, glyphs.font)
+        if self._recogniser:
+            lines, confidence = await asyncio.to_thread(self._recogniser.lines, frame)
+            if any(lines):
+                return ScreenText(tuple(lines), Sense.OCR, min(confidence, 0.95), 0, picture)
+        return ScreenText((), Sense.NONE, 0.0, 0, picture)
+
+    async def _read_memory(self, frame: Frame) -> ScreenText | None:
+        path = self._scratch / "vga.bin"
+        try:
+            await self._machine.execute("pmemsave", {"val": BASE, "size": SIZE, "filename": str(path.absolute())})
+        except MachineDied:
+            raise
+        except StepError:
+            return None
+        if not len(self._shelf):
+            await self._more_fonts()
+
+        def read() -> ScreenText | None:
+            def by_glyphs() -> Sequence[str]:
+                glyphs = self._reader.read(frame)
+                return glyphs.lines if glyphs else ()
+
+            found = read_memory(path.read_bytes(), frame, last_start=self._start, glyphs=by_glyphs)
+            if found is None:
+                return None
+            self._start = found.start
+            picture = (frame.width, frame.height)
+            return ScreenText(found.lines, Sense.VGA_MEMORY, 1.0, found.mode.columns, picture)
+
+        return await asyncio.to_thread(read)
+
+    async def _read_glyphs(self, frame: Frame) -> GlyphText | None:
+        """Reads with the fonts on the shelf; fetches the next ones while those don't do."""
+        best: GlyphText | None = None
+        while True:
+            glyphs = await asyncio.to_thread(self._reader.read, frame) if len(self._shelf) else None
+            if glyphs and (best is None or glyphs.confidence > best.confidence):
+                best = glyphs
+            if best and best.confidence >= _EXACT:
+                return best
+            if not await self._more_fonts():
+                return best
+
+    async def _more_fonts(self) -> bool:
+        """Puts the next group of fonts on the shelf; False when there are no more."""
+
+        def load() -> bool:
+            for fonts in self._groups:
+                if fonts:
+                    for font in fonts:
+                        self._shelf.add(font)
+                    # What was read with fewer fonts may read better now.
+                    self._reader = GlyphReader(self._shelf)
+                    return True
+            return False
+
+        return await asyncio.to_thread(load)

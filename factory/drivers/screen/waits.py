@@ -1,0 +1,160 @@
+"""Waits for what the screen or the serial line shows, and says what was there instead when it does not come."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from factory.deadline import Deadline, pause
+from factory.drivers.screen.senses import ScreenMachine, ScreenText, Sense, Senses
+from factory.errors import Evidence, UnexpectedScreen
+from factory.events import Emit, ScreenChanged, ignore
+from factory.quantity import Duration, Size
+
+LOOK_EVERY = Duration(0.2)
+_SERIAL_TAIL = Size(2**20)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One thing that may appear. ``fatal`` outcomes end the wait as an error that quotes them."""
+
+    name: str
+    pattern: re.Pattern[str]
+    fatal: bool = False
+
+
+class ScreenWaits:
+    """Waits on one machine. Emits ``ScreenChanged`` whenever it sees another text than before."""
+
+    def __init__(self, senses: Senses, machine: ScreenMachine, *, emit: Emit = ignore) -> None:
+        self._senses = senses
+        self._machine = machine
+        self._emit = emit
+        self._last_text = ""
+        self._heard = SerialReader(machine)
+
+    async def look(self) -> ScreenText:
+        """The screen as it is now."""
+        read = await self._senses.read_screen()
+        if read.text != self._last_text:
+            self._last_text = read.text
+            self._emit(ScreenChanged(read.sense, read.text))
+        return read
+
+    async def for_text(self, pattern: re.Pattern[str], deadline: Deadline) -> ScreenText:
+        """Waits until the screen shows *pattern*. Raises: DeadlineExpired that quotes the screen."""
+        _, read = await self.for_any((Outcome(pattern.pattern, pattern),), deadline)
+        return read
+
+    async def for_any(self, outcomes: Sequence[Outcome], deadline: Deadline) -> tuple[Outcome, ScreenText]:
+        """Waits until the screen shows one of *outcomes*: of several at once a fatal one, else the first named.
+
+        Raises: UnexpectedScreen when a fatal one appears; DeadlineExpired that quotes the screen.
+        """
+        ordered = sorted(outcomes, key=lambda outcome: not outcome.fatal)
+        while True:
+            read = await self.look()
+            for outcome in ordered:
+                match = read.search(outcome.pattern)
+                if match and outcome.fatal:
+                    raise UnexpectedScreen(
+                        f"while waiting for {deadline.what}, the screen showed {outcome.name!r}: "
+                        f"{_line_of(match) or read.excerpt(1)}",
+                        evidence=self._evidence(read),
+                    )
+                if match:
+                    return outcome, read
+            if deadline.expired:
+                raise deadline.error(seen=_seen(read), hint=_HINT, evidence=self._evidence(read))
+            await pause(Duration(min(LOOK_EVERY, deadline.left + 0.001)))
+
+    async def for_serial(self, pattern: re.Pattern[str], deadline: Deadline) -> str:
+        """Waits until the serial line says *pattern*, after what earlier waits have found there. Returns the match.
+
+        Raises: DeadlineExpired that quotes the line's last words.
+        """
+        while True:
+            match = self._heard.search(pattern)
+            if match:
+                return match
+            if deadline.expired:
+                serial = self._senses.read_serial()
+                said = serial.excerpt(3)
+                seen = f"the serial line said last: {said}" if said else "the serial line has said nothing"
+                raise deadline.error(seen=seen, hint=_SERIAL_HINT, evidence=Evidence(serial=serial.text))
+            await pause(Duration(min(LOOK_EVERY, deadline.left + 0.001)))
+
+    async def for_still(self, still: Duration, deadline: Deadline) -> ScreenText:
+        """Waits until the screen has looked the same for *still*; a blinking cursor does not count as change.
+
+        Raises: DeadlineExpired.
+        """
+        last: object = None
+        since = time.monotonic()
+        while True:
+            read = await self.look()
+            # Where there is text it is compared, so that a cursor may blink; a picture is compared pixel by pixel.
+            now: object = read.lines
+            if read.sense in (Sense.NONE, Sense.SERIAL):
+                frame = await self._senses.frame()
+                now = (read.lines, frame.pixels if frame else b"")
+            if now != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since >= still:
+                return read
+            if deadline.expired:
+                raise deadline.error(
+                    seen=f"it kept changing, and shows {_seen(read)}", hint=_HINT, evidence=self._evidence(read)
+                )
+            await pause(Duration(min(LOOK_EVERY, still / 4, deadline.left + 0.001)))
+
+    def _evidence(self, read: ScreenText) -> Evidence:
+        return Evidence(screen=read.text, serial=self._senses.read_serial().text)
+
+
+class SerialReader:
+    """Reads the serial line on and on: what was matched once is not matched again."""
+
+    def __init__(self, machine: ScreenMachine) -> None:
+        self._machine = machine
+        self._seen = ""
+        self._pending = ""
+
+    def search(self, pattern: re.Pattern[str]) -> str | None:
+        """The first match in what has not been consumed; consumes up to its end."""
+        self._fetch()
+        match = pattern.search(self._pending)
+        if not match:
+            return None
+        self._pending = self._pending[match.end() :]
+        return match[0]
+
+    def _fetch(self) -> None:
+        tail = self._machine.serial_text(_SERIAL_TAIL).replace("\r\n", "\n").rstrip("\r")
+        known = self._seen[-4096:]
+        position = tail.rfind(known) if known else 0
+        self._pending += tail[position + len(known) :] if position >= 0 else tail
+        self._seen = tail
+
+
+_HINT = "look at the screenshot of this run; if the guest is only slow, raise the budget of this wait"
+_SERIAL_HINT = "does the guest write to its first serial line at all (console=ttyS0)?"
+
+
+def _seen(read: ScreenText) -> str:
+    if read.sense is Sense.NONE:
+        return "the screen shows a picture, or text in a font that nobody knows"
+    shown = read.excerpt()
+    where = "the serial line" if read.sense is Sense.SERIAL else "the screen"
+    return f"{where} shows:\n{shown}" if shown else f"{where} is blank"
+
+
+def _line_of(match: re.Match[str]) -> str:
+    """The whole line that a match is in."""
+    text = match.string
+    start = text.rfind("\n", 0, match.start()) + 1
+    end = text.find("\n", match.end())
+    return text[start : len(text) if end < 0 else end].strip()

@@ -1,0 +1,295 @@
+"""Senses on real screens: each sense must read what is known to be there, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from factory.boot_command.keymap import layout
+from factory.boot_command.parse import parse
+from factory.deadline import Deadline
+from factory.drivers.keyboard import Keyboard
+from factory.drivers.machine_spec import KernelSpec
+from factory.drivers.screen.codepage import CP437
+from factory.drivers.screen.font_library import FontLibrary
+from factory.drivers.screen.fonts import FontShelf
+from factory.drivers.screen.frame import Frame
+from factory.drivers.screen.glyphs import GlyphReader
+from factory.drivers.screen.senses import ScreenText, Sense, Senses
+from factory.drivers.screen.waits import Outcome, ScreenWaits
+from factory.errors import DeadlineExpired, UnexpectedScreen
+from factory.quantity import Duration, Size
+from tests.drivers.screen.boot_sectors import all_codes, deaf, echo
+from tests.drivers.screen.machine import GRUB_MENU, OVMF, Guest, grub_iso, guest
+from tests.drivers.test_keyboard_machine import Waits
+
+pytestmark = pytest.mark.machine
+INSTALLER = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux")
+
+
+def soon(what: str = "what the test waits for", seconds: float = 120) -> Deadline:
+    return Deadline.after(Duration(seconds), what)
+
+
+async def shows(machine: Guest, pattern: str) -> ScreenText:
+    return await ScreenWaits(Senses(machine), machine).for_text(re.compile(pattern), soon(pattern))
+
+
+async def glyphs_only(machine: Guest) -> Sequence[str]:
+    """What the glyph sense alone reads."""
+    frame = await Senses(machine).frame()
+    assert frame is not None
+    shelf = FontShelf(font for fonts in FontLibrary().groups() for font in fonts)
+    read = GlyphReader(shelf).read(frame)
+    assert read is not None
+    return read.lines
+
+
+def test_firmware_is_read_by_memory_and_by_glyphs_alike() -> None:
+    async def run() -> tuple[ScreenText, Sequence[str]]:
+        async with guest() as machine:
+            read = await shows(machine, r"No bootable device")
+            return read, await glyphs_only(machine)
+
+    read, glyphs = asyncio.run(run())
+    assert read.sense is Sense.VGA_MEMORY
+    assert read.confidence == 1.0
+    assert read.columns == 80
+    assert read.lines[0].startswith("SeaBIOS (version ")
+    assert tuple(glyphs) == read.lines
+
+
+@pytest.mark.parametrize(
+    ("sector", "columns", "rows"),
+    [
+        (all_codes(), 80, 25),
+        (all_codes(rows_of_8=True), 80, 50),
+        (all_codes(columns=132), 132, 25),
+        (all_codes(start_line=37), 80, 25),
+        (all_codes(start_line=200), 80, 25),  # wraps around at the end of the card's memory
+    ],
+    ids=["80x25", "80x50", "132x25", "scrolled", "wrapped"],
+)
+def test_every_code_in_every_colour(sector: bytes, columns: int, rows: int) -> None:
+    async def run() -> tuple[ScreenText, Sequence[str]]:
+        async with guest(boot_sector=sector) as machine:
+            await machine.sent(1)
+            return await Senses(machine).read_screen(), await glyphs_only(machine)
+
+    read, glyphs = asyncio.run(run())
+    codes = "".join(CP437)
+    assert (read.sense, read.columns, len(read.lines)) == (Sense.VGA_MEMORY, columns, rows)
+    expected = ["CODES", *(codes[i : i + columns].rstrip() for i in range(0, 256, columns))]
+    assert list(read.lines[: len(expected)]) == expected
+    assert not any(read.lines[len(expected) :])
+    # By glyphs some codes can't be told apart: ink and paper of the same colour, a block and its mirror.
+    claimed = [(a, b) for mine, line in zip(expected, glyphs, strict=False) for a, b in zip(mine, line, strict=False)]
+    wrong = [(a, b) for a, b in claimed if a != b and a.isalnum() and b not in " \ufffd"]
+    assert not wrong
+
+
+def test_graphics_are_not_read_as_stale_text() -> None:
+    """In mode 13h (320x200) the card's text memory still holds what was there before."""
+
+    async def run() -> ScreenText:
+        async with guest(boot_sector=echo(text_mode=0x13)) as machine:
+            await machine.sent(1)
+            await Keyboard(machine, layout("us")).type(parse("drawn").actions, waits=Waits())
+            await machine.sent(6)
+            return await Senses(machine).read_screen()
+
+    read = asyncio.run(run())
+    assert read.sense is not Sense.VGA_MEMORY
+    assert "SeaBIOS" not in read.text
+
+
+@pytest.fixture(scope="module", params=["text", "graphical"])
+def grub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bool]:
+    graphical = request.param == "graphical"
+    return grub_iso(tmp_path_factory.mktemp("grub"), graphical=graphical), graphical
+
+
+def test_grub_is_read_and_typed_into(grub: tuple[Path, bool]) -> None:
+    iso, graphical = grub
+    line = (
+        "echo ~!@#$%^&*()_+-=[]{};:,./<lt>>?|abcXYZ 0123456789 auto=true priority=critical url=http://10.0.2.2:8000/x"
+    )
+
+    async def run() -> tuple[ScreenText, ScreenText, int]:
+        async with guest(iso=iso) as machine:
+            senses = Senses(machine)
+            waits = ScreenWaits(senses, machine)
+            await waits.for_text(re.compile("Use the . and . keys"), soon("GRUB's menu"))
+            menu = await waits.for_still(Duration(1), soon("a still menu"))
+            keyboard = Keyboard(machine, layout("us"), screen=senses)
+            await keyboard.type(parse("c").actions, waits=Waits())
+            await waits.for_text(re.compile("^ *grub>", re.M), soon("GRUB's command line"))
+            report = await keyboard.type(parse(line).actions, waits=Waits())
+            return menu, await waits.for_text(re.compile("8000"), soon("the line")), report.verified
+
+    menu, typed, verified = asyncio.run(run())
+    assert menu.sense is (Sense.GLYPHS if graphical else Sense.VGA_MEMORY)
+    assert menu.confidence == 1.0
+    for title in re.findall('menuentry "(.*?)"', GRUB_MENU):
+        assert title in menu.text
+    plain = line.replace("<lt>", "<")
+    assert plain in typed.unwrapped.replace("\n", "") or plain in re.sub(r"\\?\n *", "", typed.text)
+    assert verified == len(plain)
+
+
+@pytest.mark.skipif(not INSTALLER.exists(), reason="needs the package debian-installer-12-netboot-amd64")
+@pytest.mark.parametrize(("mode", "columns"), [(0x317, 128), (None, 80)], ids=["framebuffer", "text"])
+def test_a_kernels_console_equals_its_serial_log(mode: int | None, columns: int) -> None:
+    video = f"vga={mode} " if mode else ""
+    kernel = KernelSpec(INSTALLER, None, video + "console=ttyS0 console=tty0 ignore_loglevel net.ifnames=0")
+
+    async def run() -> tuple[ScreenText, str]:
+        async with guest(kernel=kernel, memory=Size(512 * 2**20)) as machine:
+            senses = Senses(machine)
+            waits = ScreenWaits(senses, machine)
+            # No initrd: the kernel panics, and stands still.
+            await waits.for_text(re.compile("end Kernel panic"), soon("the panic"))
+            return await waits.for_still(Duration(1), soon("a still screen")), machine.serial_text(Size(2**20))
+
+    read, serial = asyncio.run(run())
+    assert read.sense is (Sense.GLYPHS if mode else Sense.VGA_MEMORY)
+    assert (read.confidence, read.columns) == (1.0, columns)
+    said = serial.replace("\r", "").split("\n")
+    # The console breaks lines at its edge; the first may have lost its head to scrolling.
+    whole = [line.rstrip() for line in read.unwrapped.split("\n")[1:] if line.strip()]
+    assert len(whole) > 15
+    missing = [line for line in whole if line not in {s.rstrip() for s in said}]
+    assert not missing
+
+
+@pytest.mark.skipif(not OVMF.is_dir(), reason="needs OVMF")
+def test_uefi_is_read_by_its_own_font() -> None:
+    async def run() -> ScreenText:
+        async with guest(uefi=True) as machine:
+            return await shows(machine, r"Shell>|startup\.nsh")
+
+    read = asyncio.run(run())
+    assert (read.sense, read.font, read.confidence) == (Sense.GLYPHS, "EDK2 8x19", 1.0)
+    assert "UEFI Interactive Shell" in read.text
+
+
+def test_a_machine_without_a_display_is_read_by_its_serial_line() -> None:
+    kernel = KernelSpec(INSTALLER, None, "console=ttyS0") if INSTALLER.exists() else None
+
+    async def run() -> ScreenText:
+        async with guest(display="none", kernel=kernel) as machine:
+            return await Senses(machine).read_screen()
+
+    read = asyncio.run(run())
+    assert read.sense is Sense.SERIAL
+
+
+# --- typing with open eyes --------------------------------------------------------------------------------------------
+
+
+def test_lost_keys_are_noticed_wiped_and_typed_again() -> None:
+    text = "install seed=http://10.0.2.2:8123/abcdef/seed console=ttyS0 quiet"
+
+    async def run() -> tuple[str, int, int]:
+        # This guest throws away every 61st key, backspaces included.
+        async with guest(boot_sector=echo(lose_every=61)) as machine:
+            await machine.sent(1)
+            senses = Senses(machine)
+            report = await Keyboard(machine, layout("us"), screen=senses).type(parse(text).actions, waits=Waits())
+            assert len(report.warnings) >= 1
+            read = await senses.read_screen()
+            return read.text, report.retyped, report.verified
+
+    shown, retyped, verified = asyncio.run(run())
+    assert text in shown.replace("\n", "")
+    assert retyped > 0
+    assert verified == len(text)
+
+
+def test_a_guest_that_keeps_losing_keys_is_given_up_on() -> None:
+    async def run() -> None:
+        async with guest(boot_sector=echo(lose_every=3)) as machine:
+            await machine.sent(1)
+            await Keyboard(machine, layout("us"), screen=Senses(machine)).type(
+                parse("install the system").actions, waits=Waits()
+            )
+
+    with pytest.raises(UnexpectedScreen, match=r"typed '.*', but the screen shows '.*', however slowly"):
+        asyncio.run(run())
+
+
+# --- waits ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_wait_that_ends_in_vain_says_what_is_there() -> None:
+    async def run() -> None:
+        async with guest() as machine:
+            await shows(machine, "No bootable device")
+            waits = ScreenWaits(Senses(machine), machine)
+            await waits.for_text(re.compile("Install"), soon("the text 'Install' on the screen", 0.5))
+
+    with pytest.raises(DeadlineExpired) as caught:
+        asyncio.run(run())
+    assert caught.value.message.startswith("waited 500ms for the text 'Install' on the screen; the screen shows:")
+    assert "No bootable device." in caught.value.message
+    assert "SeaBIOS" in caught.value.evidence.screen
+
+
+def test_a_wait_branches_and_knows_what_is_fatal() -> None:
+    wanted = Outcome("Install", re.compile("Install"))
+    none = Outcome("no disk", re.compile("No bootable device"))
+    fatal = Outcome("no disk", re.compile("No bootable device"), fatal=True)
+
+    async def run() -> str:
+        async with guest() as machine:
+            waits = ScreenWaits(Senses(machine), machine)
+            outcome, _ = await waits.for_any((wanted, none), soon())
+            with pytest.raises(UnexpectedScreen, match="showed 'no disk': No bootable device"):
+                await waits.for_any((wanted, fatal), soon("the installer's menu"))
+            return outcome.name
+
+    assert asyncio.run(run()) == "no disk"
+
+
+def test_a_still_screen_is_waited_for() -> None:
+    async def run() -> ScreenText:
+        async with guest() as machine:
+            return await ScreenWaits(Senses(machine), machine).for_still(Duration(3), soon("a still screen"))
+
+    assert "No bootable device." in asyncio.run(run()).text
+
+
+def test_the_serial_line_is_waited_for_once() -> None:
+    kernel = KernelSpec(INSTALLER, None, "console=ttyS0 panic=0")
+
+    async def run() -> tuple[str, str]:
+        async with guest(kernel=kernel, memory=Size(512 * 2**20)) as machine:
+            waits = ScreenWaits(Senses(machine), machine)
+            first = await waits.for_serial(re.compile(r"Linux version \S+"), soon("the kernel"))
+            second = await waits.for_serial(re.compile("Kernel panic[^\n]*"), soon("its panic"))
+            with pytest.raises(DeadlineExpired, match=r"the serial line said last: (?s:.*)Kernel panic"):
+                await waits.for_serial(re.compile("Linux version"), soon("another kernel", 0.5))
+            return first, second
+
+    first, second = asyncio.run(run())
+    assert first.startswith("Linux version 6")
+    assert "not syncing" in second
+
+
+def test_a_frame_cut_short_is_refused() -> None:
+    with pytest.raises(ValueError, match="cut short"):
+        Frame.from_ppm(b"P6\n2 2\n255\n" + bytes(11))
+    assert Frame.from_ppm(b"P6\n2 2\n255\n" + bytes(12)).width == 2
+
+
+def test_deaf_guests_show_what_was_there() -> None:
+    async def run() -> ScreenText:
+        async with guest(boot_sector=deaf()) as machine:
+            await machine.sent(1)
+            return await Senses(machine).read_screen()
+
+    assert "Booting from Hard Disk" in asyncio.run(run()).text
