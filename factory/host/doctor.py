@@ -5,9 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from factory.errors import HostError
 from factory.host import firmware, qemu_facts
 from factory.host.facts import ARCHITECTURE, HostFacts
 from factory.quantity import Size
@@ -40,6 +38,15 @@ class Check:
     def blocks(self) -> bool:
         """Whether the main job can't run because of it."""
         return self.state in (State.MISSING, State.BROKEN)
+
+    def to_json(self) -> dict[str, str]:
+        return {
+            "name": self.name,
+            "state": self.state.value,
+            "detail": self.detail,
+            "needed_for": self.needed_for,
+            "remedy": self.remedy,
+        }
 
 
 _PACKAGES: Mapping[str, Mapping[str, str]] = {
@@ -108,27 +115,9 @@ def diagnose(facts: HostFacts) -> tuple[Check, ...]:
     )
 
 
-def exit_code(checks: Sequence[Check]) -> int:
-    """0 when the main job (ISO to sealed images) can run, ``HostError``'s otherwise."""
-    return HostError.exit_code if any(check.blocks for check in checks) else 0
-
-
-def to_json(facts: HostFacts, checks: Sequence[Check]) -> dict[str, Any]:
-    """For ``factory doctor --json``."""
-    return {
-        "ok": exit_code(checks) == 0,
-        "checks": [
-            {
-                "name": c.name,
-                "state": c.state.value,
-                "detail": c.detail,
-                "needed_for": c.needed_for,
-                "remedy": c.remedy,
-            }
-            for c in checks
-        ],
-        "facts": facts.to_json(),
-    }
+def able(checks: Sequence[Check]) -> bool:
+    """Whether the main job (ISO to sealed images) can run here."""
+    return not any(check.blocks for check in checks)
 
 
 def _qemu(facts: HostFacts) -> Iterator[Check]:

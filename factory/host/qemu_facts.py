@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,9 @@ def _remember(cache: Path, identity: Mapping[str, str], facts: QemuFacts) -> Non
         cache.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(content, indent=2) + "\n")
         temporary.rename(cache)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # a cache that can't be written costs a second the next time, no more
+    except OSError:  # a cache that can't be written costs a second the next time, no more
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _plain(measured: Measurement) -> dict[str, str | float]:
