@@ -11,6 +11,7 @@ from typing import Any
 from factory.errors import Evidence, VerificationFailed
 from factory.seal.model import GuestInfo
 from factory.seal.sanitise import Broken, Done
+from factory.seal.second_look import FreeSpace
 from factory.seal.secret_scan import Hit
 from factory.seal.trim import Trimmed
 
@@ -34,17 +35,6 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class FreeSpace:
-    """What the second reader saw: free bytes of a file system (or swap), and how many of them are not zero."""
-
-    disk: str
-    device: str
-    type: str
-    free: int
-    dirty: int
-
-
-@dataclass(frozen=True, slots=True)
 class SealReport:
     """All of it, as data."""
 
@@ -65,7 +55,7 @@ class SealReport:
             *(f"operation {broken}" for broken in self.broken),
             *(f"free space of {t.device} was not wiped: {t.problem}" for t in self.trimmed if t.problem),
             *(
-                f"{f.dirty} bytes of free space on disk {f.disk} ({f.device}) keep old contents"
+                f"{f.dirty} bytes of free space on partition {f.partition} of disk {f.disk} keep old contents"
                 for f in self.free_space
                 if f.dirty
             ),

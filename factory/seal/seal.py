@@ -19,8 +19,9 @@ from factory.seal.layout import Layout, inspect
 from factory.seal.model import Family, GuestInfo, Operation, SealOptions, Subject
 from factory.seal.operations import check_names, select
 from factory.seal.operations.windows import SYSPREP_NOTE
-from factory.seal.report import Finding, FreeSpace, SealReport, judge
+from factory.seal.report import Finding, SealReport, judge
 from factory.seal.sanitise import Broken, Done
+from factory.seal.second_look import FreeSpace, SecondLook
 from factory.seal.secret_scan import Needles
 from factory.seal.trim import Trimmed
 
@@ -28,10 +29,7 @@ T = TypeVar("T")
 
 
 class DiskLike(Protocol):
-    """What a seal needs of a disk; ``machine_spec.DiskSpec`` has it."""
-
-    @property
-    def id(self) -> str: ...
+    """What a seal needs of a disk; ``ApplianceDisk`` and ``DiskSpec`` have it. An ``id`` names it in the report."""
 
     @property
     def path(self) -> Path: ...
@@ -154,18 +152,29 @@ async def _look_again(
     free_space: list[FreeSpace] = []
     needles = Needles.of(options.secrets, options.build_keys)
     notes += [f"the secret {name!r} is too short to be looked for on a disk" for name in needles.skipped]
-    for disk in disks if options.scan else ():
-        progress = _progress(f"scan {disk.id}", emit)
-        findings += await asyncio.to_thread(_scan_disk, disk, needles, options, progress)
+    for disk in disks:
+        progress = _progress(f"scan {_name(disk)}", emit)
+        free, found, more = await asyncio.to_thread(_look_at_disk, disk, needles, options, progress)
+        free_space += free
+        findings += found
+        notes += more
     return free_space, findings, notes
 
 
-def _scan_disk(
+def _look_at_disk(
     disk: DiskLike, needles: Needles, options: SealOptions, progress: Callable[[int, int], None]
-) -> list[Finding]:
+) -> tuple[list[FreeSpace], list[Finding], list[str]]:
     with disk_reader.open_disk(disk.path, disk.format) as reader:
-        hits = secret_scan.scan(reader, disk.id, needles, progress)
-        return judge(hits, [""] * len(hits), options.allow)
+        look = SecondLook(reader, _name(disk))
+        free = look.free_space() if options.trim else []
+        hits = secret_scan.scan(reader, _name(disk), needles, progress) if options.scan else []
+        findings = judge(hits, look.places(hits) if hits else [], options.allow)
+        notes = [f"free space of {volume} was looked at by the secret scan only" for volume in look.unchecked]
+        return free, findings, notes
+
+
+def _name(disk: DiskLike) -> str:
+    return getattr(disk, "id", "") or disk.path.stem
 
 
 def _progress(task: str, emit: Emit) -> Callable[[int, int], None]:

@@ -93,13 +93,14 @@ def write_tree(root: Path, files: Mapping[str, str | bytes]) -> None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def make_dirty_debian(folder: Path, *, size_mib: int = 160) -> DirtyDisk:
+def make_dirty_debian(folder: Path, *, size_mib: int = 160, block_size: int = 4096) -> DirtyDisk:
     """ESP + swap + ext4 root, with a fake Debian, a swap file, freed blocks and swap full of canaries."""
     tree = folder / "tree"
     write_tree(tree, DEBIAN)
     names = list(CANARIES)
     spelled = [spelling for n in names[:10] for spelling in encodings(CANARIES[n])]
     write_tree(tree, {"var/log/secrets.log": "\n".join(spelled) + "\n", "tmp/provision.sh": "\n".join(spelled)})
+    (tree / "boot" / "efi").mkdir(parents=True)
     # Deleted before the seal: these blocks are free on entry, and still hold it all.
     freed = "\n".join(s for n in names[10:20] for s in encodings(CANARIES[n]))
     write_tree(tree, {"deleted": freed.ljust(40_000, "#"), "deleted-small": freed[:900], "swapfile": ""})
@@ -111,8 +112,9 @@ def make_dirty_debian(folder: Path, *, size_mib: int = 160) -> DirtyDisk:
     program("sfdisk", "-q", path, text="label: gpt\nstart=1MiB,size=8MiB,type=uefi\nsize=16MiB,type=swap\ntype=linux\n")
     root, root_size = 25 * MIB, (size_mib - 26) * MIB
     program(
-        "mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", "-E", f"offset={root}", "-d", tree, path, root_size // 1024
-    )
+        "mke2fs", "-q", "-F", "-t", "ext4", "-b", block_size, "-L", "root", "-E", f"offset={root}", "-d", tree, path,
+        root_size // block_size,
+    )  # fmt: skip
     program("debugfs", "-w", "-f", "-", f"{path}?offset={root}", text="rm /deleted\nrm /deleted-small\n")
     swap, esp = folder / "swap", folder / "esp"
     for part, size in ((swap, 16 * MIB), (esp, 8 * MIB)):

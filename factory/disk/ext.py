@@ -1,0 +1,274 @@
+"""Reads ext2, ext3 and ext4 file systems: which blocks are free, and which file a block belongs to.
+
+Source: the Linux kernel's ``Documentation/filesystems/ext4/``. Needs no libguestfs and no kernel, so it is a witness of
+its own for what they have left.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from factory.disk.reader import DiskReader
+
+_MAGIC = 0xEF53
+_COMPAT_SPARSE2 = 0x200
+_INCOMPAT_64BIT, _INCOMPAT_META_BG, _INCOMPAT_RECOVER = 0x80, 0x10, 0x4
+_RO_SPARSE, _RO_GDT_CSUM, _RO_BIGALLOC, _RO_METADATA_CSUM = 0x1, 0x10, 0x200, 0x400
+_BLOCK_UNINIT, _INODE_UNINIT = 0x2, 0x1
+_EXTENTS, _INLINE = 0x80000, 0x10000000
+_DIRECTORY, _REGULAR, _LINK = 0x4000, 0x8000, 0xA000
+_ROOT_INODE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    block_bitmap: int
+    inode_bitmap: int
+    inode_table: int
+    flags: int
+    unused_inodes: int
+
+
+class Ext:
+    """An ext file system on *reader* (the partition, not the disk). Raises: ValueError when there is none."""
+
+    def __init__(self, reader: DiskReader) -> None:
+        self._reader = reader
+        self._super = superblock = reader.read(1024, 1024)
+        if len(superblock) < 1024 or struct.unpack_from("<H", superblock, 56)[0] != _MAGIC:
+            raise ValueError("no ext file system")
+        (
+            self._inodes,
+            low,
+            _,
+            _,
+            _,
+            self._first,
+            log_block,
+            log_cluster,
+            self._per_group,
+            _,
+            self._inodes_per_group,
+        ) = struct.unpack_from("<11I", superblock, 0)
+        self._compat, self._incompat, self._ro = struct.unpack_from("<III", superblock, 92)
+        self._wide = bool(self._incompat & _INCOMPAT_64BIT)
+        self._blocks = low + ((struct.unpack_from("<I", superblock, 336)[0] << 32) if self._wide else 0)
+        self.block_size = 1024 << log_block
+        if self._ro & _RO_BIGALLOC or log_cluster != log_block or self._incompat & _INCOMPAT_META_BG:
+            raise ValueError("ext4 with bigalloc or meta_bg is not read here")
+        self._inode_size = (
+            struct.unpack_from("<H", superblock, 88)[0] if struct.unpack_from("<I", superblock, 76)[0] else 128
+        )
+        self._descriptor_size = struct.unpack_from("<H", superblock, 254)[0] if self._wide else 32
+        self._group_count = -(-(self._blocks - self._first) // self._per_group)
+        self._groups = [self._group(n) for n in range(self._group_count)]
+
+    @property
+    def needs_recovery(self) -> bool:
+        """True when its journal was not replayed: what is free can't be told then."""
+        return bool(self._incompat & _INCOMPAT_RECOVER)
+
+    # --- free blocks -----------------------------------------------------------------------------------------------
+
+    def free_extents(self) -> Iterator[tuple[int, int]]:
+        """``(offset, length)`` in bytes, from the start of the partition, of all free blocks, in order."""
+        start = end = 0
+        for number in range(self._group_count):
+            base = self._first + number * self._per_group
+            count = min(self._per_group, self._blocks - base)
+            for first, last in _clear_runs(self._bitmap(number), count):
+                offset, until = (base + first) * self.block_size, (base + last) * self.block_size
+                if offset == end:
+                    end = until
+                    continue
+                if end > start:
+                    yield start, end - start
+                start, end = offset, until
+        if end > start:
+            yield start, end - start
+
+    def _bitmap(self, number: int) -> bytes:
+        group = self._groups[number]
+        if group.flags & _BLOCK_UNINIT and self._ro & (_RO_GDT_CSUM | _RO_METADATA_CSUM):
+            return self._uninitialised_bitmap(number)
+        return self._reader.read(group.block_bitmap * self.block_size, self.block_size)
+
+    def _uninitialised_bitmap(self, number: int) -> bytes:
+        """What the kernel takes such a group's bitmap for: only the group's own metadata is in use."""
+        bits = bytearray(self.block_size)
+        base = self._first + number * self._per_group
+        used = list(range(base, base + self._own_metadata(number)))
+        table = -(-self._inodes_per_group * self._inode_size // self.block_size)
+        # With flexible groups, other groups' bitmaps and tables may lie in this one.
+        for group in self._groups:
+            used += [group.block_bitmap, group.inode_bitmap]
+            used += (
+                range(group.inode_table, group.inode_table + table)
+                if base <= group.inode_table < base + self._per_group
+                else ()
+            )
+        for block in used:
+            if base <= block < base + self._per_group:
+                bits[(block - base) // 8] |= 1 << ((block - base) % 8)
+        return bytes(bits)
+
+    def _own_metadata(self, number: int) -> int:
+        """Blocks of superblock and descriptors at the beginning of a group."""
+        if not self._has_super(number):
+            return 0
+        descriptors = -(-self._group_count * self._descriptor_size // self.block_size)
+        reserved = struct.unpack_from("<H", self._super, 206)[0]
+        return 1 + int(descriptors + reserved)
+
+    def _has_super(self, number: int) -> bool:
+        if number <= 1 and not (self._compat & _COMPAT_SPARSE2 and number == 1):
+            return True
+        if self._compat & _COMPAT_SPARSE2:
+            return number in struct.unpack_from("<II", self._super, 0x24C)
+        if not self._ro & _RO_SPARSE:
+            return True
+        return any(number == base**power for base in (3, 5, 7) for power in range(1, 16))
+
+    def _group(self, number: int) -> _Group:
+        table = (self._first + 1) * self.block_size
+        raw = self._reader.read(table + number * self._descriptor_size, self._descriptor_size)
+        block_bitmap, inode_bitmap, inode_table = struct.unpack_from("<III", raw, 0)
+        flags, unused = struct.unpack_from("<H", raw, 18)[0], struct.unpack_from("<H", raw, 28)[0]
+        if self._descriptor_size >= 64:
+            high = struct.unpack_from("<III", raw, 32)
+            block_bitmap, inode_bitmap, inode_table = (
+                low + (h << 32) for low, h in zip((block_bitmap, inode_bitmap, inode_table), high, strict=True)
+            )
+        return _Group(block_bitmap, inode_bitmap, inode_table, flags, unused)
+
+    # --- files -----------------------------------------------------------------------------------------------------
+
+    def owners(self, blocks: set[int]) -> dict[int, int]:
+        """Of *blocks* (numbers), those that belong to an inode → its number. Walks all inodes."""
+        owners: dict[int, int] = {}
+        for number, inode in self._all_inodes():
+            for first, count in self._runs(inode):
+                owners |= {b: number for b in blocks if first <= b < first + count}
+            if len(owners) == len(blocks):
+                break
+        return owners
+
+    def paths(self, inodes: set[int]) -> dict[int, str]:
+        """Paths of inodes, by walking the folders from the root; some may have none (the journal, deleted files)."""
+        found: dict[int, str] = {}
+        stack, seen = [(_ROOT_INODE, "")], {_ROOT_INODE}
+        while stack and len(found) < len(inodes):
+            folder, path = stack.pop()
+            for name, (number, kind) in self._entries(folder).items():
+                if number in inodes:
+                    found.setdefault(number, f"{path}/{name}")
+                if kind == 2 and number not in seen:
+                    seen.add(number)
+                    stack.append((number, f"{path}/{name}"))
+        return found
+
+    def _entries(self, number: int) -> Mapping[str, tuple[int, int]]:
+        inode = self._inode(number)
+        entries: dict[str, tuple[int, int]] = {}
+        for first, count in self._runs(inode):
+            data = self._reader.read(first * self.block_size, count * self.block_size)
+            for start in range(0, len(data), self.block_size):
+                _read_entries(data[start : start + self.block_size], entries)
+        if struct.unpack_from("<I", inode, 32)[0] & _INLINE:
+            _read_entries(inode[44:100], entries)
+        entries.pop(".", None)
+        entries.pop("..", None)
+        return entries
+
+    def _all_inodes(self) -> Iterator[tuple[int, bytes]]:
+        for index, group in enumerate(self._groups):
+            if group.flags & _INODE_UNINIT:
+                continue
+            used = self._inodes_per_group - group.unused_inodes
+            table = self._reader.read(group.inode_table * self.block_size, used * self._inode_size)
+            for number in range(used):
+                inode = table[number * self._inode_size : (number + 1) * self._inode_size]
+                if len(inode) >= 128 and struct.unpack_from("<H", inode, 26)[0]:  # has links: not deleted
+                    yield index * self._inodes_per_group + number + 1, inode
+
+    def _inode(self, number: int) -> bytes:
+        index, slot = divmod(number - 1, self._inodes_per_group)
+        offset = self._groups[index].inode_table * self.block_size + slot * self._inode_size
+        return self._reader.read(offset, self._inode_size)
+
+    def _runs(self, inode: bytes) -> Iterator[tuple[int, int]]:
+        """``(first block, count)`` of an inode's data, and of the blocks that list them."""
+        mode, flags = struct.unpack_from("<H", inode, 0)[0] & 0xF000, struct.unpack_from("<I", inode, 32)[0]
+        if mode not in (_DIRECTORY, _REGULAR, _LINK) or flags & _INLINE:
+            return
+        if flags & _EXTENTS:
+            yield from self._extent_runs(inode[40:100])
+        elif mode != _LINK or struct.unpack_from("<I", inode, 28)[0]:
+            yield from self._mapped_runs(inode)
+
+    def _extent_runs(self, node: bytes) -> Iterator[tuple[int, int]]:
+        magic, count, _, depth = struct.unpack_from("<HHHH", node, 0)
+        if magic != 0xF30A:
+            return
+        for number in range(count):
+            entry = node[12 + 12 * number : 24 + 12 * number]
+            if depth:
+                low, high = struct.unpack_from("<IH", entry, 4)
+                yield low + (high << 32), 1
+                yield from self._extent_runs(self._reader.read((low + (high << 32)) * self.block_size, self.block_size))
+            else:
+                length, high, low = struct.unpack_from("<HHI", entry, 4)
+                yield low + (high << 32), length if length <= 32768 else length - 32768
+
+    def _mapped_runs(self, inode: bytes) -> Iterator[tuple[int, int]]:
+        numbers = struct.unpack_from("<15I", inode, 40)
+        yield from ((n, 1) for n in numbers[:12] if n)
+        for depth, number in enumerate(numbers[12:], 1):
+            yield from self._indirect_runs(number, depth)
+
+    def _indirect_runs(self, block: int, depth: int) -> Iterator[tuple[int, int]]:
+        if not block:
+            return
+        yield block, 1
+        data = self._reader.read(block * self.block_size, self.block_size)
+        for number in struct.unpack(f"<{len(data) // 4}I", data):
+            if number and depth > 1:
+                yield from self._indirect_runs(number, depth - 1)
+            elif number:
+                yield number, 1
+
+
+def _clear_runs(bitmap: bytes, count: int) -> Iterator[tuple[int, int]]:
+    """``(first, last + 1)`` of runs of clear bits; by whole bytes, as most groups are mostly free or mostly not."""
+    start = -1
+    for at in range(0, count, 8):
+        byte = bitmap[at // 8]
+        if byte == 0 and at + 8 <= count:
+            start = at if start < 0 else start
+        elif byte == 0xFF:
+            if start >= 0:
+                yield start, at
+                start = -1
+        else:
+            for bit in range(at, min(at + 8, count)):
+                if byte >> (bit - at) & 1:
+                    if start >= 0:
+                        yield start, bit
+                        start = -1
+                elif start < 0:
+                    start = bit
+    if start >= 0:
+        yield start, count
+
+
+def _read_entries(data: bytes, entries: dict[str, tuple[int, int]]) -> None:
+    at = 0
+    while at + 8 <= len(data):
+        number, length, name_length, kind = struct.unpack_from("<IHBB", data, at)
+        if length < 8:
+            return
+        if number and name_length:
+            entries[data[at + 8 : at + 8 + name_length].decode("utf-8", "surrogateescape")] = (number, kind)
+        at += length
