@@ -103,7 +103,7 @@ class WaitText:
 
 @dataclass(frozen=True, slots=True)
 class WaitSerial:
-    """Waits until the serial line has said a text (what it said before this action began does not count)."""
+    """Waits until the serial line has said a text, behind what the serial wait before has matched."""
 
     pattern: TextPattern
     budget: Duration
