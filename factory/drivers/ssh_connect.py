@@ -18,6 +18,7 @@ import paramiko
 from paramiko.ssh_exception import BadAuthenticationType
 
 from factory.drivers.protocols import ConnectState, Credentials, GuestAddress
+from factory.drivers.ssh_keys import load_key
 from factory.quantity import Duration
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else failures are printed by logging.lastResort
@@ -298,8 +299,8 @@ def _load_keys(credentials: Credentials) -> list[paramiko.PKey]:
     if credentials.private_key is None:
         return []
     try:
-        return [paramiko.PKey.from_path(credentials.private_key)]
-    except Exception as error:  # paramiko raises many kinds, ValueError and its own UnknownKeyType among them
+        return [load_key(credentials.private_key.read_bytes())]
+    except Exception as error:  # cryptography and paramiko raise many kinds, TypeError for a passphrase among them
         raise AttemptFailed(
             ConnectState.AUTHENTICATION,
             f"the private key {credentials.private_key} can't be used: {_words(error)}",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from factory.secret import Secret
+
+if TYPE_CHECKING:
+    import paramiko
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +32,28 @@ def generate_build_key(comment: str = "factory-build-key") -> BuildKey:
     )
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return BuildKey(Secret(private), f"{public.decode()} {comment}")
+
+
+def load_key(data: bytes) -> paramiko.PKey:
+    """Reads an ed25519, ecdsa or rsa private key, in OpenSSH's or any PEM format.
+
+    By cryptography, because paramiko's own parser misreads ecdsa keys whose padding differs from ssh-keygen's, and
+    knows no ed25519 key in PKCS #8. Raises: ValueError, TypeError (it has a passphrase), UnsupportedAlgorithm.
+    """
+    import paramiko
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    is_openssh = b"BEGIN OPENSSH PRIVATE KEY" in data
+    load = serialization.load_ssh_private_key if is_openssh else serialization.load_pem_private_key
+    key = load(data, password=None)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return paramiko.ECDSAKey(vals=(key, key.public_key()))
+    if isinstance(key, rsa.RSAPrivateKey):
+        return paramiko.RSAKey(key=key)
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        text = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        return paramiko.Ed25519Key.from_private_key(io.StringIO(text.decode()))
+    raise ValueError(f"a key of the kind {type(key).__name__} can't be used over SSH")

@@ -15,8 +15,10 @@ from typing import Any
 
 import asyncssh
 
+from factory.deadline import Deadline, poll
 from factory.drivers.protocols import Credentials, GuestAddress
 from factory.drivers.ssh_keys import generate_build_key
+from factory.quantity import Duration
 
 
 @dataclass
@@ -31,6 +33,8 @@ class Guest:
     commands: list[str] = field(default_factory=list)
     signals: list[str] = field(default_factory=list)
     terminals: list[str | None] = field(default_factory=list)
+    running: set[int] = field(default_factory=set)  # process groups of the commands
+    sessions: int = 0
 
     def credentials(self, user: str = "root") -> Credentials:
         return Credentials(user, private_key=self.key_file)
@@ -39,6 +43,19 @@ class Guest:
         """Breaks every connection as a guest does whose power is cut."""
         for connection in self.connections:
             connection.abort()
+
+    async def stop(self) -> None:
+        """Ends what runs, and waits for it: a command that outlives its event loop can't be reaped in order."""
+        self.acceptor.close()
+        self.hang_up()
+
+        async def none_left() -> bool | None:
+            for group in tuple(self.running):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)
+            return not self.sessions or None
+
+        await poll(none_left, Deadline.after(Duration(30), "the guest's commands to end"), every=Duration(0.01))
 
 
 class _Server(asyncssh.SSHServer):
@@ -100,7 +117,11 @@ async def guest(
     holder: list[Guest] = []
 
     async def process(session: Any) -> None:
-        await _run_command(holder[0], session, path)
+        holder[0].sessions += 1
+        try:
+            await _run_command(holder[0], session, path)
+        finally:
+            holder[0].sessions -= 1
 
     class SftpServer(asyncssh.SFTPServer):
         """Starts in the user's home, without a chdir of the whole process."""
@@ -126,9 +147,7 @@ async def guest(
     try:
         yield holder[0]
     finally:
-        acceptor.close()
-        holder[0].hang_up()
-        await acceptor.wait_closed()
+        await holder[0].stop()
 
 
 async def _run_command(host: Guest, session: Any, path: str) -> None:
@@ -146,6 +165,7 @@ async def _run_command(host: Guest, session: Any, path: str) -> None:
         env=environment,
         start_new_session=True,
     )
+    host.running.add(child.pid)
 
     def end(name: str) -> None:
         host.signals.append(name)
@@ -167,6 +187,7 @@ async def _run_command(host: Guest, session: Any, path: str) -> None:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
+        host.running.discard(child.pid)
 
 
 async def _feed(session: Any, child: asyncio.subprocess.Process) -> None:
