@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from factory.errors import TemplateError
 from factory.template.packer.config.files import find_files, read_source
 from factory.template.packer.config.load_hcl import TOP_LEVEL
 from factory.template.packer.hcl import parse_body
 from factory.template.packer.hcl.json_form import parse_json_body
 from factory.template.packer.hcl.json_parser import JsonObject, JsonScalar, parse_json
+from factory.template.packer.hcl.syntax import Expression
 from factory.template.packer.language.evaluator import evaluate
 from factory.template.packer.language.functions import FUNCTIONS
 from factory.template.packer.language.scope import Scope
@@ -17,8 +19,8 @@ from factory.template.packer.language.type_expressions import read_type
 from factory.template.packer.language.types import ANY, STRING, Type
 
 
-def required_variables(path: Path) -> Mapping[str, Type]:
-    """Names and types of the variables without a default.
+def required_variables(path: Path, *, also_empty: bool = False) -> Mapping[str, Type]:
+    """Names and types of the variables without a default; with *also_empty*, those with a null or empty one too.
 
     Raises: TemplateError when the template can't be read.
     """
@@ -28,7 +30,8 @@ def required_variables(path: Path) -> Mapping[str, Type]:
         if member is None or not isinstance(member.value, JsonObject):
             return {}
         found = member.value.last().values()
-        return {m.name: STRING for m in found if isinstance(m.value, JsonScalar) and m.value.value is None}
+        blanks = (None, "") if also_empty else (None,)
+        return {m.name: STRING for m in found if isinstance(m.value, JsonScalar) and m.value.value in blanks}
     result: dict[str, Type] = {}
     scope = Scope({}, FUNCTIONS)
     for file in find_files(path).templates:
@@ -36,7 +39,17 @@ def required_variables(path: Path) -> Mapping[str, Type]:
         body = parse_json_body(source, TOP_LEVEL) if file.name.endswith(".json") else parse_body(source)
         for block in body.blocks_of("variable"):
             attributes = block.body.attributes
-            if len(block.labels) == 1 and "default" not in attributes:
+            default = attributes.get("default")
+            empty = also_empty and default is not None and _is_empty(default.value, scope)
+            if len(block.labels) == 1 and (default is None or empty):
                 kind = read_type(attributes["type"].value, scope, evaluate) if "type" in attributes else ANY
                 result[block.labels[0]] = kind
     return result
+
+
+def _is_empty(default: Expression, scope: Scope) -> bool:
+    """Null or empty in an empty environment: ``env("X")`` is how many templates ask for a value."""
+    try:
+        return evaluate(default, scope).data in (None, "")
+    except TemplateError:
+        return False

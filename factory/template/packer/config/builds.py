@@ -194,8 +194,7 @@ class Builds:
     def _scope_of(self, use: Use, scope: Scope, build: Value) -> Scope:
         source = object_value({"name": string(use.name), "type": string(use.type)})
         names = {"build": build}
-        # A dynamic "source" block's iterator has the same name and wins, as it stands nearer.
-        if scope is self.scope:
+        if scope.find("source") is None:  # the iterator of a dynamic "source" has the same name and stands nearer
             names["source"] = source
         return scope.child(names)
 

@@ -65,8 +65,12 @@ class Computed:
     def _keep(self, node: Computation) -> None:
         first = self.nodes.setdefault(node.key, node)
         if first is not node:
+            # The same thing in two files of a folder does no harm, though Packer refuses it.
+            same = first.body == node.body and first.sensitive == node.sensitive
             name = ".".join(node.key)
-            self.problems.append(node.span.problem(f"“{name}” is defined twice", hint=f"first at {first.span.place}"))
+            severity = "warning" if same else "error"
+            hint = f"first at {first.span.place}"
+            self.problems.append(node.span.problem(f"“{name}” is defined twice", hint=hint, severity=severity))
 
     def compute(self) -> None:
         for key in self.nodes:

@@ -178,7 +178,7 @@ class Variables:
         """A text means itself for a variable of a primitive type, and is an expression for any other."""
         source = Source.of(f"<{origin} {declaration.name}>" if origin == "-var" else f"<{origin}>", text)
         span = source.span(0, len(text))
-        if declaration.type in PRIMITIVES or (declaration.type == ANY and not declaration.declared_type):
+        if declaration.type in PRIMITIVES:
             self._set(declaration, string(text), span, origin)
             return
         try:
