@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,11 @@ _SAMPLES: Mapping[str, Any] = MappingProxyType(
     }
 )
 """What late names could be: good enough to see whether a text with them can be typed."""
+
+
+_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_UNKNOWN = "\ufffc"
+"""Stands for each character of an expression that can't be filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +76,7 @@ def boot_problems(draft: Draft) -> list[Problem]:
     problems: list[Problem] = []
     for source, rendered in _commands(draft):
         pieces = list(_pieces(source, rendered, draft))
-        if not any(isinstance(p.typed, Unrendered) for p in pieces):
-            problems += _command_problems(pieces, keyboard, _seed_names(draft))
+        problems += _command_problems(pieces, keyboard, _seed_names(draft))
     return list(dict.fromkeys(problems))
 
 
@@ -96,7 +101,9 @@ def _pieces(source: Node, rendered: Node, draft: Draft) -> Iterator[_Piece]:
     values = rendered.value if isinstance(rendered.value, list) else [rendered]
     for node, shown in zip(nodes, values, strict=False):
         value = shown.value
-        if isinstance(value, LateText):
+        if isinstance(value, Unrendered):
+            yield _Piece(node, _EXPRESSION.sub(lambda match: _UNKNOWN * len(match[0]), value))
+        elif isinstance(value, LateText):
             yield _Piece(node, _sampled(value, draft))
         elif isinstance(value, str) and isinstance(node.value, str):
             yield _Piece(node, value)
@@ -109,7 +116,8 @@ def _sampled(text: LateText, draft: Draft) -> str:
     try:
         return jinja.render_text(text.source, late_names(early, late), jinja.value_environment())
     except jinja.RenderError:
-        return Unrendered(text.source)  # such as a filter that wants a real value
+        # such as a filter that wants a real value
+        return _EXPRESSION.sub(lambda match: _UNKNOWN * len(match[0]), text.source)
 
 
 def _unsaid(value: Any) -> Any:
@@ -131,17 +139,24 @@ def _command_problems(pieces: list[_Piece], keyboard: str, seed_names: tuple[str
     try:
         parsed = parse(text)
     except TemplateError as error:
-        return [_at(pieces, p) for p in error.problems]
+        return [_at(pieces, p) for p in error.problems if not _is_unknown(text, p)]
     found = list(parsed.warnings)
     with contextlib.suppress(TemplateError):  # an unknown layout is the model's problem
         found += check(parsed.actions, layout(keyboard))
-    problems = [_at(pieces, p) for p in found]
+    problems = [_at(pieces, p) for p in found if not _is_unknown(text, p)]
     for action in parsed.actions:
         if isinstance(action, WaitSeed) and action.path and seed_names is not None and action.path not in seed_names:
             hint = did_you_mean(action.path, seed_names, kind="it has")
             problem = Problem(f"<waitSeed> waits for '{action.path}', which the seed does not have", hint=hint)
             problems.append(_placed(pieces, action.column, problem))
     return problems
+
+
+def _is_unknown(text: str, problem: Problem) -> bool:
+    """True for a problem with a token (or character) whose text isn't known."""
+    start = problem.place.column - 1 if problem.place else 0
+    end = text.find(">", start) if text[start : start + 1] == "<" else start
+    return _UNKNOWN in text[start : end + 1]
 
 
 def _at(pieces: list[_Piece], problem: Problem) -> Problem:

@@ -228,12 +228,9 @@ def _seed(parts: Parts) -> Iterator[Problem]:
 
 def _access(parts: Parts) -> Iterator[Problem]:
     access, verify = parts.get("access"), parts.get("verify")
-    if access is not None and access.none:
-        if verify and verify.run:
-            message = "commands can't be run for the proof: `access: {none: true}` leaves no way in"
-            yield parts.problem("verify", "run", message=message)
-        if parts.draft.template is None and parts.get("provision"):
-            yield parts.problem("provision", message="`access: {none: true}` leaves no way to provision")
+    if access is not None and access.none and verify and verify.run:
+        message = "commands can't be run for the proof: `access: {none: true}` leaves no way in"
+        yield parts.problem("verify", "run", message=message)
 
 
 def _scripts(parts: Parts) -> Iterator[Problem]:

@@ -87,9 +87,13 @@ class Scope:
         elif isinstance(self.early[use.name], Mapping):
             if use.attribute in self.early[use.name]:
                 return None
-            known = (*self.early[use.name], *(self.generated if use.name == "vars" else ()))
+            known = tuple(self.early[use.name])
             message = f"there is no variable '{use.attribute}'" if use.name == "vars" else f"there is no '{use.token}'"
-            if use.name == "vars" and use.attribute in self.declared and use.attribute not in known:
+            if use.name == "vars":
+                if use.attribute in self.generated:
+                    return None
+                known = (*known, *self.declared)
+            if use.name == "vars" and use.attribute in self.declared:
                 hint = f"give it a default, or -var {use.attribute}=…"
                 return RenderError(
                     f"variable '{use.attribute}' has no value", hint=hint, line=use.line, token=use.token

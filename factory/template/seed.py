@@ -140,7 +140,7 @@ def render_file(path: Path, names: Mapping[str, Any]) -> str:
     try:
         return jinja.render_text(text, names, jinja.file_environment())
     except jinja.RenderError as error:
-        known = [] if error.line else file_problems(path, Scope(names, late={}))
+        known = file_problems(path, Scope(names, late={}))
         problem = known[0] if known else Problem(error.message, Place(shown_name(path), error.line), error.hint)
         raise SeedError(f"can't render {problem.place}: {problem.message}", hint=problem.hint) from None
 

@@ -1,0 +1,78 @@
+# ruff: noqa: E501 (whole messages, as people read them)
+"""Checks of what will be typed, with places in the YAML that it was written in."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.template.conftest import Project
+
+pytestmark = pytest.mark.unit
+
+BASE = "format: 1\nname: small\nsource: {iso: {path: ../isos/small.iso, checksum: none}}\n"
+
+
+def problems(project: Project, install: str, more: str = "") -> list[str]:
+    project.template(f"install:\n  profile: small\n{install}{more}", base=BASE)
+    return project.problems()
+
+
+@pytest.mark.parametrize(
+    ("install", "expected"),
+    [
+        ("  boot_command: 'a<enterr>b'\n", ["6:19: unknown token <enterr> (did you mean <enter>?)"]),
+        ("  boot_command: ['<enter>', \"b<wait 5>\"]\n", ["6:31: unknown token <wait 5> (did you mean <wait5>?)"]),
+        ("  boot_command: |\n    first\n    sec<ond>\n", ["8:8: unknown token <ond> (write <lt> to type '<')"]),
+        ("  boot_command: '{{ seed.url }}<entr>'\n", ["6:32: unknown token <entr> (did you mean <enter>?)"]),
+        ("  boot_command: '<entr>{{ seed.url }}<esc>'\n", ["6:18: unknown token <entr> (did you mean <enter>?)"]),
+        ("  boot_command: '{{ name }}<entr>{{ seed.url }}'\n", ["6:18: unknown token <entr> (did you mean <enter>?)"]),
+        ("  boot_command: 'pré<enter>'\n", ["6:20: the keyboard layout 'us' can't type 'é' (U+00E9) (the layouts that can: de, fr)"]),
+        ("  boot_command: 'é<enter>'\n  keyboard: fr\n", []),
+        ("  boot_command: '<leftCtrlOn>a'\n", ["6:18: <leftCtrlOn> is never let go (write <leftCtrlOff> where it ends; it is let go at the end)"]),
+        ("  boot_command: ['<leftCtrlOn>a', '<leftCtrlOff>']\n", []),
+        ("  boot_command: '<waitSeed answers 60s>'\n", []),
+        ("  boot_command: '<waitSeed anwsers 60s>'\n", ["6:18: <waitSeed> waits for 'anwsers', which the seed does not have (did you mean 'answers'?)"]),
+        ("  boot_command: '<waitSeed more 60s>'\n  seed_files: [{name: more, content: x}]\n", []),
+        ("  boot_command: '{{ seed.url | truncate(5) }}<enter>'\n", []),
+        ("  boot_command: []\n", []),
+    ],
+)  # fmt: skip
+def test_the_templates_own_boot_command(project: Project, install: str, expected: list[str]) -> None:
+    assert problems(project, install) == expected
+
+
+def test_an_expression_with_a_problem_of_its_own_hides_no_other(project: Project) -> None:
+    """`<{{ … }}>` can't be judged, what stands beside it can."""
+    found = problems(project, "  boot_command: '<{{ vars.x }}> <wait{{ vars.x }}><entr>'\n")
+    assert found == [
+        "6:22: there is no variable 'x'",
+        "6:51: unknown token <entr> (did you mean <enter>?)",
+    ]
+
+
+def test_the_value_of_a_variable_is_typed_as_it_is(project: Project) -> None:
+    more = "variables: {delay: {default: 5}, key: {default: entr}, word: {default: 'wäit'}}\n"
+    assert problems(project, "  boot_command: 'a<wait{{ vars.delay }}>b'\n", more) == []
+    assert problems(project, "  boot_command: 'a<{{ vars.key }}>b'\n", more) == [
+        "6:19: unknown token <entr> (did you mean <enter>?)"
+    ]
+    found = problems(project, "  boot_command: 'a {{ vars.word }} <enter>'\n", more)
+    assert [p.partition(": ")[2].split(" (")[0] for p in found] == ["the keyboard layout 'us' can't type 'ä'"]
+    assert found[0].startswith("6:20:")
+
+
+def test_a_secret_is_not_shown(project: Project) -> None:
+    more = "variables: {pw: {sensitive: true, default: 'ünsafe'}}\n"
+    assert problems(project, "  boot_command: '{{ vars.pw }}<enter>'\n", more) == []
+
+
+def test_the_profiles_boot_command_when_the_template_has_none(project: Project) -> None:
+    project.write(
+        "boot_configs/small.yml",
+        "format: 1\nname: small\nkeyboard: de\ntyped:\n  command: '<enterr>'\n  command_uefi: ['x', '<escc>é']\nseed: {directory: small, main: answers}\n",
+    )
+    assert problems(project, "") == [
+        "boot_configs/small.yml:5:13: unknown token <enterr> (did you mean <enter>?)",
+        "boot_configs/small.yml:6:24: unknown token <escc> (did you mean <esc>?)",
+    ]
+    assert problems(project, "  boot_command: 'x'\n") == []

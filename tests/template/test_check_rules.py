@@ -1,0 +1,152 @@
+# ruff: noqa: E501 (whole messages, as people read them)
+"""Rules that no single field can break."""
+
+from __future__ import annotations
+
+import pytest
+
+from factory.template.check_rules import checksum_problem
+from tests.template.conftest import Project
+
+pytestmark = pytest.mark.unit
+
+BASE = "format: 1\nname: small\n"
+TWO = "machine: {disks: [{id: a}, {id: b}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("machine: {firmware: uefi-secure, type: pc}\n", ["5:11: secure boot needs the machine type q35 (`type: q35`)"]),
+        ("machine: {firmware: uefi-secure}\n", []),
+        ("machine: {tpm: {version: '1.2'}}\n", ["5:11: tpm-crb is a TPM 2.0 (use `model: tpm-tis`)"]),
+        ("machine: {tpm: {version: '1.2', model: tpm-tis}}\n", []),
+        ("machine: {disks: [{size: 0}]}\n", ["5:20: a disk's size is a multiple of 512 bytes, above 0"]),
+        ("machine: {disks: [{size: 1000}]}\n", ["5:20: a disk's size is a multiple of 512 bytes, above 0"]),
+        ("outputs: [qcow2, {qcow2: {}}]\n", ["5:18: the output 'qcow2' is given twice"]),
+        ("outputs: [qcow2, {qcow2: {compress: none}}]\n", []),
+        ("outputs: [{qcow2: {compat: '0.10', compress: zstd}}]\n", ["5:11: qcow2 with compat 0.10 knows no zstd (use zlib)"]),
+        ("outputs: [{ova: {hardware_version: 7}}]\nmachine: {firmware: uefi}\n",
+         ["5:18: an OVA with firmware uefi needs `hardware_version` 8 or more"]),
+        ("outputs: [{ova: {hardware_version: 12}}]\nmachine: {firmware: uefi-secure}\n",
+         ["5:18: an OVA with firmware uefi-secure needs `hardware_version` 13 or more"]),
+        ("outputs: [ova]\nmachine: {firmware: uefi-secure}\n", []),
+        ("outputs: [{ova: {controller: ide}}]\nmachine: {disks: [{id: a}, {id: b}, {id: c}, {id: d}, {id: e}]}\n",
+         ["5:11: IDE takes 4 disks, the machine has 5"]),
+        (f"outputs: [gce]\n{TWO}", ["5:11: the output 'gce' takes one disk, the machine has 2"]),
+        (f"outputs: [containerdisk]\n{TWO}", ["5:11: the output 'containerdisk' takes one disk, the machine has 2"]),
+        (f"outputs: [vagrant]\n{TWO}", ["5:11: the output 'vagrant' takes one disk, the machine has 2 (`box_format: v2` takes several)"]),
+        (f"outputs: [{{vagrant: {{box_format: v2}}}}, qcow2, ova]\n{TWO}", []),
+        ("access: {none: true}\nverify: {run: x}\n", ["6:10: commands can't be run for the proof: `access: {none: true}` leaves no way in"]),
+        ("access: {none: true}\nverify: {boot: true}\n", []),
+        ("access: {none: true}\nverify: false\n", []),
+    ],
+)  # fmt: skip
+def test_rules(project: Project, more: str, expected: list[str]) -> None:
+    assert project.problems(more) == expected
+
+
+def test_rules_speak_even_when_another_section_is_wrong(project: Project) -> None:
+    assert project.problems("machine: {firmware: uefi-secure, type: pc}\nverify: 7\n") == [
+        "6:9: `verify`: expected true, false or a mapping, got the number 7",
+        "5:11: secure boot needs the machine type q35 (`type: q35`)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("checksum", "message", "hint"),
+    [
+        ("none", "", ""),
+        ("file:https://x/SHA256SUMS", "", ""),
+        ("a" * 64, "", ""),
+        ("sha256:" + "A" * 64, "", ""),
+        ("SHA512:" + "0" * 128, "", ""),
+        ("sha256:" + "a" * 63, "a checksum of 63 digits", "sha256 has 64: was it copied whole?"),
+        ("a" * 63, "a checksum of 63 digits", "sha256 has 64: was it copied whole?"),
+        ("sha265:" + "a" * 64, "unknown kind of checksum 'sha265'", "did you mean 'sha256'?"),
+        ("nope", "a checksum is made of the digits 0-9 and a-f", "or write file:URL, or none"),
+        ("", "a checksum is made of the digits 0-9 and a-f", "or write file:URL, or none"),
+    ],
+)
+def test_checksums(checksum: str, message: str, hint: str) -> None:
+    assert checksum_problem(checksum) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{image: {url: 'https://x/y', checksum: none}}", []),
+        ("{image: {url: 'htps://x/y', checksum: none}}", ["3:18: 'htps://x/y' is no URL that can be fetched (known: http, https, ftp, file)"]),
+        ("{image: {urls: ['https://x/y', x.iso], checksum: none}}", ["3:40: 'x.iso' is no URL that can be fetched (a file of this host goes under `path`)"]),
+        ("{image: {path: ../isos/small.iso, checksum: 'sha256:ab'}}", ["3:43: a checksum of 2 digits (sha256 has 64: was it copied whole?)"]),
+        ("{image: {path: ../isos/small.iso, checksum: 'md5:" + "a" * 32 + "'}}", ["3:43: md5 does not protect against a forged file (use sha256)"]),
+        ("{image: othr}", ["3:10: there is no template 'othr' in images/ (did you mean 'other'?)"]),
+        ("{image: other}", []),
+        ("{image: named}", []),
+        ("{image: {template: small}}", ["3:10: 'small' can't be built from itself"]),
+    ],
+)  # fmt: skip
+def test_sources(project: Project, source: str, expected: list[str]) -> None:
+    project.write("images/other.yml", "format: 1\nname: 'named'\n")
+    project.template(f"source: {source}\n", base=BASE)
+    assert project.problems() == expected
+
+
+@pytest.mark.parametrize(
+    ("profile", "install", "expected"),
+    [
+        ("typed: {command: x}", "boot: direct", ["4:27: `boot: direct`, but the profile 'small' names no kernel (use `boot: typed`)"]),
+        ("direct: {kernel: [a]}", "boot: typed", ["4:27: `boot: typed`, but neither the template nor the profile 'small' has a boot command (write `boot_command`)"]),
+        ("direct: {kernel: [a]}", "boot: typed, boot_command: x", []),
+        ("direct: {kernel: [a]}", "boot: direct", []),
+        ("description: x", "boot: auto", ["4:11: the profile 'small' says neither what to type nor which kernel to start (write `boot_command`)"]),
+        ("typed: {command: x}", "seed_files: [{name: a, content: x}, {name: a, content: y}]", ["4:63: two seed files are called 'a'"]),
+        ("typed: {command: x}", "seed_files: [{name: ../a, content: x}]", ["4:41: '../a' leads out of the seed"]),
+        ("typed: {command: x}\nseed: {directory: small, main: anwers}", "boot: auto",
+         ["boot_configs/small.yml:4:32: there is no 'anwers' in http_seed/small (did you mean 'answers'?)"]),
+        ("typed: {command: x}\nseed: {directory: small, main: more}", "seed_files: [{name: more, content: x}]", []),
+        ("typed: {command: x}\nseed: {directory: small, main: none}", "seed: none", []),
+    ],
+)  # fmt: skip
+def test_installations(project: Project, profile: str, install: str, expected: list[str]) -> None:
+    project.write("boot_configs/small.yml", f"format: 1\nname: small\n{profile}\n")
+    project.template(
+        f"source: {{iso: {{path: ../isos/small.iso, checksum: none}}}}\ninstall: {{profile: small, {install}}}\n",
+        base=BASE,
+    )
+    assert project.problems() == expected
+
+
+def test_answer_files_are_checked_without_rendering_them(project: Project) -> None:
+    project.write(
+        "http_seed/small/answers.j2",
+        "{{ vars.x }} {{ vars.y | default('') }} {{ install.a }} {{ install.b }}\n{{ seed.ulr }} {{ build.name }}\n",
+    )
+    project.write("http_seed/small/broken.j2", "{% if %}\n")
+    project.write("http_seed/small/raw", "{{ not looked at }}")
+    project.template(
+        "install: {profile: small, seed_vars: {a: 1}}\n",
+        base=f"{BASE}source: {{iso: {{path: ../isos/small.iso, checksum: none}}}}\n",
+    )
+    assert project.problems() == [
+        "http_seed/small/answers.j2:1:4: there is no variable 'x'",
+        "http_seed/small/answers.j2:1:60: there is no 'install.b' (known: a)",
+        "http_seed/small/answers.j2:2:4: there is no 'seed.ulr' (did you mean 'url'?)",
+        "http_seed/small/broken.j2:1: expected an expression, got 'end of statement block' (to keep {{ or {% as they are, write {% raw %}…{% endraw %} around them)",
+    ]
+    project.write("http_seed/small/answers", "twice")
+    assert project.problems() == [
+        "http_seed/small: http_seed/small/answers.j2 and answers would both be served as 'answers'"
+    ]
+
+
+def test_scripts_from_windows(project: Project) -> None:
+    project.write("scripts/dos", b"#!/bin/sh\r\necho\r\n")
+    loaded, problems = project.check("provision: [{shell: {script: ../scripts/dos}}]\n")
+    assert loaded is not None
+    assert [(str(p), p.severity) for p in problems] == [
+        (
+            "images/small.yml:5:30: 'scripts/dos' has line ends of Windows (CR LF) (sed -i 's/\\r$//' takes them away)",
+            "warning",
+        )
+    ]
