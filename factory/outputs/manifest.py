@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.errors import VerificationFailed
+from factory.outputs.manifest_model import Manifest
 from factory.outputs.model import Exported, Exports
 
 FORMAT = 1
@@ -77,6 +78,12 @@ def _summary(seal: Any) -> dict[str, Any] | None:
     }
 
 
+def schema() -> str:
+    """The JSON Schema that the docs publish."""
+    data = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Manifest.model_json_schema()}
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
 def write_manifest(
     folder: Path,
     exports: Exports,
@@ -89,6 +96,7 @@ def write_manifest(
     data = describe(exports, about=about, seal=seal)
     if verify is not None:
         data["verify"] = dict(verify)
+    Manifest.model_validate(data)  # what we write is what we promise
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     sums = {f.path.as_posix(): f.sha256 for f in exports.files}
