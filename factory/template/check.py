@@ -8,11 +8,12 @@ from types import MappingProxyType
 from typing import Any
 
 from factory.errors import Problem, TemplateError
-from factory.template.assemble import Given, draft, profile_draft
+from factory.template.assemble import Draft, Given, draft, profile_draft
 from factory.template.check_boot import boot_problems
 from factory.template.check_rules import rule_problems
 from factory.template.model import Loaded, Profile
 from factory.template.project import project_root
+from factory.template.yaml_source import shown_name
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -30,9 +31,23 @@ def check(
         found = draft(path, Given(variables, tuple(var_files), environ, host))
     except TemplateError as error:
         return None, error.problems
-    problems = tuple(dict.fromkeys([*found.problems, *boot_problems(found), *rule_problems(found)]))
+    problems = _all(found)
     wrong = any(p.severity == "error" for p in problems)
     return (None if wrong or found.template is None else found.loaded()), problems
+
+
+def _all(found: Draft) -> tuple[Problem, ...]:
+    """Every problem once, file by file in the order of their lines; the template's own file first."""
+    found.problems += [*boot_problems(found), *rule_problems(found)]
+    problems = list(dict.fromkeys(found.problems))
+    files = [shown_name(found.path), *(p.place.file for p in problems if p.place)]
+
+    def order(problem: Problem) -> tuple[int, int, int]:
+        return (
+            (files.index(problem.place.file), problem.place.line, problem.place.column) if problem.place else (-1, 0, 0)
+        )
+
+    return tuple(sorted(problems, key=order))
 
 
 def check_profile(path: Path, *, root: Path | None = None) -> tuple[Profile | None, tuple[Problem, ...]]:
@@ -45,6 +60,6 @@ def check_profile(path: Path, *, root: Path | None = None) -> tuple[Profile | No
         found = profile_draft(path, root or project_root(path))
     except TemplateError as error:
         return None, error.problems
-    problems = tuple(dict.fromkeys([*found.problems, *boot_problems(found), *rule_problems(found)]))
+    problems = _all(found)
     wrong = any(p.severity == "error" for p in problems)
     return (None if wrong else found.profile), problems

@@ -164,8 +164,8 @@ def test_problems_of_a_profile_are_placed_in_it(project: Project) -> None:
         "format: 1\nname: other\ntyped: {comand: x}\nseed: {directory: small, main: '{{ vars.x }}'}\n",
     )
     assert project.problems("") == [
-        "boot_configs/small.yml:4:36: there is no variable 'x'",
         "boot_configs/small.yml:3:9: unknown field 'comand' in `typed` (did you mean 'command'?)",
+        "boot_configs/small.yml:4:36: there is no variable 'x'",
     ]
     project.write("boot_configs/small.yml", "format: [\n")
     assert project.problems("") == [
@@ -186,9 +186,9 @@ def test_a_profile_alone(project: Project) -> None:
     profile, problems = check_profile(path)
     assert profile is None
     assert [str(p) for p in problems] == [
-        "boot_configs/small.yml:3:46: unknown name 'sed' (did you mean 'seed'?)",
         "boot_configs/small.yml:2:7: the profile in small.yml must be called 'small'",
         "boot_configs/small.yml:3:19: unknown token <enterr> (did you mean <enter>?)",
+        "boot_configs/small.yml:3:46: unknown name 'sed' (did you mean 'seed'?)",
         "boot_configs/small.yml:4:32: there is no 'nope' in http_seed/small (there are: answers)",
     ]
     assert check_profile(Path("boot_configs/none.yml"))[0] is None

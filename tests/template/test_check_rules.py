@@ -48,8 +48,8 @@ def test_rules(project: Project, more: str, expected: list[str]) -> None:
 
 def test_rules_speak_even_when_another_section_is_wrong(project: Project) -> None:
     assert project.problems("machine: {firmware: uefi-secure, type: pc}\nverify: 7\n") == [
-        "6:9: `verify`: expected true, false or a mapping, got the number 7",
         "5:11: secure boot needs the machine type q35 (`type: q35`)",
+        "6:9: `verify`: expected true, false or a mapping, got the number 7",
     ]
 
 
@@ -138,6 +138,13 @@ def test_answer_files_are_checked_without_rendering_them(project: Project) -> No
     assert project.problems() == [
         "http_seed/small: http_seed/small/answers.j2 and answers would both be served as 'answers'"
     ]
+
+
+def test_warnings_come_with_what_was_loaded(project: Project) -> None:
+    loaded, problems = project.check("outputs: [qcow2, qcow2]\n")
+    assert loaded is not None
+    assert loaded.warnings == problems
+    assert [p.severity for p in problems] == ["warning"]
 
 
 def test_scripts_from_windows(project: Project) -> None:
