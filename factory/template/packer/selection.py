@@ -34,7 +34,8 @@ class Selection:
 
 
 def _split(patterns: Sequence[str]) -> list[str]:
-    return [p.strip() for one in patterns for p in one.split(",") if p.strip()]
+    """At commas, but not at those inside braces."""
+    return [p.strip() for one in patterns for p in re.split(r",(?![^{]*\})", one) if p.strip()]
 
 
 def glob_match(pattern: str, name: str) -> bool:
@@ -81,4 +82,4 @@ def _translate(pattern: str) -> str:
 
 def nothing_selected(names: Sequence[str]) -> Problem:
     known = ", ".join(names) or "none"
-    return Problem("no build matches -only and -except", hint=f"the builds are: {known}")
+    return Problem("no build matches -only and -except", hint=f"the builds are: {known}", severity="warning")

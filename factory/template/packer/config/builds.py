@@ -26,6 +26,7 @@ from factory.template.packer.options import Decoder, Dialect, Given, Settings
 from factory.template.packer.post_processors import PostProcessor, read_post_processor
 from factory.template.packer.provisioners import Provisioner, read_provisioner
 from factory.template.packer.qemu_builder import BUILDER, read_qemu_source
+from factory.template.packer.reporting import raise_errors
 from factory.template.packer.selection import Selection
 
 _BLOCKS = ("source", "provisioner", "error-cleanup-provisioner", "post-processor", "post-processors")
@@ -241,7 +242,7 @@ class Builds:
         def resolve(values: Mapping[str, str]) -> Provisioner:
             found: list[Problem] = []
             made = self._provisioner(one, use, block_name, found, values)
-            _raise_errors(found)
+            raise_errors(found)
             return made
 
         needs = runtime_names(one.body)
@@ -308,7 +309,7 @@ class Builds:
         def resolve(values: Mapping[str, str]) -> PostProcessor:
             found: list[Problem] = []
             made = self._post_processor(one, use, block_name, found, values)
-            _raise_errors(found)
+            raise_errors(found)
             return made
 
         needs = runtime_names(one.body)
@@ -342,12 +343,6 @@ class Builds:
 
 def _applies(only: tuple[str, ...], except_: tuple[str, ...], reference: str) -> bool:
     return reference in only if only else reference not in except_
-
-
-def _raise_errors(problems: list[Problem]) -> None:
-    errors = [p for p in problems if p.severity == "error"]
-    if errors:
-        raise TemplateError(errors)
 
 
 def _overridden(settings: Settings, source_name: str) -> Settings:

@@ -25,6 +25,7 @@ from factory.template.packer.language.values import (
     texts_within,
 )
 from factory.template.packer.model import COMPATIBLE_VERSION, PackerConfig, PackerVariable
+from factory.template.packer.reporting import raise_errors, warnings_of
 from factory.template.packer.selection import Selection, nothing_selected
 
 _CONTENT = BlockSchema(blocks={"content": BlockSchema()})
@@ -74,7 +75,7 @@ def load_hcl(
     _check_kinds(blocks, problems)
     base = Scope(_context(files, world), FUNCTIONS, world, None, _FORBIDDEN)
     inputs = _inputs(blocks, base, problems, files, variables, var_files)
-    _raise_errors(problems)
+    raise_errors(problems)
     scope = base.child({"var": object_value({k: v.value for k, v in inputs.items()})})
     computed = Computed(scope, problems, data_reader)
     for block in blocks:
@@ -85,7 +86,7 @@ def load_hcl(
         elif block.kind == "data":
             computed.declare_data(block)
     computed.compute()
-    _raise_errors(problems)
+    raise_errors(problems)
     scope = scope.child(computed.names())
     builds = Builds(scope, problems, selection)
     version, plugins = "", dict[str, Mapping[str, str]]()
@@ -100,15 +101,14 @@ def load_hcl(
     made = builds.result()
     if builds.names and not made:
         problems.append(nothing_selected(builds.names))
-    problems = list(dict.fromkeys(problems))
-    _raise_errors(problems)
+    raise_errors(problems)
     local_values = computed.local_values()
     return PackerConfig(
         path=path,
         folder=files.folder,
         working=world.working,
         builds=made,
-        warnings=tuple(p for p in problems if p.severity != "error"),
+        warnings=warnings_of(problems),
         variables=inputs,
         locals=local_values,
         secrets=_secrets(inputs, local_values, builds.secrets),
@@ -178,12 +178,6 @@ def _inputs(
         inputs.from_file(found, shown=str(file))
     inputs.from_options(options)
     return inputs.finish()
-
-
-def _raise_errors(problems: list[Problem]) -> None:
-    unique = list(dict.fromkeys(problems))
-    if any(p.severity == "error" for p in unique):
-        raise TemplateError(unique)
 
 
 def _secrets(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from factory.errors import Problem, TemplateError
+from factory.errors import Problem
 from factory.secret import Secret
 from factory.template.packer.config.files import read_source
 from factory.template.packer.config.plugins import satisfies
@@ -30,6 +30,7 @@ from factory.template.packer.options import Decoder, Dialect, Given, Settings
 from factory.template.packer.post_processors import PostProcessor, read_post_processor
 from factory.template.packer.provisioners import Provisioner, read_provisioner
 from factory.template.packer.qemu_builder import BUILDER, read_qemu_source
+from factory.template.packer.reporting import raise_errors, warnings_of
 from factory.template.packer.selection import Selection, nothing_selected
 
 ROOT_KEYS = ("builders", "variables", "provisioners", "post-processors", "sensitive-variables", "description",
@@ -55,31 +56,24 @@ def load_json(
     inputs = read_user_variables(
         _members(members.get("variables"), problems), sensitive, world, var_files, variables, problems
     )
-    _raise_errors(problems)
+    raise_errors(problems)
     loader = _Loader(world, problems, selection, inputs)
     builds = tuple(loader.builds(members))
     if loader.names and not builds:
         problems.append(nothing_selected(loader.names))
-    _raise_errors(problems)
-    unique = dict.fromkeys(problems)
+    raise_errors(problems)
     values = [v.value.text() for v in inputs.values() if v.sensitive]
     return PackerConfig(
         path=path,
         folder=world.folder,
         working=world.working,
         builds=builds,
-        warnings=tuple(p for p in unique if p.severity != "error"),
+        warnings=warnings_of(problems),
         variables=inputs,
         secrets=tuple(Secret(s) for s in sorted({*values, *loader.secrets}) if s),
         description=_one_text(members.get("description"), problems),
         required_version=_one_text(members.get("min_packer_version"), problems),
     )
-
-
-def _raise_errors(problems: list[Problem]) -> None:
-    unique = list(dict.fromkeys(problems))
-    if any(p.severity == "error" for p in unique):
-        raise TemplateError(unique)
 
 
 def _root(root: JsonObject, problems: list[Problem]) -> Mapping[str, JsonMember]:
