@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from factory.deadline import Deadline
 from factory.drivers.machine_spec import MachineSpec
-from factory.errors import Evidence, StepError
+from factory.errors import StepError
 from factory.events import Emit
 from factory.quantity import Duration, Size
 from factory.secret import Secret
@@ -293,11 +293,12 @@ class ApplianceDisk:
 
 
 class ApplianceCallFailed(StepError):
-    """libguestfs refused one call. ``errno`` is Linux's number where it gave one, else 0."""
+    """libguestfs refused one call. Its binding gives words only, no number."""
 
-    def __init__(self, message: str, *, errno: int = 0, hint: str = "", evidence: Evidence | None = None) -> None:
-        super().__init__(message, hint=hint, evidence=evidence)
-        self.errno = errno
+    @property
+    def is_missing(self) -> bool:
+        """True when it says that a file is not there."""
+        return self.message.endswith("No such file or directory")
 
 
 ApplianceCall = tuple[Any, ...]
@@ -377,6 +378,9 @@ class ScreenReader(Protocol):
 
     async def wait_for_text(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
         """Waits until the screen shows *pattern* and returns the screen. Raises: DeadlineExpired with what it saw."""
+
+    async def wait_for_serial(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
+        """Waits until the serial line has said *pattern* since the last such wait matched. Raises: DeadlineExpired."""
 
     async def wait_still(self, machine: Machine, still: Duration, deadline: Deadline) -> None:
         """Waits until nothing has changed on the screen for *still*. Raises: DeadlineExpired."""

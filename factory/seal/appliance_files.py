@@ -10,7 +10,6 @@ from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFai
 from factory.seal.files import Case, FileStatus, PathIndex, topmost
 
 _SELINUX = "security.selinux"
-_ENOENT = 2
 
 
 class ApplianceFiles:
@@ -97,7 +96,7 @@ class ApplianceFiles:
 
     async def _each(self, calls: Sequence[ApplianceCall]) -> None:
         for outcome in await self._appliance.attempt(calls):
-            if isinstance(outcome, ApplianceCallFailed) and outcome.errno != _ENOENT:
+            if isinstance(outcome, ApplianceCallFailed) and not outcome.is_missing:
                 raise outcome
 
     async def _label(self, path: str) -> None:

@@ -124,7 +124,7 @@ def _value(call: ApplianceCall, result: dict[str, Any]) -> Any:
     if "error" not in result:
         return _decode(result["value"])
     shown = " ".join([str(call[0]), *(str(a)[:200] for a in call[1:] if isinstance(a, (str, int, Path)))])
-    return ApplianceCallFailed(f"libguestfs: {shown}: {result['error']}", errno=int(result.get("errno") or 0))
+    return ApplianceCallFailed(f"libguestfs: {shown}: {result['error']}")
 
 
 class GuestfsDriver:

@@ -5,7 +5,7 @@ version of Python), so it imports nothing of ours and nothing that is not in the
 libguestfs handle. When it is killed, libguestfs's recovery process ends the appliance.
 
 Requests, one JSON object a line: ``{"id": 1, "calls": [[method, [arguments], {options}], …], "keep_going": false}``.
-Answers: ``{"id": 1, "results": [{"value": …} | {"error": text, "errno": number}, …]}``; the list ends at the first
+Answers: ``{"id": 1, "results": [{"value": …} | {"error": text}, …]}``; the list ends at the first
 error unless ``keep_going``. Methods are those of ``guestfs.GuestFS``; those that begin with ``child_`` are below.
 Unasked: ``{"event": "progress", "method": …, "position": …, "total": …}``. Bytes travel as
 ``{"$bytes": base64}``, both ways.
@@ -87,15 +87,9 @@ class Child:
         try:
             return {"value": encode(getattr(owner, name)(*decode(arguments), **decode(options)))}
         except AttributeError as error:
-            return {"error": f"this libguestfs has no {name}: {error}", "errno": 0}
+            return {"error": f"this libguestfs has no {name}: {error}"}
         except Exception as error:
-            return {"error": str(error) or repr(error), "errno": self.errno()}
-
-    def errno(self):
-        try:
-            return self.handle.last_errno()
-        except Exception:
-            return 0
+            return {"error": str(error) or repr(error)}
 
     def answer(self, request):
         results = []
