@@ -117,11 +117,12 @@ def expand_braces(glob: str) -> list[str]:
     match = re.search(r"\{([^{}]*)\}", glob)
     if not match:
         return [glob]
-    return [
+    texts = (
         text
         for choice in match[1].split(",")
         for text in expand_braces(glob[: match.start()] + choice + glob[match.end() :])
-    ]
+    )
+    return list(dict.fromkeys(texts))  # nested braces are expanded from the inside, once for each outer choice
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from factory.seal.secret_shapes import SHAPES, Shape
 from factory.secret import Secret, encodings
 
 SHORTEST = 6
-"""Bytes: a spelling that is shorter occurs on every disk by chance."""
+"""Characters: what is shorter occurs on every disk by chance."""
 _CHUNK = 8 * 2**20
 _BEFORE, _AFTER = 256, 4096
 _MOST_PER_NAME = 64
@@ -44,7 +44,8 @@ class Needles:
         literals: dict[bytes, str] = {}
         skipped = []
         for name, secret in secrets.items():
-            spellings = set(_spellings(secret.reveal()))
+            value = secret.reveal()
+            spellings = set(_spellings(value)) if len(value) >= SHORTEST else set()
             if not spellings:
                 skipped.append(name)
             for spelling in spellings:
