@@ -39,7 +39,8 @@ def test_weak_types_and_functions(tmp_path: Path) -> None:
         {
             "_comment": "x",
             "description": "what it is",
-            "variables": {"name": "deb-{{ isotime \"2006\" }}", "cpus": 4, "full": "{{ user `name` }}-{{ user `cpus` }}",
+            "variables": {"name": "deb-{{ isotime \"2006\" }}", "cpus": 4,
+                          "full": "{{ user `name` }}-{{ user `cpus` }}",
                           "home": "{{ env `HOME` }}", "off": False},
             "sensitive-variables": ["home"],
             "builders": [
@@ -88,7 +89,8 @@ def test_steps_overrides_and_selection(tmp_path: Path) -> None:
             {"type": "shell-local", "command": "old", "execute_command": "x"},
         ],
         "error-cleanup-provisioner": {"type": "shell-local", "inline": ["c"]},
-        "post-processors": ["manifest", [{"type": "compress", "only": ["a"]}, {"type": "vagrant", "virtualbox": {"output": "x"}}],
+        "post-processors": ["manifest",
+                            [{"type": "compress", "only": ["a"]}, {"type": "vagrant", "virtualbox": {"output": "x"}}],
                             {"type": "checksum", "name": "sums"}],
     }  # fmt: skip
     config = template(tmp_path, root)

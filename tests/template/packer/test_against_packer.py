@@ -1,0 +1,300 @@
+"""Asks Debian's Packer (1.6.6) what it makes of our own fixtures, and compares.
+
+Each test needs one or two processes: many questions are put into one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from factory.errors import TemplateError
+from factory.template.packer import load
+from factory.template.packer.gotemplate import Context, Surroundings, packer_functions, render
+from factory.template.packer.hcl import NOWHERE, Source, parse_expression
+from factory.template.packer.language.console_text import console_text
+from factory.template.packer.language.evaluator import evaluate
+from factory.template.packer.language.functions import FUNCTIONS
+from factory.template.packer.language.scope import Scope, World
+from factory.template.packer.language.values import to_python
+from tests.template.packer.language.expression_cases import cases
+
+pytestmark = [
+    pytest.mark.machine,
+    pytest.mark.skipif(shutil.which("packer") is None, reason="packer is not installed"),
+]
+MARK = "=====mark"
+
+
+def packer(folder: Path, *arguments: str, stdin: str = "") -> tuple[int, str]:
+    """Runs packer; its console only works on files, not on pipes."""
+    given, got = folder / "stdin", folder / "stdout"
+    given.write_text(stdin)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "CHECKPOINT_DISABLE": "1", "PACKER_NO_COLOR": "1"}
+    with given.open() as source, got.open("w") as target:
+        done = subprocess.run(
+            ["packer", *arguments], stdin=source, stdout=target, stderr=subprocess.STDOUT, cwd=folder, env=environment,
+            check=False, timeout=120,
+        )  # fmt: skip
+    return done.returncode, got.read_text()
+
+
+def answers(folder: Path, questions: list[str], *arguments: str, mark: str) -> list[str]:
+    lines = "".join(f"{q}\n{mark.format(i)}\n" for i, q in enumerate(questions))
+    _, text = packer(folder, "console", *arguments, stdin=lines)
+    found: list[str] = []
+    for i in range(len(questions)):
+        answer, separator, text = text.partition(f"{MARK}{i}\n")
+        assert separator, f"packer gave no answer to {questions[i]!r}"
+        found.append(answer.strip("\n"))
+    return found
+
+
+def test_expressions(tmp_path: Path) -> None:
+    asked = [c for c in cases() if c.known_to_packer]
+    theirs = answers(tmp_path, [c.expression for c in asked], "--config-type=hcl2", mark=f'"{MARK}{{}}"')
+    assert len(asked) > 100
+    different = []
+    for case, answer in zip(asked, theirs, strict=True):
+        expected = case.expected.strip("\n")
+        failed = expected.startswith("error: ")
+        if failed != answer.startswith("Error: ") or (not failed and answer != expected):
+            different.append((case.expression, answer, expected))
+    assert different == []
+
+
+GO_TEMPLATES = [
+    "{{ user `b` }}",
+    "{{ user `none` }}.",
+    '{{ printf "%05d|%-4s|%q|%x|%.2f|%v" 42 "ab" "q" 255 3.14159 true }}',
+    '{{ split "a-b" "-" 1 }}',
+    '{{ upper "a" }}{{ lower "B" }}',
+    '{{ replace_all "a" "b" "aa" }}',
+    '{{ replace "a" "b" 1 "aa" }}',
+    "{{ if eq 1 1 }}y{{ else }}n{{ end }}",
+    '{{ "a b&c=d/é" | urlquery }}',
+    "{{ .Foo }}",
+    "{{ \"<a href='x'>\" | html }}",
+    '{{ js "it\'s <b>" }}',
+    '{{ len "abc" }}',
+    '{{ index "abc" 1 }}',
+    '{{ and 1 0 }}{{ or 0 "x" }}{{ not true }}',
+    '{{ lt 1 2 }}{{ ge 1.5 1.5 }}{{ ne "a" "b" }}',
+    '{{ with "v" }}{{ . }}!{{ end }}',
+    'a {{- " b " -}} c',
+    "{{/* c */}}x",
+    "{{ $x := 3 }}{{ $x }}",
+    '{{ print 1 2 "a" "b" 3 }}',
+    "{{ `raw \\n` }}",
+    '{{ "tab\\t|" }}',
+    "{{ 1e3 }} {{ 0x1F }} {{ 'a' }} {{ 1.50 }}",
+    '{{ (printf "%s" "in") | printf "%s-%s" "out" }}',
+    '{{ slice "abcdef" 1 3 }}',
+    "{{ true }}{{ false }}",
+    '{{ printf "%d" "x" }}',
+    '{{ printf "%s" }}',
+    '{{ printf "a" 1 }}',
+    "{{ nosuch }}",
+    "{{ end }}",
+    "{{ if }}x{{ end }}",
+    '{{ eq 1 "a" }}',
+    '{{ index "a" 5 }}',
+    '{{ split "a" "-" 3 }}',
+    "{{ build_name }}",
+    "{{ unclosed",
+    "{{ range $i, $c := .Foo }}x{{ else }}none{{ end }}",
+    '{{ println "x" 1 }}',
+    '{{ template "x" }}',
+    "{{ $undefined }}",
+    '{{ "a" "b" }}',
+]
+
+
+def test_go_templates(tmp_path: Path) -> None:
+    root = {"variables": {"a": "x", "b": "{{user `a`}}y"}, "builders": [{"type": "null", "communicator": "none"}]}
+    (tmp_path / "t.json").write_text(json.dumps(root))
+    theirs = answers(tmp_path, GO_TEMPLATES, "t.json", mark=MARK + "{}")
+    functions = packer_functions(Surroundings(World(), "1", {"a": "x", "b": "xy"}))
+    different = []
+    for text, answer in zip(GO_TEMPLATES, theirs, strict=True):
+        try:
+            mine = render(text, Context({}, functions, missing=lambda name: None), NOWHERE).strip("\n")
+        except TemplateError as error:
+            mine = f"error: {error}"
+        failed = mine.startswith("error: ")
+        if failed != ("Interpolation error" in answer) or (not failed and mine != answer):
+            different.append((text, answer, mine))
+    assert different == []
+
+
+LOCALS = r"""
+variable "v" {
+  default = ["b", "a"]
+}
+locals {
+  heredoc       = <<EOT
+line ${var.v[0]}
+  %{ if true ~}
+  kept${"  "}
+  %{~ else }no%{ endif }
+%{ for i, x in var.v ~}
+    - ${i}=${x}
+%{ endfor ~}
+$${literal} %%{literal} \n "quoted"
+EOT
+  indented      = <<-EOT
+      first
+        second ${"x"}
+
+      ${"start"} third
+	tab
+  EOT
+  flush_control = <<-EOT
+    %{ for x in var.v }
+      ${x}
+    %{ endfor }
+    end
+  EOT
+  trimmed       = "a  ${~ "b" ~}  c %{~ if true ~}  d  %{~ endif ~}  e"
+  nested        = "${"${"deep"}"}${upper("x${lower("Y")}")}"
+  empty         = <<EOT
+EOT
+  object        = { a = 1, "b c" : [true, null], (var.v[0]) = { d = "e" } }
+  wrapped       = "${var.v}"
+  grouped       = { for x in ["ab", "ac", "b"] : substr(x, 0, 1) => x... }
+  arithmetic    = (1 + 2) * 3 - 7 % 4 / 2
+  logic         = !(1 < 2 && "a" == "a") || 2 >= 2
+  joined        = join(", ", [for s in sort(var.v) : upper(s) if s != "b"])
+  needs_joined  = "${local.joined}!"
+}
+"""
+
+
+def test_locals_of_a_template(tmp_path: Path) -> None:
+    (tmp_path / "t.pkr.hcl").write_text(LOCALS)
+    mine = load(tmp_path / "t.pkr.hcl", environ={}).locals
+    marks = {name: f"{MARK}{i}" for i, name in enumerate(sorted(mine))}
+    lines = "".join(f'jsonencode(local.{name})\n"{mark}"\n' for name, mark in marks.items())
+    _, text = packer(tmp_path, "console", "--config-type=hcl2", "t.pkr.hcl", stdin=lines)
+    different = []
+    for name, mark in marks.items():
+        answer, separator, text = text.partition(mark + "\n")
+        assert separator, name
+        ours = evaluate(parse_expression(Source.of("t", "jsonencode(x)")), Scope({"x": mine[name]}, FUNCTIONS))
+        if answer.strip("\n") != ours.data:
+            different.append((name, answer, ours.data))
+    assert different == []
+
+
+def source(options: str, name: str = "x") -> str:
+    least = 'iso_url = "/a.iso"\n  iso_checksum = "none"\n  ssh_username = "r"'
+    return f'source "qemu" "{name}" {{\n  {least}\n  {options}\n}}\n'
+
+
+def build(steps: str, *names: str) -> str:
+    references = ", ".join(f'"source.qemu.{n}"' for n in names or ("x",))
+    return f"build {{\n  sources = [{references}]\n  {steps}\n}}\n"
+
+
+ACCEPTED = [
+    "",
+    'memory = "2048"',
+    'headless = "true"',
+    "disk_size = 5000",
+    'disk_size = "10G"',
+    'boot_wait = "-1s"',
+    'boot_command = ["<wait5>a<enter>"]',
+    'qemuargs = [["-m", 512], ["-netdev", "x,hostfwd={{ .SSHHostPort }}"]]',
+    "vm_name = null",
+    'disk_additional_size = ["1G"]',
+    'ssh_timeout = "1h30m"',
+    'format = ""',
+    'communicator = "none"',
+    'vm_name = "{{ build_name }}"',
+    "memory = 1",
+]
+REFUSED = [
+    "memry = 1",
+    'memory = "lots"',
+    'headless = "yes"',
+    "boot_wait = 10",
+    'disk_size = "10 GB"',
+    'format = "vmdk"',
+    'accelerator = "kwm"',
+    'disk_interface = "virtoi"',
+    'disk_cache = "x"',
+    'boot_command = "x"',
+    "use_backing_file = true",
+    'communicator = "telnet"',
+    "vm_name = var.nope",
+    'vm_name = "a"\n vm_name = "b"',
+    "vm_name = upper(",
+    'vm_name = "${"',
+    "skip_resize_disk = true",
+    'iso_urls = ["a"]',
+    'communicator = "winrm"',
+    "http_port_min = 9500",
+]
+STEPS_ACCEPTED = [
+    'provisioner "shell" {\n inline = ["true"]\n }',
+    'provisioner "shell-local" {\n inline = ["{{ .Foo }}"]\n }',
+    'provisioner "breakpoint" {}',
+    'post-processor "manifest" {\n output = "m.json"\n }',
+    'post-processors {\n post-processor "checksum" {}\n }',
+    'post-processor "compress" {\n output = "{{.BuildName}}.tar.gz"\n }',
+]
+STEPS_REFUSED = [
+    'provisioner "shell" {}',
+    'provisioner "shell" {\n inlin = ["x"]\n }',
+    'provisioner "file" {\n source = "/x"\n }',
+    'provisioner "shell" {\n inline = ["a"]\n script = "b"\n }',
+    'provisioner "shell" {\n inline = ["{{ nofn }}"]\n }',
+    'provisioner "shell" {\n inline = ["a"]\n environment_vars = ["A"]\n }',
+    'post-processor "checksum" {\n checksum_types = ["x"]\n }',
+    'provisoner "shell" {}',
+    'provisioner "shell" {\n inline = ["a"]\n pause_before = "soon"\n }',
+]
+
+
+def verdicts(folder: Path, text: str) -> tuple[bool, bool]:
+    """What both say of a template: ours, theirs."""
+    (folder / "t.pkr.hcl").write_text(text)
+    status, _ = packer(folder, "validate", "t.pkr.hcl")
+    try:
+        load(folder / "t.pkr.hcl", environ={}, working=folder)
+    except TemplateError:
+        return False, status == 0
+    return True, status == 0
+
+
+def test_what_is_accepted(tmp_path: Path) -> None:
+    names = [f"s{i}" for i in range(len(ACCEPTED))]
+    sources = "".join(source(o, n) for o, n in zip(ACCEPTED, names, strict=True))
+    assert verdicts(tmp_path, sources + build("\n  ".join(STEPS_ACCEPTED), *names)) == (True, True)
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    bad = [source(o) + build("") for o in REFUSED] + [source("") + build(s) for s in STEPS_REFUSED]
+    wrong = {text: both for text in bad if any(both := verdicts(tmp_path, text))}
+    assert wrong == {}
+
+
+def test_precedence_of_variables(tmp_path: Path) -> None:
+    (tmp_path / "t.pkr.hcl").write_text('variable "v" {\n  default = "default"\n}\nlocals {\n  l = var.v\n}\n')
+    (tmp_path / "a.auto.pkrvars.hcl").write_text('v = "auto"\n')
+    (tmp_path / "x.pkrvars.hcl").write_text('v = "file"\n')
+    for arguments, more in (
+        ([], {}),
+        (["-var-file=x.pkrvars.hcl"], {"var_files": ["x.pkrvars.hcl"]}),
+        (["-var-file=x.pkrvars.hcl", "-var", "v=option"],
+         {"var_files": ["x.pkrvars.hcl"], "variables": {"v": "option"}}),
+    ):  # fmt: skip
+        _, text = packer(tmp_path, "inspect", *arguments, ".")
+        config = load(tmp_path, environ={}, working=tmp_path, **more)
+        assert f'local.l: "{to_python(config.locals["l"])}"' in text
+        assert f'var.v: "{console_text(config.variables["v"].value)}"' in text
