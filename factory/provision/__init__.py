@@ -1,0 +1,1 @@
+"""What provisioners do in a guest. Knows Protocols only: connections and programs are handed in."""
