@@ -30,7 +30,7 @@ from factory.drivers.machine_spec import (
     UefiSpec,
 )
 from factory.drivers.process import run
-from factory.drivers.protocols import ShutdownReason
+from factory.drivers.protocols import MachineDriver, ShutdownReason
 from factory.drivers.qemu.machine import QemuDriver
 from factory.errors import DeadlineExpired, HostError, MachineDied, StepError
 from factory.events import CommandStarted, QmpEvent
@@ -151,6 +151,46 @@ def test_screenshot_without_a_display_is_refused(lab: Lab) -> None:
 
     with pytest.raises(StepError, match="QEMU refuses 'screendump'"):
         go(test())
+
+
+def test_screenshot_by_a_qemu_that_writes_no_png(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = lab.logs / "screen.png"
+
+    async def test() -> None:
+        async with lab.start(lab.spec()) as machine:
+            real = machine._qmp.execute
+
+            async def old(command: str, arguments: Mapping[str, Any] | None = None) -> Any:
+                if arguments and arguments.get("format"):
+                    raise StepError("QEMU refuses 'screendump': Enable PNG support with libpng for screendump")
+                return await real(command, arguments)
+
+            monkeypatch.setattr(machine._qmp, "execute", old)
+            await machine.screenshot(picture)
+            monkeypatch.undo()
+
+    go(test())
+    with Image.open(picture) as shown:
+        assert shown.format == "PNG"
+
+
+def test_people_can_look(lab: Lab) -> None:
+    async def test() -> None:
+        async with lab.start(lab.spec()) as machine:
+            places = await machine.attachments()
+            assert places.keys() == {"vnc", "serial"}
+            reader, writer = await asyncio.open_unix_connection(places["vnc"])
+            assert (await reader.readexactly(4)) == b"RFB "
+            writer.close()
+        async with lab.start(lab.spec(display="none"), "blind") as machine:
+            assert (await machine.attachments()).keys() == {"serial"}
+
+    go(test())
+
+
+def test_driver_keeps_the_protocol() -> None:
+    driver: MachineDriver = QemuDriver()  # mypy holds every signature
+    assert driver
 
 
 def test_forwards_listen_on_loopback_alone(lab: Lab) -> None:
