@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from factory.deadline import Deadline, pause
 from factory.drivers.protocols import GuestConnection
 from factory.errors import DeadlineExpired, GuestCommandFailed, GuestUnreachable
-from factory.events import Note
 from factory.provision.context import ProvisionContext, print_line
 from factory.quantity import Duration
 
@@ -29,22 +28,20 @@ class RebootProvisioner:
         deadline = deadline.within(self.budget, "the guest to be back after its reboot")
         before = await context.connection.boot_id()
         await self._trigger(context, deadline)
+        same_boot = False
         while True:
             try:
-                connection = await context.reconnect(deadline)
-                now = await _boot_id(connection, deadline)
+                now = await _boot_id(await context.reconnect(deadline), deadline)
             except (GuestUnreachable, DeadlineExpired) as error:
                 if deadline.expired:
-                    raise _stayed_away(error, deadline) from error
-                now = before  # it went down while we looked: look again
-            if now != before:
-                context.emit(Note(f"{context.name}: the guest has rebooted", "debug"))
-                return
+                    raise _not_rebooted(deadline) if same_boot else _stayed_away(error) from error
+                same_boot = False  # it went down while we looked
+            else:
+                if now != before:
+                    return
+                same_boot = True
             if deadline.expired:
-                raise deadline.error(
-                    seen="it still answers, but it has not rebooted",
-                    hint="look at the screen for what holds the shutdown up, or give another `command`",
-                )
+                raise _not_rebooted(deadline)
             await pause(_BETWEEN)
 
     async def _trigger(self, context: ProvisionContext, deadline: Deadline) -> None:
@@ -71,10 +68,17 @@ async def _boot_id(connection: GuestConnection, deadline: Deadline) -> str:
     return await deadline.bound(connection.boot_id())
 
 
-def _stayed_away(error: GuestUnreachable | DeadlineExpired, deadline: Deadline) -> GuestUnreachable:
+def _not_rebooted(deadline: Deadline) -> DeadlineExpired:
+    return deadline.error(
+        seen="it still answers, but it has not rebooted",
+        hint="look at the screen for what holds the shutdown up, or give another `command`",
+    )
+
+
+def _stayed_away(error: GuestUnreachable | DeadlineExpired) -> GuestUnreachable:
     layer = error.layer if isinstance(error, GuestUnreachable) else ""
     return GuestUnreachable(
-        f"waited {deadline.budget} for the guest to be back after its reboot; {error.message}",
+        f"the guest went down to reboot and did not come back: {error.message}",
         layer=layer,
         hint="look at the screen: does it boot, and from the right disk? or give it more time with `deadline`",
     )

@@ -37,7 +37,7 @@ def soon(seconds: float = 60) -> Deadline:
 
 
 async def failure(
-    address: GuestAddress, credentials: Credentials, seconds: float = 1.0, settings: SshSettings = QUICK
+    address: GuestAddress, credentials: Credentials, seconds: float = 2.0, settings: SshSettings = QUICK
 ) -> tuple[GuestUnreachable, list[ConnectAttempt]]:
     events: list[Event] = []
     with pytest.raises(GuestUnreachable) as caught:
@@ -113,7 +113,7 @@ def test_nothing_listens() -> None:
         error, attempts = await failure(unused_address(), Credentials("root"))
         assert error.layer == ConnectState.REFUSED
         assert "Connection refused" in error.message
-        assert "waited 1s for the guest's SSH server; after " in error.message
+        assert "waited 2s for the guest's SSH server; after " in error.message
         assert {event.state for event in attempts} == {ConnectState.REFUSED}
         assert len(attempts) > 1
 
