@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from factory.boot_command.keymap import layout as keyboard_layout
 from factory.boot_command.parse import Dialect, parse
 from factory.deadline import Deadline
-from factory.drivers import process
+from factory.drivers import floppy, iso, process
+from factory.drivers.iso_view import IsoView
 from factory.drivers.keyboard import Keyboard
 from factory.drivers.protocols import BootWaits, Machine, OnLine, ProgramResult, TypingReport
+from factory.drivers.screen.senses import Senses
+from factory.drivers.screen.waits import ScreenWaits
 from factory.drivers.ssh_keys import generate_build_key
 from factory.events import Emit, Note
+from factory.quantity import Duration
 
 
 class GuestTypist:
     """``protocols.Typist``: parses the rendered boot command and types it."""
 
-    def __init__(self, redact: Callable[[str], str]) -> None:
-        self._redact = redact
+    def __init__(self, screens: MachineScreens, redact: Callable[[str], str]) -> None:
+        self._screens, self._redact = screens, redact
 
     async def type(
         self, machine: Machine, command: str, *, dialect: str, layout: str, waits: BootWaits, emit: Emit
@@ -27,7 +32,9 @@ class GuestTypist:
         parsed = parse(command, Dialect.PACKER if dialect == "packer" else Dialect.FACTORY)
         for warning in parsed.warnings:
             emit(Note(f"boot command: {warning}", "warning"))
-        keyboard = Keyboard(machine, keyboard_layout(layout), emit=emit, redact=self._redact)
+        keyboard = Keyboard(
+            machine, keyboard_layout(layout), screen=self._screens.senses(machine), emit=emit, redact=self._redact
+        )
         report = await keyboard.type(parsed.actions, waits=waits)
         return TypingReport(report.characters, report.verified, report.retyped, report.duration, report.warnings)
 
@@ -51,3 +58,51 @@ def make_build_key(comment: str) -> tuple[bytes, str]:
     """``protocols.KeyMaker``."""
     key = generate_build_key(comment)
     return key.private_pem.reveal(), key.public_line
+
+
+class DiscMaker:
+    """``protocols.MediaMaker``."""
+
+    async def make_cd(self, path: Path, label: str, files: Mapping[str, bytes | Path]) -> None:
+        await iso.make_cd(path, label, files)
+
+    async def make_floppy(self, path: Path, label: str, files: Mapping[str, bytes | Path]) -> None:
+        await floppy.make_floppy(path, label, files)
+
+    async def view(self, image: Path) -> IsoView:
+        return await iso.view(image)
+
+    async def extract(self, image: Path, files: Mapping[str, Path]) -> None:
+        await iso.extract(image, files)
+
+
+class MachineScreens:
+    """``protocols.ScreenReader``: the senses of each machine, made when it is first looked at."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._senses: dict[int, Senses] = {}
+        self._waits: dict[int, ScreenWaits] = {}
+
+    def senses(self, machine: Machine) -> Senses:
+        """What reads this machine, and remembers its fonts and cell grid from one look to the next."""
+        if machine.pid not in self._senses:
+            self._senses[machine.pid] = Senses(machine)
+        return self._senses[machine.pid]
+
+    def waits(self, machine: Machine) -> ScreenWaits:
+        if machine.pid not in self._waits:
+            self._waits[machine.pid] = ScreenWaits(self.senses(machine), machine, emit=self._emit)
+        return self._waits[machine.pid]
+
+    async def read_text(self, machine: Machine) -> str:
+        return (await self.senses(machine).read_screen()).text
+
+    async def wait_for_text(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
+        return (await self.waits(machine).for_text(pattern, deadline)).text
+
+    async def wait_for_serial(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
+        return await self.waits(machine).for_serial(pattern, deadline)
+
+    async def wait_still(self, machine: Machine, still: Duration, deadline: Deadline) -> None:
+        await self.waits(machine).for_still(still, deadline)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from factory.cli.compose import base_scope, media_library
+from factory.cli.compose import appliance_settings, base_scope, media_library
 from factory.cli.places import Places, places
 from factory.cli.planning import Planned, explain, plan_template
 from factory.cli.report.artifacts import artifact_table
@@ -131,7 +131,15 @@ async def _run(planned: Planned, options: BuildOptions, bus: EventBus, where: Pl
             write_json(run.path / "plan.json", plan.describe())
             emit(BuildStarted(plan.name, str(run.path), tuple(p.name for p in plan.phases)))
             library = media_library(where, planned.loaded.root, run.path)
-            scope = base_scope(name=plan.name, run=run, facts=facts, library=library, redactor=bus.redactor, emit=emit)
+            scope = base_scope(
+                name=plan.name,
+                run=run,
+                facts=facts,
+                appliance=await appliance_settings(where, facts),
+                library=library,
+                redactor=bus.redactor,
+                emit=emit,
+            )
             reasons = explain(plan, store)
             runner = Runner(
                 plan, store, scope,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from factory.cli.adapters import GuestTypist, HostPrograms, MachineScreens, make_build_key
+from factory.cli.adapters import DiscMaker, GuestTypist, HostPrograms, MachineScreens, make_build_key
 from factory.cli.places import Places
 from factory.drivers import protocols
 from factory.drivers.download import MediaDownloads
 from factory.drivers.guestfs.appliance import GuestfsDriver
+from factory.drivers.guestfs.environment import ApplianceSettings, find_interpreter
 from factory.drivers.http_server import HttpSeedServer
-from factory.drivers.media import DiscMaker
 from factory.drivers.qemu.checkpoint import QemuCheckpoints
 from factory.drivers.qemu.disk_image import QemuImg
 from factory.drivers.qemu.machine import QemuDriver
 from factory.drivers.ssh import SshCommunicator
+from factory.drivers.ssh_banner import wait_for_banner
 from factory.engine.media import Library
 from factory.engine.run_directory import Run
 from factory.engine.scope import StepScope
@@ -27,7 +28,7 @@ from factory.steps.fetch_media import MediaLibrary
 GIVEN = (
     Redactor, BuildName, MediaLibrary, MachineState, protocols.MachineDriver, protocols.DiskImages,
     protocols.Communicator, protocols.SeedServer, protocols.ApplianceDriver, protocols.Checkpoints, protocols.KeyMaker,
-    protocols.ScreenReader, protocols.Typist, protocols.MediaMaker, protocols.Programs,
+    protocols.ScreenReader, protocols.Typist, protocols.SshProbe, protocols.MediaMaker, protocols.Programs,
 )  # fmt: skip
 """What every build has before its first step: by this, wiring is checked."""
 
@@ -37,7 +38,21 @@ def media_library(places: Places, root: Path, log_dir: Path) -> Library:
     return Library(places.media, root, log_dir, HostPrograms(), MediaDownloads(places.media))
 
 
-def base_scope(*, name: str, run: Run, facts: HostFacts, library: Library, redactor: Redactor, emit: Emit) -> StepScope:
+async def appliance_settings(places: Places, facts: HostFacts) -> ApplianceSettings:
+    """How libguestfs runs here. Raises: HostError when no interpreter can import its binding."""
+    return ApplianceSettings(await find_interpreter(), places.cache / "guestfs", facts.accelerator or "tcg")
+
+
+def base_scope(
+    *,
+    name: str,
+    run: Run,
+    facts: HostFacts,
+    appliance: ApplianceSettings,
+    library: Library,
+    redactor: Redactor,
+    emit: Emit,
+) -> StepScope:
     """Everything that the steps of a build may ask for."""
     scope = StepScope(emit, "", run.path, run.runtime, run.path)
     scope.put(redactor)
@@ -47,11 +62,13 @@ def base_scope(*, name: str, run: Run, facts: HostFacts, library: Library, redac
     scope.put_as(protocols.DiskImages, QemuImg(emit))
     scope.put_as(protocols.Communicator, SshCommunicator())
     scope.put_as(protocols.SeedServer, HttpSeedServer())
-    scope.put_as(protocols.ApplianceDriver, GuestfsDriver())
-    scope.put_as(protocols.Checkpoints, QemuCheckpoints(facts.qemu_version))
+    scope.put_as(protocols.ApplianceDriver, GuestfsDriver(appliance))
+    scope.put_as(protocols.Checkpoints, QemuCheckpoints(facts.qemu_version, host_cpu=facts.cpu_name))
     scope.put_as(protocols.KeyMaker, make_build_key)
-    scope.put_as(protocols.ScreenReader, MachineScreens())
-    scope.put_as(protocols.Typist, GuestTypist(redactor))
+    screens = MachineScreens(emit)
+    scope.put_as(protocols.ScreenReader, screens)
+    scope.put_as(protocols.Typist, GuestTypist(screens, redactor))
+    scope.put_as(protocols.SshProbe, wait_for_banner)
     scope.put_as(protocols.MediaMaker, DiscMaker())
     scope.put_as(protocols.Programs, HostPrograms())
     return scope

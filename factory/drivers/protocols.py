@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from factory.deadline import Deadline
+from factory.drivers.iso_view import IsoView
 from factory.drivers.machine_spec import MachineSpec
 from factory.errors import StepError
 from factory.events import Emit
@@ -424,15 +425,18 @@ class Typist(Protocol):
 
 
 class MediaMaker(Protocol):
-    """CDs and floppies (``drivers/iso``, ``drivers/floppy``)."""
+    """CDs and floppies, written and read (``drivers/iso``, ``drivers/floppy``)."""
 
     async def make_cd(self, path: Path, label: str, files: Mapping[str, bytes | Path]) -> None: ...
 
     async def make_floppy(self, path: Path, label: str, files: Mapping[str, bytes | Path]) -> None:
         """Raises: StepError when the files don't fit 1.44 MB."""
 
-    async def extract(self, iso: Path, candidates: Sequence[str], destination: Path) -> str:
-        """Copies the first of *candidates* that *iso* holds. Returns its name; StepError that lists what is there."""
+    async def view(self, iso: Path) -> IsoView:
+        """The ISO's table of contents, and what tells its family. Raises: StepError when it is no whole ISO."""
+
+    async def extract(self, iso: Path, files: Mapping[str, Path]) -> None:
+        """Copies files out of *iso*: destinations by their names in it. Raises: StepError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import paramiko
@@ -107,7 +107,7 @@ class SshCommunicator:
             async with deadline.limit():
                 while True:
                     tries += 1
-                    attempt = self._attempt(address, credentials)
+                    attempt = self._attempt(address, credentials, tries)
                     try:
                         connection = await self._try(attempt, address, credentials)
                     except AttemptFailed as failure:
@@ -123,13 +123,16 @@ class SshCommunicator:
             raise _given_up(expired.message, last, attempt.state, tries) from (last or expired)
         raise GuestUnreachable(last.message, layer=last.state, hint=last.hint) from last
 
-    def _attempt(self, address: GuestAddress, credentials: Credentials) -> Attempt:
+    def _attempt(self, address: GuestAddress, credentials: Credentials, tries: int = 1) -> Attempt:
+        # QEMU accepts before there is a guest, and what waits then hears of the guest late: the first tries are
+        # short, later ones give a slow server its time.
+        banner = Duration(min(float(self.settings.patience.banner), 3 + tries))
         return Attempt(
             address,
             credentials,
             host_keys=self._host_keys,
             installer_banners=self.settings.installer.banners,
-            patience=self.settings.patience,
+            patience=replace(self.settings.patience, banner=banner),
         )
 
     def _wait_after(self, failure: AttemptFailed) -> Duration:

@@ -55,7 +55,7 @@ class Library:
         """Raises: CommandFailed with the script's last words; StepError when it made nothing."""
         identity = await asyncio.to_thread(build_identity, built, self._root)
         folder = self._store / "built"
-        path = folder / f"{identity}{Path(built.script).suffix}"
+        path = folder / f"{Path(built.script).name}-{identity}"
         marker = path.with_name(path.name + ".sha256")
         deadline = Deadline.after(built.timeout, f"{built.script} to make its file")
         with store_errors(self._store):

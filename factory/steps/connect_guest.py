@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from factory.deadline import Deadline
-from factory.drivers.protocols import Communicator, Credentials, GuestConnection, Machine
+from factory.drivers.protocols import Communicator, Credentials, GuestAddress, GuestConnection, Machine
+from factory.errors import GuestUnreachable
+from factory.events import Emit
 from factory.plan.resources import BuildSecrets, GuestAt, MachineState
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
@@ -18,6 +20,34 @@ from factory.secret import Redactor, Secret
 from factory.steps.late import late_values
 from factory.template.late import render_late
 from factory.template.model import Text
+
+
+class GuestLink:
+    """The connection into the guest, which can be made anew: a reboot breaks it. A resource."""
+
+    def __init__(self, communicator: Communicator, address: GuestAddress, credentials: Credentials, emit: Emit) -> None:
+        self._communicator, self._address, self._credentials, self._emit = communicator, address, credentials, emit
+        self._stack = AsyncExitStack()
+        self._connection: GuestConnection | None = None
+
+    @property
+    def connection(self) -> GuestConnection:
+        """Raises: GuestUnreachable when the last try to connect has failed."""
+        if self._connection is None:
+            raise GuestUnreachable(f"there is no connection to {self._address}")
+        return self._connection
+
+    async def connect(self, deadline: Deadline) -> GuestConnection:
+        """Gives up what there is and connects. Raises: GuestUnreachable."""
+        await self.close()
+        self._connection = await self._stack.enter_async_context(
+            self._communicator.connect(self._address, self._credentials, deadline=deadline, emit=self._emit)
+        )
+        return self._connection
+
+    async def close(self) -> None:
+        self._connection = None
+        await self._stack.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +59,7 @@ class ConnectGuest(Step):
     kind: str = "SSH"
 
     needs: ClassVar[tuple[type, ...]] = (Machine, GuestAt, BuildSecrets, Communicator, MachineState)
-    provides: ClassVar[tuple[type, ...]] = (GuestConnection,)
+    provides: ClassVar[tuple[type, ...]] = (GuestLink,)
 
     @property
     def title(self) -> str:
@@ -42,14 +72,16 @@ class ConnectGuest(Step):
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         deadline = Deadline.after(self.budget, f"the guest to answer by {self.kind}")
         address = scope.get(GuestAt).address
-        async with scope.get(Communicator).connect(
-            address, credentials(self, scope), deadline=deadline, emit=scope.emit
-        ) as connection:
-            scope.put_as(GuestConnection, connection)
+        link = GuestLink(scope.get(Communicator), address, credentials(self, scope), scope.emit)
+        try:
+            connection = await link.connect(deadline)
+            scope.put(link)
             scope.detail(str(address))
             if scope.get(MachineState).memory:
                 await set_clock(connection)
             yield
+        finally:
+            await link.close()
 
 
 async def set_clock(connection: GuestConnection) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from factory.deadline import Deadline
-from factory.drivers.protocols import GuestConnection, Machine
+from factory.drivers.protocols import Machine
 from factory.errors import DeadlineExpired, GuestUnreachable, StepError
 from factory.events import Note
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
+from factory.steps.connect_guest import GuestLink
 from factory.steps.late import late_values
 from factory.template.late import render_late
 from factory.template.model import Text
@@ -28,7 +29,7 @@ class ShutDown(Step):
     budget: Duration
 
     needs: ClassVar[tuple[type, ...]] = (Machine,)
-    wants: ClassVar[tuple[type, ...]] = (GuestConnection,)
+    wants: ClassVar[tuple[type, ...]] = (GuestLink,)
 
     @property
     def title(self) -> str:
@@ -41,25 +42,25 @@ class ShutDown(Step):
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         machine = scope.get(Machine)
         whole = Deadline.after(self.budget, "the guest to power off")
-        connection = scope.find(GuestConnection)
-        if connection:
+        link = scope.find(GuestLink)
+        if link:
             command = POWER_OFF if self.command is None else render_late(self.command, late_values(scope))
-            await self._ask(scope, connection, command, whole)
+            await self._ask(scope, link, command, whole)
         try:
             half = whole.within(Duration(self.budget / 2), "the guest to power off after it was asked to")
-            await machine.wait_for_shutdown(half if connection else whole.within(Duration(1), "the guest's power-off"))
+            await machine.wait_for_shutdown(half if link else whole.within(Duration(1), "the guest's power-off"))
         except DeadlineExpired:
-            if connection:
+            if link:
                 scope.emit(Note("the guest has not powered off: pressing its power button", "warning"))
             await machine.power_button()
             await self._last_wait(machine, whole)
         yield
 
-    async def _ask(self, scope: Scope, connection: GuestConnection, command: str, whole: Deadline) -> None:
+    async def _ask(self, scope: Scope, link: GuestLink, command: str, whole: Deadline) -> None:
         """The connection usually breaks before the command's status arrives: that is no error here."""
         try:
             deadline = whole.within(_ANSWER, "the guest to take the power-off command")
-            result = await connection.run(command, deadline=deadline)
+            result = await link.connection.run(command, deadline=deadline)
         except (GuestUnreachable, DeadlineExpired):
             return
         if result.exit_status not in (0, -1):

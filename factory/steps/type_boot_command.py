@@ -8,18 +8,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from factory.deadline import Deadline, pause, poll
+from factory.deadline import Deadline, pause
 from factory.drivers.protocols import Machine, ScreenReader, SeedEndpoint, Typist
 from factory.errors import DeadlineExpired
 from factory.events import Note
 from factory.plan.resources import SeedPlace
 from factory.plan.step import Scope, Step
-from factory.quantity import Duration, Size
+from factory.quantity import Duration
 from factory.steps.late import late_values
 from factory.template.late import render_late
 from factory.template.model import Expect, Text
-
-SERIAL_WINDOW = Size(256 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,6 @@ class MachineWaits:
 
     def __init__(self, machine: Machine, screen: ScreenReader, seed: SeedEndpoint | None) -> None:
         self._machine, self._screen, self._seed = machine, screen, seed
-        self._heard = 0
 
     async def wait(self, duration: Duration) -> None:
         await pause(duration)
@@ -101,21 +98,8 @@ class MachineWaits:
         await self._screen.wait_still(self._machine, still, deadline)
 
     async def wait_serial(self, pattern: re.Pattern[str], budget: Duration) -> None:
-        """Looks at all that was said since the last such wait matched, so that nothing is missed in between."""
         deadline = Deadline.after(budget, f"the serial line to say {pattern.pattern!r}")
-
-        async def heard() -> int | None:
-            text = self._machine.serial_text(SERIAL_WINDOW)
-            match = pattern.search(text, self._heard)
-            return match.end() if match else None
-
-        try:
-            self._heard = await poll(heard, deadline)
-        except DeadlineExpired as error:
-            last = self._machine.serial_text(Size(400)).strip().splitlines()[-3:]
-            error.message += "; it said: " + (" / ".join(last) or "nothing")
-            error.args = (error.message,)
-            raise
+        await self._screen.wait_for_serial(self._machine, pattern, deadline)
 
     async def wait_seed(self, path: str, budget: Duration) -> None:
         if self._seed is None:

@@ -134,8 +134,7 @@ class VerifyImages(Step):
         async with scope.get(ApplianceDriver).launch(
             disks, access=DiskAccess.READ_WRITE, runtime_dir=scope.runtime_dir, deadline=deadline, emit=scope.emit
         ) as appliance:
-            layout = await inspect(appliance)
-            await appliance.batch(layout.mount_calls(read_only=False))
+            await inspect(appliance)  # finds the file systems and mounts them
             line = f"{secrets.public_key}\n"
             await appliance.batch(
                 [

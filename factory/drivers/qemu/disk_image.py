@@ -51,12 +51,14 @@ class QemuImg:
             # The base of an overlay is one of our own layers; naming its format spares a guess that a guest could
             # influence (a raw disk whose content looks like qcow2).
             argv += ["-b", backing, "-F", "qcow2"]
+            if size is not None:
+                argv.append("-u")  # the base need not be there yet: a live layer gets its name when it is committed
         argv += [word for name, value in (options or {}).items() for word in ("-o", f"{name}={value}")]
         argv += [_name(path), *([str(int(size))] if size is not None else [])]
         await self._call(argv, QUICK, f"qemu-img to create {path.name}")
 
     async def info(self, path: Path, *, format: str = "") -> ImageInfo:
-        found = await self._json(["info", "--output=json", *_format("-f", format), _name(path)], path)
+        found = await self._json(["info", "-U", "--output=json", *_format("-f", format), _name(path)], path)
         return ImageInfo(
             format=str(found["format"]),
             virtual_size=Size(found["virtual-size"]),
