@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from factory.outputs import ovf, products
@@ -79,7 +79,11 @@ def _sha1(path: Path) -> str:
 
 
 def write_tar(
-    out: HashingWriter, members: Sequence[tuple[str, bytes | Path]], meter: Meter, *, owner: int = 0
+    out: HashingWriter,
+    members: Sequence[tuple[str, bytes | Path]],
+    meter: Callable[[int, int], None],
+    *,
+    owner: int = 0,
 ) -> dict[str, int]:
     """Writes a plain tar (ustar, GNU for members beyond 8 GiB), same bytes for same contents; gives offsets of data."""
     sizes = [len(m) if isinstance(m, bytes) else m.stat().st_size for _, m in members]
@@ -104,7 +108,9 @@ def write_tar(
 class _Metered:
     """A file that reports how far its tar is, each time it is read."""
 
-    def __init__(self, stream: io.BytesIO | io.BufferedReader, meter: Meter, total: int, out: HashingWriter) -> None:
+    def __init__(
+        self, stream: io.BytesIO | io.BufferedReader, meter: Callable[[int, int], None], total: int, out: HashingWriter
+    ) -> None:
         self._stream, self._meter, self._total, self._out = stream, meter, total, out
 
     def read(self, size: int = -1) -> bytes:
