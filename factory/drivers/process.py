@@ -13,7 +13,6 @@ its number can't be reused, so that a signal never hits a stranger.
 from __future__ import annotations
 
 import asyncio
-import codecs
 import enum
 import os
 import shlex
@@ -22,14 +21,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from factory.deadline import Deadline
 from factory.drivers import watchdog
+from factory.drivers.child_output import OnText, OutputStream
 from factory.errors import CommandFailed, DeadlineExpired, Evidence, HostError
 from factory.events import CommandFinished, CommandStarted, Emit, ignore
 from factory.quantity import Duration, Size
@@ -38,11 +37,8 @@ TAIL = Size(64 * 1024)
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY")
 """For ``inherit``: what programs that go to the network may need."""
 SSH_AGENT = ("SSH_AUTH_SOCK",)
-LONGEST_LINE = Size(16 * 2**20)
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # not in an ordinary user's PATH on Debian, but mke2fs lives there
 _ORPHANED_PIPE = Duration(1)
-
-OnText = Callable[[str], None]
 
 
 class Stdin(enum.Enum):
@@ -92,75 +88,6 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=clean_environment()["PATH"])
 
 
-class _Stream:
-    """Reads one output pipe of a child without blocking: into the log, the tail, and line by line to a callback."""
-
-    def __init__(self, pipe: IO[bytes], keep: Size, log: IO[bytes] | None, on_line: OnText | None) -> None:
-        self._pipe, self._keep, self._log, self._on_line = pipe, int(keep), log, on_line
-        self._tail = bytearray()
-        self.cut = False
-        self.error: Exception | None = None
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._line = ""
-        self._loop = asyncio.get_running_loop()
-        self.ended = asyncio.Event()
-        os.set_blocking(pipe.fileno(), False)
-        self._loop.add_reader(pipe.fileno(), self._read)
-
-    def _read(self) -> None:
-        try:
-            data = os.read(self._pipe.fileno(), 256 * 1024)
-        except BlockingIOError:
-            return
-        if not data:
-            self.close()
-            return
-        if self._log is not None:
-            self._log.write(data)
-        self._tail += data
-        if len(self._tail) > 2 * self._keep + 4096:  # cut rarely: each cut moves all bytes
-            self._cut()
-        self._feed(self._decoder.decode(data))
-
-    def _cut(self) -> None:
-        if len(self._tail) > self._keep:
-            del self._tail[: len(self._tail) - self._keep]
-            self.cut = True
-
-    def _feed(self, text: str) -> None:
-        if self._on_line is None:
-            return
-        # Progress bars end their lines with a lone CR; both are ends of a line.
-        *lines, self._line = (self._line + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        if len(self._line) > LONGEST_LINE:
-            lines, self._line = [*lines, self._line], ""
-        for line in lines:
-            self._tell(line)
-
-    def _tell(self, line: str) -> None:
-        if self._on_line is not None and self.error is None:
-            try:
-                self._on_line(line)
-            except Exception as error:  # the event loop would swallow it: the waiter raises it
-                self.error = error
-
-    def close(self) -> None:
-        if self.ended.is_set():
-            return
-        self._loop.remove_reader(self._pipe.fileno())
-        self._pipe.close()
-        self.ended.set()
-        self._feed(self._decoder.decode(b"", final=True))
-        if self._line:
-            last, self._line = self._line, ""
-            self._tell(last)
-
-    @property
-    def text(self) -> str:
-        self._cut()
-        return self._tail.decode("utf-8", "replace")
-
-
 class Process:
     """A running child. Made by ``spawn``, and gone when that context ends."""
 
@@ -170,12 +97,12 @@ class Process:
         self._started = time.monotonic()
         self.seconds = 0.0
         self._exited = asyncio.Event()
-        self._streams: tuple[_Stream, ...] = ()
+        self._streams: tuple[OutputStream, ...] = ()
         self._loop = asyncio.get_running_loop()
         self._pidfd = os.pidfd_open(popen.pid)
         self._loop.add_reader(self._pidfd, self._on_exit)
 
-    def _listen(self, *streams: _Stream) -> None:
+    def _listen(self, *streams: OutputStream) -> None:
         self._streams = streams
 
     @property
@@ -362,8 +289,8 @@ async def spawn(
         assert popen.stdout is not None
         assert popen.stderr is not None
         process._listen(
-            _Stream(popen.stdout, keep, log_file, on_stdout_line),
-            _Stream(popen.stderr, keep, log_file, on_stderr_line),
+            OutputStream(popen.stdout, keep, log_file, on_stdout_line),
+            OutputStream(popen.stderr, keep, log_file, on_stderr_line),
         )
         try:
             emit(CommandStarted(shlex.join(arguments), popen.pid))
