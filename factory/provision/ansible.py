@@ -52,7 +52,7 @@ class AnsibleProvisioner:
             tempfile.TemporaryDirectory(prefix="ansible-", dir=context.workdir) as private,
             tempfile.TemporaryDirectory(prefix="fa-") as sockets,  # a socket's path may not exceed 104 characters
         ):
-            run = _Playbook(self, context, deadline, Path(private), Path(sockets))
+            run = _Playbook(self, context, deadline, Path(private).absolute(), Path(sockets))
             if self.requirements is not None:
                 await run.install_requirements(self.requirements)
             try:
@@ -90,18 +90,33 @@ class _Playbook:
         kinds = [kind for kind in ("role", "collection") if f"{kind}s:" in content] or ["role"]
         for kind in kinds:
             await self._program(
-                ["ansible-galaxy", kind, "install", "-r", str(requirements), "-p", str(self._folder / f"{kind}s")],
+                [
+                    "ansible-galaxy",
+                    kind,
+                    "install",
+                    "-r",
+                    str(requirements.absolute()),
+                    "-p",
+                    str(self._folder / f"{kind}s"),
+                ],
                 hint="is there a network? without one, put them into `roles_path` and leave `requirements` out",
             )
 
     async def play(self) -> None:
         options = self._options
-        inventory = _private(self._folder / "inventory.json", inventory_of(options, self._context))
+        inventory = _private_json(self._folder / "inventory.json", inventory_of(options, self._context, self._key()))
         argv = ["ansible-playbook", "--inventory", str(inventory)]
         if options.extra_vars:
-            variables = _private(self._folder / "variables.json", _plain(dict(options.extra_vars)))
+            variables = _private_json(self._folder / "variables.json", _plain(dict(options.extra_vars)))
             argv += ["--extra-vars", f"@{variables}"]
-        await self._program([*argv, *options.extra_args, str(options.playbook)], hint="")
+        await self._program([*argv, *options.extra_args, str(options.playbook.absolute())], hint="")
+
+    def _key(self) -> Path | None:
+        """A copy of the private key, because ssh ignores one that others may read, wherever the user keeps it."""
+        original = self._context.connection.credentials.private_key
+        if original is None:
+            return None
+        return _private(self._folder / "key", original.read_bytes())
 
     async def end_connections(self) -> None:
         """Ends the SSH connections that Ansible keeps open for the next task."""
@@ -132,7 +147,7 @@ class _Playbook:
             ) from error
 
     def _environment(self) -> dict[str, str]:
-        roles = [str(path) for path in (self._options.roles_path, self._folder / "roles") if path is not None]
+        roles = [str(path.absolute()) for path in (self._options.roles_path, self._folder / "roles") if path]
         environment = {
             "ANSIBLE_ROLES_PATH": os.pathsep.join(roles),
             "ANSIBLE_LOCAL_TEMP": str(self._folder),
@@ -171,7 +186,7 @@ class _Playbook:
         )
 
 
-def inventory_of(options: AnsibleProvisioner, context: ProvisionContext) -> dict[str, Any]:
+def inventory_of(options: AnsibleProvisioner, context: ProvisionContext, key: Path | None) -> dict[str, Any]:
     """An inventory (JSON is YAML) with the guest alone, under the name ``default``, in all of its groups."""
     address, credentials = context.connection.address, context.connection.credentials
     host: dict[str, Any] = {
@@ -181,8 +196,8 @@ def inventory_of(options: AnsibleProvisioner, context: ProvisionContext) -> dict
         "ansible_ssh_common_args": f"{_NOBODY_KNOWS} -o IdentitiesOnly=yes -o IdentityAgent=none -o LogLevel=ERROR",
         "ansible_python_interpreter": "auto_silent",
     }
-    if credentials.private_key is not None:
-        host["ansible_ssh_private_key_file"] = str(credentials.private_key.resolve())
+    if key is not None:
+        host["ansible_ssh_private_key_file"] = str(key)
     if credentials.password is not None:
         host["ansible_password"] = credentials.password.reveal()
     if options.become:
@@ -191,10 +206,14 @@ def inventory_of(options: AnsibleProvisioner, context: ProvisionContext) -> dict
     return {"all": {"hosts": {HOST: host}, "children": children}}
 
 
-def _private(path: Path, data: Any) -> Path:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        json.dump(data, stream, indent=1)
+def _private(path: Path, data: bytes) -> Path:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(data)
     return path
+
+
+def _private_json(path: Path, data: Any) -> Path:
+    return _private(path, json.dumps(data, indent=1).encode())
 
 
 def _plain(value: Any) -> Any:
