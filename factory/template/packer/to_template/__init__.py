@@ -1,0 +1,6 @@
+"""From a Packer build to factory's own template model."""
+
+from factory.template.packer.to_template.notes import Note
+from factory.template.packer.to_template.translate import Translation, to_template
+
+__all__ = ["Note", "Translation", "to_template"]

@@ -1,0 +1,94 @@
+"""From Go templates to late texts.
+
+A Packer template leaves ``{{ .HTTPIP }}`` and the like for the running build; factory's late texts are Jinja2. Only
+what a build really leaves open is translated: a field, perhaps through ``urlquery``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from factory.errors import TemplateError
+from factory.template.model import LateText, Text
+from factory.template.packer.gotemplate.nodes import Action, Constant, Field, FunctionName, Node
+from factory.template.packer.gotemplate.nodes import Text as GoText
+from factory.template.packer.gotemplate.parser import parse
+from factory.template.packer.hcl.source import NOWHERE
+from factory.template.packer.to_template.notes import Notes
+
+_ADDRESS = re.compile(r"(?:http://)?\{\{\s*\.HTTPIP\s*\}\}:\{\{\s*\.HTTPPort\s*\}\}")
+_SEED_URL, _SEED_ADDRESS = "\ue000", "\ue001"
+"""Stand for the address of the seed server while the rest is translated: characters that no template has."""
+BOOT: Mapping[str, str] = MappingProxyType(
+    {
+        "HTTPIP": "seed.host",
+        "HTTPPort": "seed.port",
+        "Name": "build.name",
+        "SSHPublicKey": "build.ssh_public_key",
+        "SSHHostPort": "guest.port",
+    }
+)
+COMMAND: Mapping[str, str] = MappingProxyType({"Path": "path", "Vars": "vars"})
+BUILD_VALUES: Mapping[str, str] = MappingProxyType(
+    {
+        "Host": "guest.host",
+        "Port": "guest.port",
+        "PackerHTTPIP": "seed.host",
+        "PackerHTTPPort": "seed.port",
+        "SSHPublicKey": "build.ssh_public_key",
+    }
+)
+
+
+def late_text(text: str, names: Mapping[str, str], option: str, notes: Notes) -> Text:
+    """*text* with each action of Go turned into one of Jinja; plain when there is none."""
+    if "{{" not in text:
+        return text
+    # The address of the seed server carries a one-time path, so both parts together become its URL.
+    marked = _ADDRESS.sub(lambda m: _SEED_URL if m[0].startswith("http") else _SEED_ADDRESS, text)
+    try:
+        nodes = parse(marked, NOWHERE)
+    except TemplateError:
+        notes.add(option, f"“{text}” is not a Go template, so it stays as it is")
+        return text
+    if all(isinstance(n, GoText) for n in nodes) and marked == text:
+        return "".join(n.text for n in nodes if isinstance(n, GoText))
+    if marked == text and any(f".{n}" in text for n in ("HTTPIP", "HTTPPort")):
+        notes.add(option, "uses HTTPIP and HTTPPort apart; the seed server has a one-time path in its URL")
+    source = "".join(_piece(node, names, option, notes, marked) for node in nodes)
+    source = source.replace(_SEED_URL, "{{ seed.url }}").replace(_SEED_ADDRESS, "{{ seed.url[7:] }}")
+    return LateText(source)
+
+
+def _piece(node: Node, names: Mapping[str, str], option: str, notes: Notes, text: str) -> str:
+    if isinstance(node, GoText):
+        return re.sub(r"\{[{%#]", lambda m: "{{ '" + m[0] + "' }}", node.text)
+    expression = _expression(node, names)
+    if expression is None:
+        notes.add(option, f"“{text[node.start : node.end]}” has no equal")
+        return ""
+    return "{{ " + expression + " }}"
+
+
+def _expression(node: Node, names: Mapping[str, str]) -> str | None:
+    if not isinstance(node, Action) or node.pipeline.declares:
+        return None
+    first, *filters = node.pipeline.commands
+    value: str | None = None
+    if len(first) == 1 and isinstance(first[0], Field) and len(first[0].names) == 1 and first[0].base is None:
+        value = names.get(first[0].names[0])
+    elif len(first) == 1 and isinstance(first[0], Constant) and isinstance(first[0].value, str):
+        value = repr(first[0].value)
+    elif len(first) == 2 and isinstance(first[0], FunctionName) and first[0].name == "build":
+        argument = first[1]
+        if isinstance(argument, Constant):
+            value = BUILD_VALUES.get(str(argument.value))
+    for command in filters:
+        name = command[0]
+        known = {"urlquery": "urlencode", "upper": "upper", "lower": "lower"}
+        if value is None or len(command) != 1 or not isinstance(name, FunctionName) or name.name not in known:
+            return None
+        value += f" | {known[name.name]}"
+    return value
