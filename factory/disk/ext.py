@@ -169,6 +169,51 @@ class Ext:
                     stack.append((number, f"{path}/{name}"))
         return found
 
+    def lookup(self, path: str) -> int | None:
+        """The inode of an absolute path; links are not followed."""
+        number = _ROOT_INODE
+        for name in filter(None, path.split("/")):
+            entry = self._entries(number).get(name)
+            if entry is None:
+                return None
+            number = entry[0]
+        return number
+
+    def folder(self, path: str) -> Mapping[str, int]:
+        """Names in a folder → inodes; nothing when it is not there."""
+        number = self.lookup(path)
+        return {} if number is None else {name: n for name, (n, _) in self._entries(number).items()}
+
+    def content(self, number: int) -> bytes:
+        """A file's content. Raises: ValueError when it is no regular file, or lists its blocks the old way."""
+        inode = self._inode(number)
+        if struct.unpack_from("<H", inode, 0)[0] & 0xF000 != _REGULAR:
+            raise ValueError("no regular file")
+        size = struct.unpack_from("<I", inode, 4)[0] + (struct.unpack_from("<I", inode, 108)[0] << 32)
+        flags = struct.unpack_from("<I", inode, 32)[0]
+        if not flags & _EXTENTS or flags & _INLINE:
+            raise ValueError("its blocks are not listed in extents")
+        content = bytearray(size)
+        for logical, first, count in self._mapped_extents(inode[40:100]):
+            at, length = logical * self.block_size, count * self.block_size
+            content[at : at + length] = self._reader.read(first * self.block_size, min(length, max(0, size - at)))
+        return bytes(content[:size])
+
+    def _mapped_extents(self, node: bytes) -> Iterator[tuple[int, int, int]]:
+        """``(logical block, first block, count)`` of written extents."""
+        magic, count, _, depth = struct.unpack_from("<HHHH", node, 0)
+        for number in range(count if magic == 0xF30A else 0):
+            entry = node[12 + 12 * number : 24 + 12 * number]
+            if depth:
+                low, high = struct.unpack_from("<IH", entry, 4)
+                yield from self._mapped_extents(
+                    self._reader.read((low + (high << 32)) * self.block_size, self.block_size)
+                )
+            else:
+                logical, length, high, low = struct.unpack_from("<IHHI", entry, 0)
+                if length <= 32768:  # longer ones are reserved, but were never written
+                    yield logical, low + (high << 32), length
+
     def _entries(self, number: int) -> Mapping[str, tuple[int, int]]:
         inode = self._inode(number)
         entries: dict[str, tuple[int, int]] = {}

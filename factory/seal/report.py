@@ -11,7 +11,7 @@ from typing import Any
 from factory.errors import Evidence, VerificationFailed
 from factory.seal.model import GuestInfo
 from factory.seal.sanitise import Broken, Done
-from factory.seal.second_look import FreeSpace
+from factory.seal.second_look import FreeSpace, Place
 from factory.seal.secret_scan import Hit
 from factory.seal.trim import Trimmed
 
@@ -28,6 +28,8 @@ class Finding:
     where: str
     excerpt: str
     allowed: bool = False
+    reason: str = ""
+    """Why it is allowed: the template's own word, or the package that ships the file."""
 
     def __str__(self) -> str:
         place = self.where or f"byte {self.offset}"
@@ -99,12 +101,23 @@ def allow_name(finding: Finding) -> str:
     return f"{finding.name}:{finding.where}" if finding.where.startswith("/") else finding.name
 
 
-def judge(hits: Sequence[Hit], places: Sequence[str], allow: Sequence[str]) -> list[Finding]:
-    """Findings from hits and where they lie; *allow* holds names, or ``name:glob of paths``."""
-    return [
-        Finding(hit.name, hit.disk, hit.offset, where, hit.excerpt, _is_allowed(hit.name, where, allow))
-        for hit, where in zip(hits, places, strict=True)
-    ]
+def judge(hits: Sequence[Hit], places: Sequence[Place], allow: Sequence[str]) -> list[Finding]:
+    """Findings from hits and where they lie; *allow* holds names, or ``name:glob of paths``.
+
+    What only looks like a secret is allowed in files that a distribution ships; the template's own secrets never are.
+    """
+    findings = []
+    for hit, place in zip(hits, places, strict=True):
+        reason = f"shipped by {place.shipped_by}" if place.shipped_by and not _is_known(hit.name) else ""
+        if _is_allowed(hit.name, place.where, allow):
+            reason = "allowed by the template"
+        findings.append(Finding(hit.name, hit.disk, hit.offset, place.where, hit.excerpt, bool(reason), reason))
+    return findings
+
+
+def _is_known(name: str) -> bool:
+    """Whether it is a value that we were told, and not a likeness."""
+    return name.startswith(("secret:", "build-key:"))
 
 
 def _is_allowed(name: str, where: str, allow: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from factory.disk.ext import Ext
 from factory.disk.partitions import Partition, Window, partitions
 from factory.disk.reader import DiskReader
+from factory.seal.packaged import packaged
 from factory.seal.secret_scan import Hit
 
 _PIECE = 256 * 1024
@@ -35,6 +36,17 @@ class FreeSpace:
     type: str
     free: int
     dirty: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """``where``: the path of a file, one of the words above, or "" when it can't be told.
+
+    ``shipped_by`` names the package whose file it is, unchanged.
+    """
+
+    where: str = ""
+    shipped_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +85,23 @@ class SecondLook:
         total = sum(length for _, length in free)
         return FreeSpace(self._disk, volume.partition.number, volume.type, total, dirty)
 
-    def places(self, hits: Sequence[Hit]) -> list[str]:
-        """For each hit: the path of the file that it is in, or one of the words above, or "" when it can't be told."""
-        found = [""] * len(hits)
+    def places(self, hits: Sequence[Hit]) -> list[Place]:
+        """For each hit where it is."""
+        found = [Place()] * len(hits)
         for index, hit in enumerate(hits):
             if not any(_holds(v.partition, hit.offset) for v in self._volumes):
-                found[index] = OUTSIDE
+                found[index] = Place(OUTSIDE)
         for volume in self._volumes:
             inside = [i for i, hit in enumerate(hits) if _holds(volume.partition, hit.offset)]
             if inside and volume.type == SWAP:
                 for i in inside:
-                    found[i] = SWAP
+                    found[i] = Place(SWAP)
             elif inside and volume.ext is not None:
                 offsets = [hits[i].offset - volume.partition.offset for i in inside]
-                for i, place in zip(inside, _ext_places(volume.ext, offsets), strict=True):
-                    found[i] = place
+                places = _ext_places(volume.ext, offsets)
+                shipped = packaged(volume.ext, (p for p in places if p.startswith("/")))
+                for i, place in zip(inside, places, strict=True):
+                    found[i] = Place(place, shipped.get(place, ""))
         return found
 
 

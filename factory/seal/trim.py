@@ -42,17 +42,12 @@ async def trim(appliance: Appliance, layout: Layout, granularity: int, emit: Emi
     await appliance.call("sync")  # blocks freed by an uncommitted transaction are not free yet, and are not trimmed
     results += [await _wipe_swap_file(appliance, layout, path) for path in layout.swap_files]
     await appliance.call("sync")
-    total = len(layout.mounts) + len(layout.others) + len(layout.swaps)
-    coarse: list[Mount] = []
-    for number, mount in enumerate(layout.mounts):
-        emit(Progress("trim", number, total, "file systems"))
-        if await _needs_zeros(appliance, mount, granularity):
-            coarse.append(mount)
-        else:
-            results.append(await _trim_mounted(appliance, mount))
+    # Each is mounted anew for its trim: ext4 keeps up to 2 MiB of free blocks aside for whoever wrote last, and a trim
+    # passes them over (measured: 511 freed blocks kept their contents).
     await appliance.call("umount_all")
-    results += [await _zero(appliance, mount) for mount in coarse]
-    for number, mount in enumerate(layout.others, len(layout.mounts)):
+    file_systems = list({mount.device: mount for mount in (*layout.mounts, *layout.others)}.values())
+    total = len(file_systems) + len(layout.swaps)
+    for number, mount in enumerate(file_systems):
         emit(Progress("trim", number, total, "file systems"))
         results.append(await _trim_unmounted(appliance, mount, granularity))
     results += [await _wipe_swap(appliance, device, granularity) for device in layout.swaps]
@@ -98,12 +93,10 @@ async def _block_size(appliance: Appliance, mount: Mount) -> int:
 
 
 async def _trim_mounted(appliance: Appliance, mount: Mount) -> Trimmed:
-    if mount.type in _READ_ONLY:
-        return Trimmed(mount.device, "none", f"{mount.type} can't be written here: its free space was not wiped")
-    problem = await _first(appliance, ("fstrim", mount.point))
+    problem = await _first(appliance, ("fstrim", "/"))
     if not problem:
         return Trimmed(mount.device, "fstrim")
-    problem = await _first(appliance, ("zero_free_space", mount.point), ("sync",))
+    problem = await _first(appliance, ("zero_free_space", "/"), ("sync",))
     return Trimmed(mount.device, "zero-fill", problem)
 
 
@@ -111,17 +104,15 @@ async def _zero(appliance: Appliance, mount: Mount) -> Trimmed:
     """For an unmounted file system on an image that can't give back single blocks."""
     if mount.type in _EXT and not await _first(appliance, ("zerofree", mount.device)):
         # The trim after it gives back whole clusters, now that what it leaves behind is zeros.
-        place = Mount(mount.device, "/", mount.type)
-        await _first(appliance, *_mount(place), ("fstrim", "/"), ("umount_all",))
+        await _first(appliance, *_mount(mount), ("fstrim", "/"), ("umount_all",))
         return Trimmed(mount.device, "zerofree")
-    problem = await _first(appliance, *_mount(mount, "/"), ("zero_free_space", "/"), ("sync",), ("fstrim", "/"))
+    problem = await _first(appliance, *_mount(mount), ("zero_free_space", "/"), ("sync",), ("fstrim", "/"))
     await appliance.call("umount_all")
     return Trimmed(mount.device, "zero-fill", problem)
 
 
-def _mount(mount: Mount, point: str = "") -> list[ApplianceCall]:
-    options = ",".join(filter(None, ["noatime", mount.options]))
-    return [("mount_options", options, mount.device, point or mount.point)]
+def _mount(mount: Mount) -> list[ApplianceCall]:
+    return [("mount_options", ",".join(filter(None, ["noatime", mount.options])), mount.device, "/")]
 
 
 async def _trim_unmounted(appliance: Appliance, mount: Mount, granularity: int) -> Trimmed:

@@ -91,6 +91,23 @@ def test_a_shape_that_is_not_known_is_refused(feature: str, tree: Path, tmp_path
         Ext(reader)
 
 
+def test_files_and_folders_are_read(tree: Path, tmp_path: Path) -> None:
+    image = make(tmp_path, tree, SHAPES["ext4-1k"])
+    with open_disk(image, "raw") as reader:
+        ext = Ext(reader)
+        assert set(ext.folder("/d2")) == {p.name for p in (tree / "d2").iterdir()}
+        for name in ("d0/e0/file-42", "d5/e2/file-5", "d2/e1/file-100"):
+            number = ext.lookup(f"/{name}")
+            assert number is not None
+            assert ext.content(number) == (tree / name).read_bytes()
+        assert ext.lookup("/d0/nothing") is None
+        assert ext.folder("/nothing") == {}
+        link = ext.lookup("/link")
+        assert link is not None
+        with pytest.raises(ValueError, match="no regular file"):
+            ext.content(link)
+
+
 def test_something_else_is_no_ext(tmp_path: Path) -> None:
     image = tmp_path / "zeros"
     image.write_bytes(bytes(MIB))

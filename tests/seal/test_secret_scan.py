@@ -14,6 +14,7 @@ import pytest
 from factory.seal import secret_scan
 from factory.seal.model import GuestInfo
 from factory.seal.report import SealReport, allow_name, judge
+from factory.seal.second_look import Place
 from factory.seal.secret_scan import Hit, Needles, scan
 from factory.seal.secret_shapes import SHAPES
 from factory.secret import Secret
@@ -167,8 +168,15 @@ def hit(name: str) -> Hit:
     ],
 )
 def test_findings_are_allowed_by_name_or_by_place(allow: tuple[str, ...], allowed: list[bool]) -> None:
-    findings = judge([hit("private-key")] * 2, ["/usr/share/doc/x/key.pem", "/etc/ssl/own.pem"], allow)
+    findings = judge([hit("private-key")] * 2, [Place("/usr/share/doc/x/key.pem"), Place("/etc/ssl/own.pem")], allow)
     assert [f.allowed for f in findings] == allowed
     report = SealReport(GuestInfo(), findings=tuple(findings))
     assert report.proven is all(allowed)
-    assert judge([hit("private-key")], ["/etc/ssl/own.pem"], (allow_name(findings[1]),))[0].allowed
+    assert judge([hit("private-key")], [Place("/etc/ssl/own.pem")], (allow_name(findings[1]),))[0].allowed
+
+
+def test_what_a_distribution_ships_is_no_secret_unless_it_is_ours() -> None:
+    place = Place("/usr/lib/x86_64-linux-gnu/libgnutls.so.30", "libgnutls30")
+    likeness, secret = judge([hit("private-key"), hit("secret:password")], [place, place], ())
+    assert (likeness.allowed, likeness.reason) == (True, "shipped by libgnutls30")
+    assert (secret.allowed, secret.reason) == (False, "")

@@ -1,0 +1,51 @@
+"""Tells files that a distribution ships from those that somebody made: the former hold test keys, and no secrets.
+
+TLS libraries carry private keys for their self-tests, documentation carries examples. A file that is byte for byte what
+its package holds is public, whatever it looks like.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from factory.disk.ext import Ext
+
+_DPKG = "/var/lib/dpkg/info"
+_VENDOR = ("/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/usr/share/", "/usr/include/", "/usr/src/", "/lib/")
+
+
+def packaged(ext: Ext, paths: Iterable[str]) -> dict[str, str]:
+    """Of *paths*, those that are as shipped → by whom: a Debian package, whose checksum matches.
+
+    Where there is no dpkg, files in the vendor's own folders (``/usr/lib``, ``/usr/share``…) are taken for shipped.
+    """
+    wanted = sorted(set(paths))
+    lists = {name: number for name, number in ext.folder(_DPKG).items() if name.endswith(".md5sums")}
+    if not lists:
+        return {path: "the distribution" for path in wanted if path.startswith(_VENDOR)}
+    found: dict[str, str] = {}
+    digests = {path: _md5(ext, path) for path in wanted}
+    for name, number in lists.items():
+        text = _text(ext, number)
+        for path, digest in digests.items():
+            # Packages list /lib where the root has a link to /usr/lib.
+            spellings = {path.lstrip("/"), path.removeprefix("/usr/")}
+            if digest and any(f"{digest}  {s}\n" in text for s in spellings):
+                found[path] = name.removesuffix(".md5sums").split(":")[0]
+    return found
+
+
+def _md5(ext: Ext, path: str) -> str:
+    number = ext.lookup(path)
+    try:
+        return hashlib.md5(ext.content(number), usedforsecurity=False).hexdigest() if number is not None else ""
+    except ValueError:
+        return ""
+
+
+def _text(ext: Ext, number: int) -> str:
+    try:
+        return ext.content(number).decode("utf-8", "replace")
+    except ValueError:
+        return ""
