@@ -143,7 +143,7 @@ def test_provisioners(tmp_path: Path) -> None:
         '  provisioner "shell" {\n    inline = ["echo ${build.Port}"]\n'
         '    environment_vars = ["A=1", "H=${build.Host}"]\n'
         '    execute_command = "sudo -E sh -c \'{{ .Vars }} {{ .Path }}\'"\n    pause_before = "2s"\n'
-        '    max_retries = 3\n'
+        "    max_retries = 3\n"
         '    timeout = "1m"\n    skip_clean = true\n  }\n'
         '  provisioner "file" {\n    sources = ["a", "b"]\n    destination = "/d/"\n  }\n'
         '  provisioner "file" {\n    content = "x"\n    destination = "/e"\n  }\n'

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 
 from factory.template.packer.language.types import is_mapping
 from factory.template.packer.language.values import Value, number_text
 
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+def _quoted(text: str) -> str:
+    """In double quotes; what YAML would not print, or take for a line break, is escaped."""
+    encoded = json.dumps(text, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda m: f"\\u{ord(m[0]):04X}", encoded)
+
 
 def yaml_text(value: Value) -> str:
-    if isinstance(value.data, str) and "\n" in value.data:
+    if isinstance(value.data, str) and "\n" in value.data and not _needs_quotes(value.data.rstrip("\n")):
         return "\n".join(_literal(value.data, 0)) + "\n"
     lines = _lines(value, 0)
     return "\n".join(lines) + "\n"
@@ -24,7 +33,7 @@ def _scalar(value: Value) -> str | None:
     if isinstance(value.data, Decimal):
         return number_text(value.data)
     if isinstance(value.data, str):
-        return json.dumps(value.data, ensure_ascii=False)
+        return _quoted(value.data)
     if not value.items():
         return "{}" if is_mapping(value.type) else "[]"
     return None
@@ -40,7 +49,8 @@ def _literal(text: str, indent: int) -> list[str]:
 
 
 def _needs_quotes(text: str) -> bool:
-    return not text or text != text.strip() or text.startswith((" ", "\n")) or "\t" in text or "\r" in text
+    control = any(c < " " and c != "\n" for c in text) or _UNPRINTABLE.search(text)
+    return not text or text != text.strip() or bool(control)
 
 
 def _value_lines(value: Value, indent: int) -> list[str]:
@@ -67,7 +77,7 @@ def _lines(value: Value, indent: int) -> list[str]:
             first, *rest = _value_lines(item, indent if nested_list and _scalar(item) is None else indent + 2)
             if first and isinstance(item.data, str):
                 first, *rest = _value_lines(item, indent)
-            result.append(f"{pad}{json.dumps(name, ensure_ascii=False)}:{' ' + first if first else ''}")
+            result.append(f"{pad}{_quoted(name)}:{' ' + first if first else ''}")
             result.extend(rest)
         return result
     for item in value.items():
