@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from factory.deadline import Deadline
+from factory.deadline import Deadline, pause
 from factory.digest import file_digest
 from factory.drivers.checksums import Checksum, find_in_sums, parse_checksum
 from factory.drivers.download_index import Index, lock
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 """Tries per URL, each going on where the last one ended."""
 LARGEST_SUMS = Size(8 * 2**20)
-_CHUNK = 1 << 20
+_REPORT_EVERY = Size(2**20)
+_WAIT_BEFORE_RETRY = Duration(0.5)
+"""Doubled with each try."""
 _WAIT_FOR_OTHER = Duration(6 * 3600)
 
 
@@ -159,6 +161,8 @@ class MediaDownloads:
                 if 400 <= status < 500 and status not in (408, 416, 429):
                     break
                 emit(Note(f"{url}: {error or type(error).__name__} (try {attempt + 1} of {ATTEMPTS})", "warning"))
+                if attempt + 1 < ATTEMPTS:
+                    await pause(Duration(_WAIT_BEFORE_RETRY * 2**attempt))
         raise _unreachable(url, last)
 
     def _accept(self, url: str, part: Path, expected: Checksum | None, name: str) -> tuple[Path, str]:
@@ -199,11 +203,15 @@ async def _transfer(client: httpx.AsyncClient, url: str, part: Path, emit: Emit)
         version = answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
         _etag(part).write_text("" if version.startswith("W/") else version)
         task = Path(urllib.parse.urlsplit(url).path).name or url
+        told = have
         with part.open("ab" if have else "wb") as stream:
-            async for chunk in answer.aiter_bytes(_CHUNK):
+            # As it comes: pieces of a given size would be lost with the connection, and the next try begin before them.
+            async for chunk in answer.aiter_bytes():
                 stream.write(chunk)
                 have += len(chunk)
-                emit(Progress(task, have, total))
+                if have - told >= _REPORT_EVERY:
+                    told = have
+                    emit(Progress(task, have, total))
     emit(Progress(task, have, have))
     return not total or have == total
 
