@@ -1,7 +1,8 @@
 """Compares what was typed with what the screen shows for it. Pure: screens are lists of lines.
 
-A line that is being typed may wrap at the right edge, with or without a mark (GRUB writes a backslash), scroll the
-screen, or run out of a field at its left edge; so only the tail of what is known to be there is looked for.
+A line that is being typed may wrap, with or without a mark (GRUB writes a backslash), at the right edge or before it
+(isolinux begins a new row after as many characters as a row has, prompt not counted), scroll the screen, or run out of
+a field at its left edge; so only the tail of what is known to be there is looked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 _TAIL = 24
-_WRAP = r"(?:\\?[ ]*[│|┃║*]?[ ]*\n[ ]*[│|┃║*]?[ ]*)?"
+_WRAP = r"(?:\\?[ ]*[│|┃║*]?(?:[ ]*\n){1,3}[ ]*[│|┃║*]?[ ]*)?"
+_BLANK = r"(?: |(?=\n))"  # lines have no blanks at their ends
 _SIMILAR = 0.6
 
 
@@ -68,7 +70,7 @@ def _find(lines: Sequence[str], text: str, rows: frozenset[int]) -> tuple[int, i
     stripped = text.rstrip()
     if not stripped:
         return None
-    pattern = re.compile(_WRAP.join(re.escape(c) for c in stripped))
+    pattern = re.compile(_WRAP.join(_BLANK if c == " " else re.escape(c) for c in stripped))
     whole = "\n".join(lines)
     found = None
     position = 0
@@ -94,11 +96,22 @@ def _shown(before: Sequence[str], after: Sequence[str], known: str, changed: fro
     text = after[row][column:]
     old = before[row] if row < len(before) else ""
     text = text[: len(text) - len(_common_suffix(text, old[column:]))] if old[column:].strip() else text
-    # A full row continues on the next one.
-    while row + 1 < len(after) and row + 1 in changed and len(after[row].rstrip()) >= width - 1:
-        row += 1
+    while (following := _next_row(before, after, changed, row)) is not None:
+        if len(after[row].rstrip()) < width - 1 and following < len(before) and before[following].strip():
+            break
+        row = following
         text = text.rstrip("\\ ") + after[row].strip()
     return text.rstrip()
+
+
+def _next_row(before: Sequence[str], after: Sequence[str], changed: frozenset[int], row: int) -> int | None:
+    """The row that a wrapped line goes on in: the next changed one, with blank rows between at most."""
+    for following in range(row + 1, min(row + 4, len(after))):
+        if following in changed:
+            return following
+        if after[following].strip():
+            return None
+    return None
 
 
 def _common_prefix(first: str, second: str) -> str:

@@ -81,6 +81,8 @@ class Ps2Pace:
         self._sent = 0
         self._tail = -1
         self._ring_in_use = True
+        self._at_most = RING_KEYS
+        """Keystrokes that can be in the ring: what was there when it was last read, and all sent since."""
 
     async def ready(self, keystrokes: int) -> None:
         room = max(0, RING_KEYS - _SPARE_KEYS - keystrokes)
@@ -92,6 +94,7 @@ class Ps2Pace:
 
     async def sent(self, keystrokes: int, events: int) -> None:
         self._sent += keystrokes
+        self._at_most += keystrokes
 
     async def drained(self, deadline: Deadline) -> bool:
         return await self._wait(0, deadline)
@@ -99,15 +102,19 @@ class Ps2Pace:
     async def _wait(self, most_in_ring: int, deadline: Deadline) -> bool:
         """Until the queue is empty and the ring holds at most so many; False when nothing moves for the budget."""
         every = _SHORTEST
-        last: tuple[int, int, int] | None = None
+        last: tuple[int, int] | None = (-1, -1)
         still_since = time.monotonic()
         while True:
-            queued = await _status(self._qmp) & 1
-            head, tail = await self._ring()
-            if (queued, head, tail) != last:
-                last, still_since, every = (queued, head, tail), time.monotonic(), _SHORTEST
+            state: tuple[int, int] | None = None
+            if not await _status(self._qmp) & 1:
+                if self._at_most <= most_in_ring and most_in_ring:
+                    return True
+                state = head, tail = await self._ring()
+            if state != last:
+                last, still_since, every = state, time.monotonic(), _SHORTEST
             still = time.monotonic() - still_since
-            if not queued and self._in_ring(head, tail, Duration(still)) <= most_in_ring:
+            if state and self._in_ring(head, tail, Duration(still)) <= most_in_ring:
+                self._at_most = self._in_ring(head, tail, Duration(still))
                 self._tail, self._sent = tail, 0
                 return True
             if still > deadline.budget:

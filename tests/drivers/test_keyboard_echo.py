@@ -58,6 +58,24 @@ def test_wrapped_as_grub_does() -> None:
     assert judge(before, after, "y" * 58, " console=ttyS0").echo is Echo.RIGHT
 
 
+def test_wrapped_as_isolinux_does() -> None:
+    """A new row after 80 typed characters, of which six fewer are in the first one because of the prompt."""
+    typed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.,:;-+/=!?_()[]{}<>0123456789"[:80]
+    before = screen("boot: " + typed[:60])
+    after = screen("boot: " + typed[:74], typed[74:78], typed[78:] + " vga")
+    assert judge(before, after, typed[:60], typed[60:] + " vga").echo is Echo.RIGHT
+    # The blank at the end of a row can't be seen.
+    after = screen("boot: " + typed[:74], typed[74:], "vga=normal")
+    assert judge(before, after, typed[:60], typed[60:] + " vga=normal").echo is Echo.RIGHT
+    # After Ctrl-U it leaves a row blank besides.
+    after = screen("boot: " + typed[:74], "", typed[74:], "", "vga=normal")
+    assert judge(before, after, typed[:60], typed[60:] + " vga=normal").echo is Echo.RIGHT
+    wrong = judge(
+        before, screen("boot: " + typed[:74], typed[74:], "vga=norml"), typed[:60], typed[60:] + " vga=normal"
+    )
+    assert wrong == Judgement(Echo.WRONG, typed[60:] + "vga=norml")
+
+
 def test_scrolled() -> None:
     before = ["a", "b", "boot: " + "z" * 70]
     after = ["b", "boot: " + "z" * 70 + " vga", "=normal"]
