@@ -8,7 +8,7 @@ from typing import Any
 from factory.errors import TemplateError
 from factory.quantity import Duration
 from factory.steps.type_boot_command import TypeBootCommand
-from factory.template.model import BootMethod, Firmware, LateText, Loaded, Text
+from factory.template.model import BootMethod, Firmware, LateText, Loaded, SeedDelivery, Text
 
 
 class Method(enum.StrEnum):
@@ -57,7 +57,10 @@ def command_line(loaded: Loaded) -> Text:
     own: Text = install.kernel_args if install else ""
     if profile is None or profile.direct is None:
         return own
-    return join(profile.direct.command_line, own)
+    line = profile.direct.command_line
+    if install and install.seed is SeedDelivery.INITRD and profile.direct.seed_in_initrd is not None:
+        line = join(line, profile.direct.seed_in_initrd)
+    return join(line, own)
 
 
 def join(first: Text, second: Text) -> Text:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from factory.drivers.protocols import MediaMaker, SeedEndpoint, SeedServer
-from factory.errors import SeedError
+from factory.errors import SeedError, StepError
 from factory.events import Event, SeedRequested
 from factory.plan.resources import BuildSecrets, KernelFiles, Media, SeedLog, SeedPlace
 from factory.plan.step import Scope, Step
 from factory.steps.cpio import append_files
 from factory.steps.fetch_media import MediaLibrary
 from factory.steps.late import late_values
+from factory.template.boot_files import find_boot_files, kernel_version
 from factory.template.model import DirectBoot, Loaded, SeedDelivery
 from factory.template.seed import SeedFolder, extra_files, seed_names
 
@@ -152,18 +153,30 @@ class ExtractKernel(Step):
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         media, maker = scope.get(Media), scope.get(MediaMaker)
+        found = find_boot_files(self.direct, await maker.view(media.path))
         folder = scope.runtime_dir / "direct"
         folder.mkdir(mode=0o700, exist_ok=True)
-        kernel = await maker.extract(media.path, self.direct.kernel, folder / "kernel")
-        found = [kernel]
-        if self.direct.initrd:
-            found.append(await maker.extract(media.path, self.direct.initrd, folder / "initrd"))
-        scope.put(KernelFiles(folder / "kernel", folder / "initrd" if self.direct.initrd else None))
-        scope.detail(", ".join(found))
         try:
+            wanted = {found.kernel: folder / "kernel"}
+            if found.initrd:
+                wanted[found.initrd] = folder / "initrd"
+            await maker.extract(media.path, wanted)
+            version = _kernel_version(folder / "kernel", found.kernel)
+            scope.put(KernelFiles(folder / "kernel", folder / "initrd" if found.initrd else None))
+            scope.detail(f"{', '.join(wanted)}: Linux {version}, by {found.sign}")
             yield
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kernel_version(path: Path, name: str) -> str:
+    """Raises: StepError when QEMU could not boot it."""
+    with path.open("rb") as stream:
+        version = kernel_version(stream.read(64 * 1024))
+    if version is None:
+        hint = "name the right file under `direct:` in the boot profile, or write `boot: typed`"
+        raise StepError(f"{name} in the ISO is no Linux kernel for a PC", hint=hint)
+    return version
 
 
 @dataclass(frozen=True, slots=True)

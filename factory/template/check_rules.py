@@ -18,6 +18,7 @@ from factory.template.model import (
     Firmware,
     Install,
     Machine,
+    Profile,
     SeedDelivery,
     Source,
     Template,
@@ -198,6 +199,20 @@ def _install(parts: Parts) -> Iterator[Problem]:
     elif not typed and not direct:
         message = f"the profile '{profile.name}' says neither what to type nor which kernel to start"
         yield parts.problem("install", "profile", message=message, hint="write `boot_command`")
+    if install.seed is SeedDelivery.INITRD:
+        yield from _seed_in_initrd(parts, install, profile)
+
+
+def _seed_in_initrd(parts: Parts, install: Install, profile: Profile) -> Iterator[Problem]:
+    """An initrd that we add to must be started by us, and its installer must look into it."""
+    typed = install.boot is BootMethod.TYPED or install.boot_command is not None
+    if typed or profile.direct is None:
+        message = "a seed in the initrd needs a direct boot: the boot menu of the ISO starts its own initrd"
+        hint = "use `boot: direct`" if profile.direct else "use `seed: cd` or `seed: http`"
+        yield parts.problem("install", "seed", message=message, hint=hint)
+    elif profile.direct.seed_in_initrd is None:
+        message = f"the installer of '{profile.name}' does not look for its seed in the initrd"
+        yield parts.problem("install", "seed", message=message, hint="use `seed: cd` or `seed: http`")
 
 
 def _seed(parts: Parts) -> Iterator[Problem]:

@@ -508,11 +508,17 @@ class TypedBoot(Strict):
 
 
 class DirectBoot(Strict):
-    """Kernel and initrd as they lie in the ISO: the first pair that exists is used."""
+    """Kernel and initrd as they lie in the ISO: what `.treeinfo` names, else the first pair that exists."""
 
-    kernel: tuple[str, ...] = Field((), description="Names in the ISO.")
-    initrd: tuple[str, ...] = Field((), description="Names in the ISO, in the order of `kernel`.")
+    kernel: tuple[str, ...] = Field((), description="Names in the ISO; `*` stands for any part of a name.")
+    initrd: tuple[str, ...] = Field(
+        (), description="Names in the ISO, in the order of `kernel`; a `*` stands for what it stood for there."
+    )
     command_line: Text = Field("", description="The kernel's.")
+    seed_in_initrd: Text | None = Field(
+        None,
+        description="Added to the command line for a seed in the initrd; not given: the installer does not look there.",
+    )
 
 
 class ProfileSeed(Strict):

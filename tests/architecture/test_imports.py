@@ -13,11 +13,11 @@ pytestmark = pytest.mark.unit
 PACKAGE = Path(__file__).parents[2] / "factory"
 
 LEAVES = {"errors", "quantity", "secret", "digest", "events", "deadline"}
-SEAMS = {"drivers.machine_spec", "drivers.protocols"}
+SEAMS = {"drivers.iso_view", "drivers.machine_spec", "drivers.protocols"}
 MAY_IMPORT: dict[str, set[str]] = {
     "boot_command": LEAVES,
     "host": LEAVES | {"drivers.process", "plan.platform"},
-    "template": LEAVES | {"boot_command", "drivers.machine_spec"},
+    "template": LEAVES | {"boot_command", "drivers.machine_spec", "drivers.iso_view"},
     "drivers": LEAVES | {"boot_command", "disk"},
     "plan": LEAVES | SEAMS | {"template"},
     "provision": LEAVES | SEAMS,
