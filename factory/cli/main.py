@@ -16,6 +16,7 @@ COMMANDS = {
     "validate": "Check templates: every problem at once, with its place.",
     "plan": "Show what a build would do, and why.",
     "inspect": "Show a template's variables, sources and outputs.",
+    "init": "Recognise an installer ISO and write a template for it.",
     "schema": "Print the JSON Schema of templates or boot profiles.",
     "doctor": "Say what this computer can do, and what to install.",
     "cache": "Look at, check and empty the layer store.",
