@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import warnings
 
 from factory.template.packer.language.functions.registry import FunctionError
 
@@ -29,7 +30,11 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         )
     try:
         translated, flags = _translate(pattern, re.ASCII)
-        return re.compile(translated, flags)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # “[[” may get a meaning in Python some day; RE2 has it plain
+            return re.compile(translated, flags)
     except (re.error, OverflowError, RecursionError) as error:
         raise FunctionError(f"the pattern is not a regular expression: {error}", 0) from None
 
