@@ -22,6 +22,7 @@ from factory.template.packer.language.evaluator import evaluate
 from factory.template.packer.language.functions import FUNCTIONS
 from factory.template.packer.language.scope import Scope, World
 from factory.template.packer.language.values import to_python
+from tests.template.packer.hcl.unformatted import FORMATTED, UNFORMATTED
 from tests.template.packer.language.expression_cases import cases
 
 pytestmark = [
@@ -282,6 +283,13 @@ def test_what_is_refused(tmp_path: Path) -> None:
     bad = [source(o) + build("") for o in REFUSED] + [source("") + build(s) for s in STEPS_REFUSED]
     wrong = {text: both for text in bad if any(both := verdicts(tmp_path, text))}
     assert wrong == {}
+
+
+def test_format(tmp_path: Path) -> None:
+    # 1.6.6 leaves a blank after “!”; later versions don't.
+    (tmp_path / "t.pkr.hcl").write_text(UNFORMATTED.replace("! var.b", "var.b"))
+    packer(tmp_path, "fmt", "t.pkr.hcl")
+    assert (tmp_path / "t.pkr.hcl").read_text() == FORMATTED.replace("!var.b", "var.b")
 
 
 def test_precedence_of_variables(tmp_path: Path) -> None:
