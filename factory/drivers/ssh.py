@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 import paramiko
 
 from factory.deadline import Deadline, pause
+from factory.drivers.line_output import LineOutput
 from factory.drivers.protocols import (
     CommandResult,
     ConnectState,
@@ -25,7 +25,7 @@ from factory.drivers.protocols import (
     GuestConnection,
     OnLine,
 )
-from factory.drivers.ssh_command import Command, ConnectionBroke, Lines, Tail
+from factory.drivers.ssh_command import Command, ConnectionBroke
 from factory.drivers.ssh_connect import Attempt, AttemptFailed, HostKeys, Patience, matches_banner
 from factory.drivers.ssh_transfer import Transfer, TransferRefused, Upload
 from factory.drivers.ssh_tree import upload_tree
@@ -46,7 +46,6 @@ INSTALLER_FILES = (
 """What exists in a running installer and never in the system that it installs."""
 
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.boottime 2>/dev/null || uptime -s"
-_BACKLOG = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +228,7 @@ class SshConnection:
         Raises: GuestUnreachable when the connection breaks, DeadlineExpired.
         """
         running = Command(self.transport, command, with_terminal=self._settings.with_terminal)
-        output = _Output(on_line, running.abort)
+        output = LineOutput(on_line, running.abort)
         feed = _pieces(stdin)
         try:
             async with deadline.limit():
@@ -238,8 +237,7 @@ class SshConnection:
                     on_cancel=running.abort,
                 )
         except DeadlineExpired:
-            seen = f"the last line was: {output.last_line}" if output.last_line else "it printed nothing"
-            raise deadline.error(seen=seen, evidence=output.evidence()) from None
+            raise deadline.error(seen=output.seen(), evidence=output.evidence()) from None
         except ConnectionBroke as error:
             output.raise_failure()  # then it was us who broke off
             raise _broken(self._address, str(error), output.evidence()) from error
@@ -304,60 +302,3 @@ def _broken(address: GuestAddress, reason: str, evidence: Evidence | None) -> Gu
         hint="did the guest reboot, power off, or restart its network or sshd?",
         evidence=evidence,
     )
-
-
-class _Output:
-    """Takes a command's output in the reading thread and hands its lines to the event loop, not faster than it can."""
-
-    def __init__(self, on_line: OnLine | None, abort: Callable[[], None]) -> None:
-        self.tails = {"stdout": Tail(), "stderr": Tail()}
-        self.last_line = ""
-        self._lines = {"stdout": Lines(), "stderr": Lines()}
-        self._on_line = on_line
-        self._abort = abort
-        self._loop = asyncio.get_running_loop()
-        self._room = threading.BoundedSemaphore(_BACKLOG)
-        self._stopped = threading.Event()
-        self._failure: Exception | None = None
-
-    def take(self, stream: str, data: bytes) -> None:
-        self.tails[stream].add(data)
-        lines = self._lines[stream].add(data)
-        if lines:
-            while not self._room.acquire(timeout=1):
-                if self._stopped.is_set():
-                    return
-            post(self._loop, lambda: self._deliver_and_free(stream, lines))
-
-    def _deliver_and_free(self, stream: str, lines: list[str]) -> None:
-        self._room.release()
-        if not self._stopped.is_set():
-            self._deliver(stream, lines)
-
-    def _deliver(self, stream: str, lines: list[str]) -> None:
-        self.last_line = next((line for line in reversed(lines) if line.strip()), self.last_line)
-        if self._on_line is None or self._failure is not None:
-            return
-        try:
-            for line in lines:
-                self._on_line(stream, line)
-        except Exception as error:  # the event loop would swallow it: finish() raises it
-            self._failure = error
-            threading.Thread(target=self._abort, name="factory-cancel", daemon=True).start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def finish(self) -> None:
-        """Gives out lines without an end. Raises: as ``raise_failure``."""
-        for stream, lines in self._lines.items():
-            self._deliver(stream, lines.end())
-        self.raise_failure()
-
-    def raise_failure(self) -> None:
-        """Raises: what the receiver of lines raised, if it did."""
-        if self._failure is not None:
-            raise self._failure
-
-    def evidence(self) -> Evidence:
-        return Evidence(stderr=self.tails["stderr"].text(), notes=tuple(self.tails["stdout"].text().splitlines()[-20:]))

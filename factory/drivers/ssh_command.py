@@ -2,69 +2,23 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import selectors
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
-from factory.quantity import Duration, Size
+from factory.quantity import Duration
 
 _CHUNK = 32 * 1024
-_LONGEST_LINE = 64 * 1024
 _SILENCE_AFTER_EXIT = Duration(2)
 """A command that left something running in the background never ends its output: no more is waited for than this."""
 
 
 class ConnectionBroke(Exception):
     """The connection ended before the command did, or could not carry it."""
-
-
-@dataclass(slots=True)
-class Tail:
-    """The last bytes of a stream."""
-
-    limit: Size = Size(64 * 1024)
-    _data: bytearray = field(default_factory=bytearray)
-
-    def add(self, data: bytes) -> None:
-        self._data += data
-        if len(self._data) > 2 * self.limit:
-            del self._data[: -int(self.limit)]
-
-    def text(self) -> str:
-        return bytes(self._data[-int(self.limit) :]).decode("utf-8", "replace")
-
-
-class Lines:
-    """Cuts a byte stream into lines.
-
-    A lone carriage return overwrites the line, as progress bars do: only what is shown last is kept. A line without
-    end is given out in pieces.
-    """
-
-    def __init__(self) -> None:
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._rest = ""
-
-    def add(self, data: bytes) -> list[str]:
-        *lines, self._rest = (self._rest + self._decode(data)).split("\n")
-        while len(self._rest) > _LONGEST_LINE:
-            lines.append(self._rest[:_LONGEST_LINE])
-            self._rest = self._rest[_LONGEST_LINE:]
-        return [_last_shown(line) for line in lines]
-
-    def end(self) -> list[str]:
-        rest, self._rest = self._rest + self._decode(b"", True), ""
-        return [_last_shown(rest)] if rest else []
-
-
-def _last_shown(line: str) -> str:
-    return next((part for part in reversed(line.split("\r")) if part), "")
 
 
 class Command:

@@ -21,7 +21,8 @@ from typing import BinaryIO
 
 import paramiko
 
-from factory.drivers.ssh_command import Command, ConnectionBroke, Tail
+from factory.drivers.line_output import Tail
+from factory.drivers.ssh_command import Command, ConnectionBroke
 from factory.quantity import Duration
 
 _CHUNK = 32 * 1024  # the largest packet that every SFTP server takes

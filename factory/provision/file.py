@@ -8,6 +8,7 @@ guest's user may not write, ``sudo`` is used if it asks for no password.
 from __future__ import annotations
 
 import enum
+import re
 import secrets
 import shlex
 import tarfile
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from factory.deadline import Deadline
 from factory.drivers.protocols import CommandResult
@@ -59,17 +60,33 @@ class _Transfer:
     # --- up ------------------------------------------------------------------------------------------------------
 
     async def up(self) -> None:
-        if self._options.content is not None:
+        if _is_windows(self._options.destination):
+            await self._up_to_windows()
+        elif self._options.content is not None:
             await self._file(self._options.content, "", self._options.mode)
-            return
-        source = Path(self._options.source)
-        if _is_folder(source):
+        elif _is_folder(source := self._local_source()):
             await self._folder(source)
-        elif _is_file(source) and not self._options.source.endswith("/"):
+        else:
             mode = self._options.mode
             await self._file(source, source.name, mode if mode is not None else _mode_of(source))
-        else:
+
+    def _local_source(self) -> Path:
+        source = Path(self._options.source)
+        if not _is_folder(source) and (not _is_file(source) or self._options.source.endswith("/")):
             raise StepError(f"there is no {self._options.source} on this host", hint="is `source` written right?")
+        return source
+
+    async def _up_to_windows(self) -> None:
+        """Without modes, owners and sudo: Windows has none of them."""
+        connection, destination = self._context.connection, self._options.destination
+        if self._options.content is not None:
+            await connection.upload(self._options.content, destination)
+        elif _is_folder(source := self._local_source()):
+            inside = self._options.source.endswith("/")
+            await connection.upload_tree(source, destination if inside else f"{destination.rstrip('/')}/{source.name}")
+        else:
+            target = f"{destination}{source.name}" if destination.endswith(("/", "\\")) else destination
+            await connection.upload(source, target, progress=self._progress(source.name))
 
     async def _file(self, source: Path | bytes, name: str, mode: int | None) -> None:
         target = await self._target(name)
@@ -156,6 +173,10 @@ class _Transfer:
 
     async def down(self) -> None:
         source = self._options.source
+        if _is_windows(source):
+            name = PureWindowsPath(source).name
+            await self._context.connection.download(source, _local_target(self._options.destination, name))
+            return
         bare = _quoted(source.rstrip("/") or "/")
         script = f"if [ -d {bare} ]; then echo folder; elif [ -e {bare} ]; then echo file; fi"
         kind = (await self._run(f"sh -c {shlex.quote(script)}")).stdout.strip()
@@ -244,6 +265,10 @@ def _home(path: str) -> str:
 
 def _quoted(path: str) -> str:
     return shlex.quote(_home(path))
+
+
+def _is_windows(path: str) -> bool:
+    return re.match(r"[A-Za-z]:[/\\]|\\\\", path) is not None
 
 
 def _is_folder(path: Path) -> bool:

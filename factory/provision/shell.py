@@ -190,9 +190,12 @@ class _Run:
         doomed = [env] if self._wraps() else []
         if not self._options.skip_clean:
             doomed += [script, wrapper, f"{self._base}.pid"]
-        if not doomed or not self._posix:
+        if not doomed:
             return
-        command = "rm -f " + " ".join(map(shlex.quote, doomed))
+        if self._posix:
+            command = "rm -f " + " ".join(map(shlex.quote, doomed))
+        else:
+            command = 'del /f /q "{}"'.format(script.replace("/", "\\"))
         try:
             await self._try(command)
         except (DeadlineExpired, GuestUnreachable):

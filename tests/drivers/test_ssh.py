@@ -140,15 +140,15 @@ def test_something_left_in_the_background_does_not_hold_the_command(tmp_path: Pa
 def test_an_expired_deadline_names_the_last_line_and_ends_the_command(tmp_path: Path) -> None:
     async def body() -> None:
         async with connected(tmp_path / "home") as (connection, host):
-            with pytest.raises(DeadlineExpired, match=r"waited 500ms for apt; the last line was: Unpacking…"):
-                await connection.run("echo Unpacking…; sleep 1000", deadline=soon(0.5, "apt"))
+            with pytest.raises(DeadlineExpired, match=r"waited 3s for apt; the last line was: Unpacking…"):
+                await connection.run("echo Unpacking…; sleep 1000", deadline=soon(3, "apt"))
             with pytest.raises(DeadlineExpired, match="it printed nothing"):
                 await connection.run("sleep 1000", deadline=soon(0.2))
 
-            async def both() -> bool | None:
-                return host.signals == ["TERM", "TERM"] or None
+            async def told() -> bool | None:
+                return "TERM" in host.signals or None
 
-            await poll(both, soon())
+            await poll(told, soon())
             assert (await connection.run("echo alive", deadline=soon())).stdout == "alive\n"
 
     run(body())
