@@ -53,6 +53,17 @@ class PackerBuild:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuildBlock:
+    """A build as it is written, for ``inspect``: sources, provisioners and chains by name."""
+
+    name: str
+    description: str = ""
+    sources: tuple[str, ...] = ()
+    provisioners: tuple[str, ...] = ()
+    chains: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackerVariable:
     """A declared variable with the value it has, and where that comes from (``default``, ``PKR_VAR_x``, a file …)."""
 
@@ -71,6 +82,7 @@ class PackerConfig:
     path: Path
     folder: Path
     builds: tuple[PackerBuild, ...]
+    blocks: tuple[BuildBlock, ...] = ()
     warnings: tuple[Problem, ...] = ()
     variables: Mapping[str, PackerVariable] = field(default_factory=dict)
     locals: Mapping[str, Value] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from factory.template.packer.language.functions import FUNCTIONS
 from factory.template.packer.language.scope import Scope, World
 from factory.template.packer.language.values import to_python
 from tests.template.packer.hcl.unformatted import FORMATTED, UNFORMATTED
+from tests.template.packer.inspected import HCL, HCL_TEXT, JSON, JSON_TEXT
 from tests.template.packer.language.expression_cases import cases
 
 pytestmark = [
@@ -290,6 +291,18 @@ def test_format(tmp_path: Path) -> None:
     (tmp_path / "t.pkr.hcl").write_text(UNFORMATTED.replace("! var.b", "var.b"))
     packer(tmp_path, "fmt", "t.pkr.hcl")
     assert (tmp_path / "t.pkr.hcl").read_text() == FORMATTED.replace("!var.b", "var.b")
+
+
+def _words(text: str) -> list[str]:
+    """Lines without blanks at their ends, and without empty ones: Packer's own are not always the same."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def test_inspect(tmp_path: Path) -> None:
+    (tmp_path / "t.pkr.hcl").write_text(HCL)
+    (tmp_path / "t.json").write_text(json.dumps(JSON))
+    assert _words(packer(tmp_path, "inspect", "t.pkr.hcl")[1]) == _words(HCL_TEXT)
+    assert _words(packer(tmp_path, "inspect", "t.json")[1]) == _words(JSON_TEXT)
 
 
 def test_precedence_of_variables(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from factory.template.packer.language.convert import as_text
 from factory.template.packer.language.scope import Scope, did_you_mean
 from factory.template.packer.language.types import is_mapping, is_sequence
 from factory.template.packer.language.values import Value, object_value, string, to_python, wholly_known
-from factory.template.packer.model import COMPATIBLE_VERSION, OtherBuilder, PackerBuild, Source
+from factory.template.packer.model import COMPATIBLE_VERSION, BuildBlock, OtherBuilder, PackerBuild, Source
 from factory.template.packer.options import Decoder, Dialect, Given, Settings
 from factory.template.packer.post_processors import PostProcessor, read_post_processor
 from factory.template.packer.provisioners import Provisioner, read_provisioner
@@ -59,6 +59,7 @@ class Builds:
         self.secrets: set[str] = set()
         self.names: list[str] = []
         """Of all builds, those not selected too."""
+        self.written: list[BuildBlock] = []
 
     def declare_source(self, block: Block) -> None:
         if len(block.labels) != 2:
@@ -114,11 +115,31 @@ class Builds:
                 block.kind_span.problem("this build has no source", hint='sources = ["source.qemu.x"]')
             )
         self._check_selectors(inner, uses)
+        self.written.append(self._as_written(block_name, description, inner, uses))
         for use in uses:
             full = f"{block_name}.{use.reference}" if block_name else use.reference
             self.names.append(full)
             if self.selection.takes(full):
                 yield self._build(full, block_name, description, use, block)
+
+    def _as_written(self, name: str, description: str, blocks: list[ScopedBlock], uses: list[Use]) -> BuildBlock:
+        def label(one: ScopedBlock) -> str:
+            own = one_text(one.body.attributes, "name", one.scope, [])
+            return ".".join((*one.block.labels, *([own] if own else [])))
+
+        chains: list[tuple[str, ...]] = []
+        for one in blocks:
+            if one.kind == "post-processor":
+                chains.append((label(one),))
+            elif one.kind == "post-processors":
+                chains.append(tuple(label(link) for link in expanded(one.body, one.scope, [])))
+        return BuildBlock(
+            name=name,
+            description=description,
+            sources=tuple(u.reference for u in uses),
+            provisioners=tuple(label(one) for one in blocks if one.kind == "provisioner"),
+            chains=tuple(chains),
+        )
 
     def _with_build(self, scope: Scope, name: str) -> Scope:
         return scope.child({"build": placeholder_build(name)})

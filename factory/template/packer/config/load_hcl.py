@@ -108,6 +108,7 @@ def load_hcl(
         folder=files.folder,
         working=world.working,
         builds=made,
+        blocks=tuple(builds.written),
         warnings=warnings_of(problems),
         variables=inputs,
         locals=local_values,

@@ -1,0 +1,52 @@
+"""Files that a template names and that have to be there before a build starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from factory.errors import Problem
+from factory.template.packer.gotemplate import is_template
+from factory.template.packer.hcl.source import Span
+from factory.template.packer.language.scope import World
+from factory.template.packer.model import PackerConfig
+from factory.template.packer.options import Options
+from factory.template.packer.options.declare import declared
+from factory.template.packer.provisioners.simple import File
+from factory.template.packer.qemu_builder import QemuSource
+
+
+def missing_files(config: PackerConfig) -> tuple[Problem, ...]:
+    """One problem for each file or folder that is not there. Relative names start from the working folder."""
+    world = World(config.working, config.folder)
+    found: dict[Problem, None] = {}
+    for build in config.builds:
+        if not isinstance(build.source, QemuSource):
+            continue
+        for options, span in _parts(build.source, build.span, build.provisioners, build.post_processors):
+            if isinstance(options, File) and (options.generated or options.direction == "download"):
+                continue
+            for option, name in _names(options):
+                if not is_template(name) and not world.find(name).exists():
+                    found[span.problem(f"“{option}”: there is no file or folder “{name}”")] = None
+    return tuple(found)
+
+
+def _parts(source: QemuSource, span: Span, provisioners: Any, chains: Any) -> Iterator[tuple[Options, Span]]:
+    yield source, span
+    for provisioner in provisioners:
+        yield provisioner.options, provisioner.span
+    for chain in chains:
+        for link in chain:
+            yield link.options, link.span
+
+
+def _names(options: Options) -> Iterator[tuple[str, str]]:
+    rules: Mapping[str, Any] = declared(type(options))
+    for name, item in rules.items():
+        if not item.rule.file or name in options.unknown:
+            continue
+        value = getattr(options, item.name)
+        for one in (value,) if isinstance(value, str) else value:
+            if one:
+                yield name, one
