@@ -184,17 +184,35 @@ class Ext:
         number = self.lookup(path)
         return {} if number is None else {name: n for name, (n, _) in self._entries(number).items()}
 
+    def walk(self) -> Iterator[tuple[str, int]]:
+        """``(path, inode)`` of everything below the root, folders before what is in them."""
+        stack, seen = [(_ROOT_INODE, "")], {_ROOT_INODE}
+        while stack:
+            folder, path = stack.pop()
+            for name, (number, kind) in self._entries(folder).items():
+                yield f"{path}/{name}", number
+                if kind == 2 and number not in seen:
+                    seen.add(number)
+                    stack.append((number, f"{path}/{name}"))
+
+    def status(self, number: int) -> tuple[int, int]:
+        """``(mode, size)`` of an inode."""
+        inode = self._inode(number)
+        mode, low, high = (struct.unpack_from(f, inode, at)[0] for f, at in (("<H", 0), ("<I", 4), ("<I", 108)))
+        return mode, low + (high << 32 if mode & 0xF000 == _REGULAR else 0)
+
     def content(self, number: int) -> bytes:
-        """A file's content. Raises: ValueError when it is no regular file, or lists its blocks the old way."""
+        """A file's content. Raises: ValueError when it is no regular file, or is kept inside of its inode."""
         inode = self._inode(number)
         if struct.unpack_from("<H", inode, 0)[0] & 0xF000 != _REGULAR:
             raise ValueError("no regular file")
         size = struct.unpack_from("<I", inode, 4)[0] + (struct.unpack_from("<I", inode, 108)[0] << 32)
         flags = struct.unpack_from("<I", inode, 32)[0]
-        if not flags & _EXTENTS or flags & _INLINE:
-            raise ValueError("its blocks are not listed in extents")
+        if flags & _INLINE:
+            raise ValueError("its content is inside of its inode")
         content = bytearray(size)
-        for logical, first, count in self._mapped_extents(inode[40:100]):
+        runs = self._mapped_extents(inode[40:100]) if flags & _EXTENTS else self._mapped_blocks(inode)
+        for logical, first, count in runs:
             at, length = logical * self.block_size, count * self.block_size
             content[at : at + length] = self._reader.read(first * self.block_size, min(length, max(0, size - at)))
         return bytes(content[:size])
@@ -213,6 +231,26 @@ class Ext:
                 logical, length, high, low = struct.unpack_from("<IHHI", entry, 0)
                 if length <= 32768:  # longer ones are reserved, but were never written
                     yield logical, low + (high << 32), length
+
+    def _mapped_blocks(self, inode: bytes) -> Iterator[tuple[int, int, int]]:
+        """The same of a file that lists its blocks the old way: 12 of them, then by one to three levels of tables."""
+        numbers, per_block = struct.unpack_from("<15I", inode, 40), self.block_size // 4
+        yield from ((logical, n, 1) for logical, n in enumerate(numbers[:12]) if n)
+        start = 12
+        for depth, number in enumerate(numbers[12:], 1):
+            yield from self._table_blocks(number, depth, start)
+            start += per_block**depth
+
+    def _table_blocks(self, block: int, depth: int, start: int) -> Iterator[tuple[int, int, int]]:
+        if not block:
+            return
+        data = self._reader.read(block * self.block_size, self.block_size)
+        span = (self.block_size // 4) ** (depth - 1)
+        for index, number in enumerate(struct.unpack(f"<{len(data) // 4}I", data)):
+            if number and depth > 1:
+                yield from self._table_blocks(number, depth - 1, start + index * span)
+            elif number:
+                yield start + index, number, 1
 
     def _entries(self, number: int) -> Mapping[str, tuple[int, int]]:
         inode = self._inode(number)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -10,10 +12,12 @@ from typing import Protocol, TypeVar
 
 from factory.deadline import Deadline
 from factory.disk import reader as disk_reader
-from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess
+from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
+from factory.errors import StepError
 from factory.events import Emit, Note, Progress
 from factory.seal import sanitise, secret_scan, trim
 from factory.seal.appliance_files import ApplianceFiles
+from factory.seal.ext_files import ExtFiles, can_witness, left_to_the_appliance
 from factory.seal.files import Case
 from factory.seal.layout import Layout, inspect
 from factory.seal.model import Family, GuestInfo, Operation, SealOptions, Subject
@@ -23,6 +27,7 @@ from factory.seal.report import Finding, SealReport, judge
 from factory.seal.sanitise import Broken, Done
 from factory.seal.second_look import FreeSpace, SecondLook
 from factory.seal.secret_scan import Needles
+from factory.seal.shrink import Cut, install_growth, shrink
 from factory.seal.trim import Trimmed
 
 T = TypeVar("T")
@@ -59,19 +64,26 @@ async def seal(
     driver: ApplianceDriver,
     runtime_dir: Path,
     emit: Emit,
+    images: DiskImages | None = None,
 ) -> SealReport:
     """Cleans *disks* in place (work copies of one machine's disks, raw or qcow2, no QEMU on them), and proves it.
 
     The first disk of the list is the guest's first. The report says what was done and found;
-    ``SealReport.require_proven`` turns problems into an error.
+    ``SealReport.require_proven`` turns problems into an error. *images* is what cuts qcow2 disks after a shrink.
 
     Raises: HostError when libguestfs does not work here, StepError, DeadlineExpired, TemplateError for an unknown
     operation's name.
     """
     check_names((*options.only, *options.except_))
+    if options.shrink and images is None and any(d.format != "raw" for d in disks):
+        raise StepError("only raw disks can be shrunk without qemu-img", hint="hand it in, or leave `shrink` out")
     clock = _Clock()
     deadline = Deadline.after(options.deadline, "the disks to be sealed")
     sealed = await clock.time("appliance", _in_appliance(disks, options, driver, runtime_dir, deadline, clock, emit))
+    if sealed.cut is not None:
+        await _cut(disks[sealed.cut.disk], sealed.cut, images)
+    if sealed.names is not None:
+        sealed.broken = await clock.time("prove", _prove_without_appliance(disks, sealed, options))
     free_space, findings, notes = await clock.time("scan", _look_again(disks, options, emit))
     report = SealReport(
         guest=sealed.layout.guest,
@@ -80,7 +92,13 @@ async def seal(
         trimmed=tuple(sealed.trimmed),
         free_space=tuple(free_space),
         findings=tuple(findings),
-        notes=(*sealed.layout.notes, *notes, *([SYSPREP_NOTE] if sealed.layout.guest.family is Family.WINDOWS else [])),
+        shrunk=(str(sealed.cut),) if sealed.cut is not None else (),
+        notes=(
+            *sealed.layout.notes,
+            *sealed.notes,
+            *notes,
+            *([SYSPREP_NOTE] if sealed.layout.guest.family is Family.WINDOWS else []),
+        ),
         seconds=clock.seconds,
     )
     for note in report.notes:
@@ -96,6 +114,11 @@ class _Sealed:
         self.done: list[Done] = []
         self.broken: list[Broken] = []
         self.trimmed: list[Trimmed] = []
+        self.operations: Sequence[Operation] = ()
+        self.names: list[str] | None = None
+        """Names that the appliance lists for our own reader; None when the appliance has done the proof."""
+        self.cut: Cut | None = None
+        self.notes: list[str] = []
 
 
 async def _in_appliance(
@@ -122,10 +145,29 @@ async def _in_appliance(
             files = await clock.time("index", _index(appliance, guest))
             subject = Subject(files, guest, options)
             sealed.done = await clock.time("sanitise", sanitise.sanitise(subject, operations, emit))
+            if options.shrink:
+                sealed.notes += await install_growth(subject)
+            if options.trim:
+                sealed.trimmed = await clock.time("trim", trim.renew_swap_files(appliance, sealed.layout))
+        if options.shrink:
+            await appliance.call("umount_all")
+            sealed.cut, why_not = await clock.time("shrink", shrink(appliance, sealed.layout))
+            sealed.notes += [why_not] if why_not else []
         if options.trim:
-            sealed.trimmed = await clock.time("trim", trim.trim(appliance, sealed.layout, coarsest, emit))
-        sealed.broken = await clock.time("prove", _prove(appliance, sealed.layout, operations, options))
+            sealed.trimmed += await clock.time("trim", trim.trim(appliance, sealed.layout, coarsest, emit))
+        sealed.operations = operations
+        if can_witness(sealed.layout):
+            sealed.names = await clock.time("prove", _small_names(appliance, sealed.layout))
+        else:
+            sealed.broken = await clock.time("prove", _prove(appliance, sealed.layout, operations, options))
     return sealed
+
+
+async def _cut(disk: DiskLike, cut: Cut, images: DiskImages | None) -> None:
+    if disk.format == "raw":
+        await asyncio.to_thread(os.truncate, disk.path, int(cut.after))
+    elif images is not None:
+        await images.resize(disk.path, cut.after, format=disk.format)
 
 
 async def _index(appliance: Appliance, guest: GuestInfo) -> ApplianceFiles:
@@ -141,6 +183,24 @@ async def _prove(
     await appliance.batch([("umount_all",), ("sync",), *layout.mount_calls(read_only=True)])
     subject = Subject(await _index(appliance, layout.guest), layout.guest, options)
     return await sanitise.prove(subject, operations)
+
+
+async def _small_names(appliance: Appliance, layout: Layout) -> list[str]:
+    """Every path on the file systems that our own reader leaves to the appliance."""
+    found: list[str] = []
+    for mount in left_to_the_appliance(layout):
+        await appliance.batch([("umount_all",), ("mount_ro", mount.device, "/")])
+        names = await appliance.paths("/")
+        found += [f"{mount.point.rstrip('/')}/{name.decode('utf-8', 'surrogateescape')}" for name in names]
+    return found
+
+
+async def _prove_without_appliance(disks: Sequence[DiskLike], sealed: _Sealed, options: SealOptions) -> list[Broken]:
+    """Checks every promise on the closed disks, with a reader that shares nothing with what wrote them."""
+    with contextlib.ExitStack() as stack:
+        readers = [stack.enter_context(disk_reader.open_disk(d.path, d.format)) for d in disks]
+        files = await asyncio.to_thread(ExtFiles, sealed.layout, readers, sealed.names or ())
+        return await sanitise.prove(Subject(files, sealed.layout.guest, options), sealed.operations)
 
 
 async def _look_again(

@@ -33,15 +33,17 @@ class Trimmed:
     problem: str = ""
 
 
+async def renew_swap_files(appliance: Appliance, layout: Layout) -> list[Trimmed]:
+    """Makes swap files anew; their old blocks are free then. For a mounted guest."""
+    return [await _wipe_swap_file(appliance, layout, path) for path in layout.swap_files]
+
+
 async def trim(appliance: Appliance, layout: Layout, granularity: int, emit: Emit) -> list[Trimmed]:
-    """Wipes all free space and swap. File systems of *layout* are mounted on entry, nothing is on return.
+    """Wipes all free space and swap devices. Nothing is mounted on return.
 
     *granularity*: bytes of the smallest part that the image gives back (``disk.reader.granularity``).
     """
     results: list[Trimmed] = []
-    await appliance.call("sync")  # blocks freed by an uncommitted transaction are not free yet, and are not trimmed
-    results += [await _wipe_swap_file(appliance, layout, path) for path in layout.swap_files]
-    await appliance.call("sync")
     # Each is mounted anew for its trim: ext4 keeps up to 2 MiB of free blocks aside for whoever wrote last, and a trim
     # passes them over (measured: 511 freed blocks kept their contents).
     await appliance.call("umount_all")

@@ -91,8 +91,9 @@ def test_a_shape_that_is_not_known_is_refused(feature: str, tree: Path, tmp_path
         Ext(reader)
 
 
-def test_files_and_folders_are_read(tree: Path, tmp_path: Path) -> None:
-    image = make(tmp_path, tree, SHAPES["ext4-1k"])
+@pytest.mark.parametrize("shape", ["ext4-1k", "ext4-4k", "ext3", "ext2-2k"])
+def test_files_and_folders_are_read(shape: str, tree: Path, tmp_path: Path) -> None:
+    image = make(tmp_path, tree, SHAPES[shape])
     with open_disk(image, "raw") as reader:
         ext = Ext(reader)
         assert set(ext.folder("/d2")) == {p.name for p in (tree / "d2").iterdir()}
@@ -100,6 +101,11 @@ def test_files_and_folders_are_read(tree: Path, tmp_path: Path) -> None:
             number = ext.lookup(f"/{name}")
             assert number is not None
             assert ext.content(number) == (tree / name).read_bytes()
+            assert ext.status(number)[1] == (tree / name).stat().st_size
+            assert ext.status(number)[0] & 0o777 == (tree / name).stat().st_mode & 0o777
+        gone = {tree / "d1/e1/file-1", tree / "d3/e0/file-3"}
+        walked = {path for path, _ in ext.walk()} - {"/lost+found"}
+        assert walked == {f"/{p.relative_to(tree)}" for p in tree.rglob("*") if p not in gone}
         assert ext.lookup("/d0/nothing") is None
         assert ext.folder("/nothing") == {}
         link = ext.lookup("/link")

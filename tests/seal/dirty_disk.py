@@ -30,6 +30,7 @@ DEBIAN: Mapping[str, str | bytes] = {
     "usr/lib/systemd/systemd": b"\x7fELF",
     "usr/sbin/sshd": b"\x7fELF",
     "usr/bin/ssh-keygen": b"\x7fELF",
+    "usr/sbin/resize2fs": b"\x7fELF",
     "usr/lib/systemd/system/ssh.service": "[Service]\nExecStart=/usr/sbin/sshd -D\n",
     "etc/systemd/system/multi-user.target.wants/placeholder.service": "",
     "etc/ssh/sshd_config": "PermitRootLogin yes\n",

@@ -13,6 +13,7 @@ import pytest
 
 from factory.drivers.guestfs.appliance import GuestfsDriver
 from factory.drivers.protocols import ApplianceDisk
+from factory.drivers.qemu.disk_image import QemuImg
 from factory.errors import VerificationFailed
 from factory.events import Event, Note, Progress
 from factory.seal.model import Family, Init, SealOptions
@@ -65,7 +66,9 @@ def run(
     driver: GuestfsDriver, disk: ApplianceDisk, options: SealOptions, folder: Path
 ) -> tuple[SealReport, list[Event]]:
     events: list[Event] = []
-    report = asyncio.run(seal([disk], options, driver=driver, runtime_dir=folder / "run", emit=events.append))
+    report = asyncio.run(
+        seal([disk], options, driver=driver, runtime_dir=folder / "run", emit=events.append, images=QemuImg())
+    )
     assert list((folder / "run").iterdir()) == [], "the appliance left files behind"
     return report, events
 
@@ -83,13 +86,13 @@ def sealed(tmp_path_factory: pytest.TempPathFactory, appliance_driver: GuestfsDr
 
 @pytest.fixture(scope="module")
 def sealed_but_for_logs(tmp_path_factory: pytest.TempPathFactory, appliance_driver: GuestfsDriver) -> Iterator[Sealed]:
-    """The hard way: blocks of 1 KiB on an overlay with clusters of 64 KiB, and one operation left out."""
+    """The hard way: blocks of 1 KiB on an overlay with clusters of 64 KiB, shrunk, and one operation left out."""
     folder = tmp_path_factory.mktemp("seal-overlay")
     disk = make_dirty_debian(folder, block_size=1024)
     base, overlay, raw = folder / "base.qcow2", folder / "overlay.qcow2", folder / "sealed.raw"
     program("qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk.path, base)
     program("qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", overlay)
-    options = SealOptions(secrets=OPTIONS.secrets, build_keys=(BUILD_KEY,), except_=("logs",))
+    options = SealOptions(secrets=OPTIONS.secrets, build_keys=(BUILD_KEY,), except_=("logs",), shrink=True)
     report, events = run(appliance_driver, ApplianceDisk(overlay, "qcow2"), options, folder)
     program("qemu-img", "convert", "-f", "qcow2", "-O", "raw", overlay, raw)
     yield Sealed(disk, raw, report, tuple(events))
@@ -175,3 +178,15 @@ def test_small_blocks_on_large_clusters_do_not_leak(sealed_but_for_logs: Sealed)
     assert "zerofree" in {t.method for t in sealed_but_for_logs.report.trimmed}
     left = {f"canary{n}" for n in range(10)}  # those in the log that was left on purpose
     assert sealed_but_for_logs.canaries() == left
+
+
+def test_a_shrunk_disk_is_whole_and_grows_again(sealed_but_for_logs: Sealed) -> None:
+    sealed = sealed_but_for_logs
+    assert len(sealed.report.shrunk) == 1
+    assert sealed.raw.stat().st_size < 150 * 2**20 < 160 * 2**20
+    assert "No errors detected" in program("sfdisk", "--verify", sealed.raw)
+    assert program("e2fsck", "-f", "-n", f"{sealed.raw}?offset={sealed.disk.root_offset}")
+    unit = sealed.debugfs("cat /etc/systemd/system/factory-grow-root.service")
+    assert "ConditionPathExists=/var/lib/factory/grow-root" in unit
+    assert "Mode:  0755" in sealed.debugfs("stat /usr/lib/factory/grow-root")
+    assert "Type: regular" in sealed.debugfs("stat /var/lib/factory/grow-root")

@@ -1,0 +1,130 @@
+"""Shrinks the root file system, its partition and the disk to what they need; the machine grows them on first boot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from factory.disk.shrink_table import shrink_table
+from factory.drivers.protocols import Appliance, ApplianceCallFailed
+from factory.quantity import Size
+from factory.seal.layout import Layout
+from factory.seal.model import Init, Subject
+from factory.seal.operations import first_boot
+from factory.seal.operations.first_boot import FirstBootTask
+
+SLACK = Size(96 * 2**20)
+"""Left free in the file system: virt-v2v wants 50 MB, and a first boot writes logs and keys."""
+_TABLES = 2 * 2**20  # where partition tables lie, at either end of a disk
+_FLAG, _SCRIPT = "/var/lib/factory/grow-root", "/usr/lib/factory/grow-root"
+_GROW = """\
+#!/bin/sh
+# Written when this image was sealed: grows the root partition and its file system to the end of the disk, once.
+[ -e %(flag)s ] || exit 0
+source=$(findmnt -n -o SOURCE / 2>/dev/null || awk '$2 == "/" && $1 ~ "^/dev/" {print $1}' /proc/mounts)
+device=$(readlink -f "$source")
+name=${device#/dev/}
+number=$(cat "/sys/class/block/$name/partition") || exit 0
+disk=/dev/$(basename "$(dirname "$(readlink -f "/sys/class/block/$name")")")
+if command -v growpart >/dev/null; then
+    growpart "$disk" "$number"
+else
+    echo ', +' | sfdisk --force --no-reread -N "$number" "$disk" &&
+        { partx -u "$disk" 2>/dev/null || blockdev --rereadpt "$disk"; }
+fi
+resize2fs "$device" && rm -f %(flag)s
+exit 0
+""" % {"flag": _FLAG}  # noqa: UP031  braces are the shell's
+GROW = FirstBootTask(
+    "factory-grow-root",
+    "Grow the root file system to the size of the disk",
+    _SCRIPT,
+    (f"ConditionPathExists={_FLAG}",),
+    (),
+    f"[ ! -e {_FLAG} ] || {_SCRIPT}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A disk to cut once nobody has it open. ``disk`` counts from 0."""
+
+    disk: int
+    before: Size
+    after: Size
+
+    def __str__(self) -> str:
+        return f"disk {self.disk + 1} from {self.before} to {self.after}"
+
+
+async def install_growth(subject: Subject) -> list[str]:
+    """Has the guest grow again on its first boot; gives what stands against it, in words."""
+    files = subject.files
+    if not await files.find(["/{usr/,}sbin/resize2fs"]):
+        return ["the guest has no resize2fs: it will not grow by itself"]
+    if subject.guest.init not in {Init.SYSTEMD, Init.SYSV, Init.BUSYBOX}:
+        return [f"its init ({subject.guest.init}) is not known: the guest will not grow by itself"]
+    await files.write(_SCRIPT, _GROW.encode(), mode=0o755)
+    await files.write(_FLAG, b"")
+    await first_boot.install(subject, GROW)
+    return []
+
+
+async def shrink(appliance: Appliance, layout: Layout) -> tuple[Cut | None, str]:
+    """Shrinks the root file system and writes the new partition table; the disk itself is cut later, from outside.
+
+    Nothing may be mounted. Gives what to cut, or why nothing was shrunk.
+    """
+    root = next((m for m in layout.mounts if m.point == "/"), None)
+    match = re.fullmatch(r"/dev/sd([a-z])([0-9]+)", root.device) if root else None
+    if root is None or match is None or not root.type.startswith("ext"):
+        return None, "not shrunk: the root is no ext file system on a partition"
+    disk, number = f"/dev/sd{match[1]}", int(match[2])
+    checked = (await appliance.attempt([("e2fsck", root.device, {"correct": True})]))[0]
+    if isinstance(checked, ApplianceCallFailed):
+        return None, f"not shrunk: {checked.message}"
+    size, minimum = await appliance.batch([("blockdev_getsize64", disk), ("vfs_minimum_size", root.device)])
+    target = -(-(int(minimum) + int(SLACK)) // 2**20) * 2**20
+    reader = _Ends(disk, int(size), await _ends(appliance, disk, int(size)))
+    try:
+        table = shrink_table(reader, number, target)
+    except ValueError as error:
+        return None, f"not shrunk: {error}"
+    await appliance.call("resize2fs_size", root.device, target)
+    for offset, content in table.patches:
+        await _write(appliance, disk, offset, content)
+    return Cut(ord(match[1]) - ord("a"), Size(int(size)), Size(table.size)), ""
+
+
+async def _write(appliance: Appliance, disk: str, offset: int, content: bytes) -> None:
+    written = await appliance.call("pwrite_device", disk, content, offset)
+    if written != len(content):
+        raise ApplianceCallFailed(f"only {written} of {len(content)} bytes of the partition table were written")
+
+
+async def _ends(appliance: Appliance, disk: str, size: int) -> tuple[bytes, bytes]:
+    first: Any = await appliance.call("pread_device", disk, min(_TABLES, size), 0)
+    last: Any = await appliance.call("pread_device", disk, min(_TABLES, size), max(0, size - _TABLES))
+    return bytes(first), bytes(last)
+
+
+class _Ends:
+    """The two ends of a disk as a reader: all that a partition table needs (logical partitions apart)."""
+
+    def __init__(self, name: str, size: int, ends: tuple[bytes, bytes]) -> None:
+        self._name, self._size, self._ends = name, size, ends
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def extents(self) -> Iterator[tuple[int, int]]:
+        yield 0, self._size
+
+    def read(self, offset: int, length: int) -> bytes:
+        first, last = self._ends
+        start = self._size - len(last)
+        data = first[offset : offset + length] if offset < len(first) else last[max(0, offset - start) :][:length]
+        return data.ljust(length, b"\0")
