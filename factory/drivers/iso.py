@@ -28,6 +28,8 @@ _MOST_MENUS = 64
 _MOST_LINKS = 8
 _CHUNK = 2**20
 _TREES = {"rr_path": "Rock Ridge", "udf_path": "UDF", "joliet_path": "Joliet", "iso_path": "ISO 9660"}
+_DAMAGE = (ValueError, LookupError, struct.error)
+"""What pycdlib raises, besides its own, for fields that are out of range and text that is none."""
 _EFI = 0xEF
 """El Torito: the platform id of an entry for UEFI ("UEFI specification", 13.3.2.1); 0 is the PC's BIOS."""
 
@@ -172,14 +174,18 @@ class IsoReader:
     def _walk(self) -> Iterator[tuple[str, str]]:
         """``(name, path as pycdlib wants it)`` of every file."""
         count = 0
-        for folder, _, files in self._image.walk(**{self._kind: "/"}):
-            base = folder.rstrip("/")
-            for stored in files:
+        # Rock Ridge and ISO 9660 have bytes for names, UTF-8 today: old ones, which are not, must not end the walk.
+        raw = {"encoding": "latin-1"} if self._kind in ("rr_path", "iso_path") else {}
+        for folder, _, files in self._image.walk(**{self._kind: "/"}, **raw):
+            for file in files:
                 count += 1
                 if count > LARGEST_CATALOGUE:
                     raise StepError(f"the ISO has more than {LARGEST_CATALOGUE} files")
-                name = f"{base}/{stored}".lstrip("/")
-                yield _plain(name) if self._kind == "iso_path" else name, f"{base}/{stored}"
+                stored = f"{folder.rstrip('/')}/{file}"
+                if raw:
+                    stored = stored.encode("latin-1").decode("utf-8", "replace")
+                name = stored.lstrip("/")
+                yield _plain(name) if self._kind == "iso_path" else name, stored
 
     def _record(self, name: str) -> Any:
         return self._image.get_record(**{self._kind: self._stored[name]})
@@ -207,11 +213,13 @@ def open_iso(path: Path) -> Iterator[IsoReader]:
         image.open(str(path))
     except OSError as error:
         raise StepError(f"{path} can't be read: {error.strerror or error}") from error
-    except (PyCdlibException, ValueError, LookupError, struct.error) as error:
-        # pycdlib takes some damage for its own: fields that are out of range, text that is none
+    except (*_DAMAGE, PyCdlibException) as error:
         raise StepError(f"{path} can't be read as an ISO: {error}", hint=_what_else(path)) from error
     try:
-        reader = IsoReader(image)
+        try:
+            reader = IsoReader(image)
+        except (*_DAMAGE, PyCdlibException) as error:
+            raise StepError(f"{path} is damaged: {error}", hint="compare its checksum") from error
         length = Size(path.stat().st_size)
         if reader.names_by != "UDF" and length < reader.size:  # beside UDF, ISO 9660's size is often untrue
             message = f"{path} has {length} of {reader.size}: it isn't whole"

@@ -67,8 +67,12 @@ def starting_point(profile: Profile, identity: Identity, view: IsoView, *, host_
 
 
 def identity_name(identity: Identity, parts: int = 1) -> str:
-    """As ``debian-12`` or, with two parts of the release, ``ubuntu-24.04``; empty when nothing is known."""
-    family = re.sub(r"[^a-z0-9]+", "-", identity.family.lower().replace("gnu/linux", "")).strip("-")
+    """As ``debian-12`` or, with two parts of the release, ``ubuntu-24.04``; empty when nothing is known.
+
+    Words that all distributions share are left out, as in the names of ``images/``.
+    """
+    words = re.findall(r"[a-z0-9]+", identity.family.lower())
+    family = "-".join(words if words[:1] == ["windows"] else [w for w in words if w not in ("gnu", "linux", "server")])
     release = ".".join(identity.release.split(".")[:parts])
     release = re.sub(r"[^a-z0-9.]+", "-", release.lower()).strip("-.")
     return "-".join(word for word in (family, release) if word)[:60]

@@ -1,0 +1,167 @@
+"""Which profile an ISO is for, and what it is, by what it holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from factory.drivers.iso_view import IsoView
+from factory.template.check import check_profile
+from factory.template.identify import identify
+from factory.template.model import Profile
+from factory.template.recognise import near_misses, recognise
+from factory.template.windows_media import windows_images
+from tests.content.shipped import PROFILES, ROOT
+from tests.iso_layouts import ALMA, ARCH, DEBIAN, LAYOUTS, PXEBOOT, WINDOWS, Layout, kernel, treeinfo, wim
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def profiles() -> list[Profile]:
+    found = [check_profile(ROOT / "boot_configs" / f"{name}.yml")[0] for name in PROFILES]
+    return [profile for profile in found if profile is not None]
+
+
+def written(*rules: str, name: str = "one") -> Profile:
+    return Profile.model_validate({"format": 1, "name": name, "recognise": list(rules)})
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.volume_id)
+def test_every_vendors_iso_has_its_profile(layout: Layout, profiles: list[Profile]) -> None:
+    matches = recognise(layout.view(), profiles)
+    assert [m.profile.name for m in matches] == [layout.profile]
+    assert matches[0].reasons
+
+
+@pytest.mark.parametrize("layout", [x for x in LAYOUTS if x is not WINDOWS], ids=lambda layout: layout.volume_id)
+def test_every_vendors_iso_says_what_it_is(layout: Layout) -> None:
+    assert str(identify(layout.view())) == layout.words
+
+
+def test_a_windows_iso_says_what_it_is_by_the_xml_of_its_image() -> None:
+    xml = WINDOWS.files["sources/install.wim"][4096:].decode("utf-16")
+    view = IsoView("X", ("sources/install.wim",), {"sources/install.wim": xml})
+    assert str(identify(view)) == WINDOWS.words
+    images = windows_images(view)
+    assert [(i.name, i.is_server, i.drivers, i.language) for i in images] == [
+        ("Windows Server 2022 SERVERSTANDARDCORE", True, "2k22", "en-US"),
+        ("Windows Server 2022 SERVERSTANDARD", True, "2k22", "en-US"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "build", "drivers"),
+    [("Client", 26100, "w11"), ("Client", 19045, "w10"), ("Server", 26100, "2k25"), ("Server", 9600, "")],
+)
+def test_windows_drivers_go_by_the_build(kind: str, build: int, drivers: str) -> None:
+    xml = wim(("Windows 11 Pro", "Professional", kind), build=build)[4096:].decode("utf-16")
+    assert windows_images(IsoView(texts={"sources/install.wim": xml}))[0].drivers == drivers
+
+
+@pytest.mark.parametrize("xml", ["", "<WIM>", "not xml at all"])
+def test_an_image_without_xml_has_no_editions(xml: str) -> None:
+    assert windows_images(IsoView(texts={"sources/install.wim": xml})) == ()
+
+
+def test_reasons_quote_what_the_iso_says(profiles: list[Profile]) -> None:
+    reasons = recognise(DEBIAN.view(), profiles)[0].reasons
+    assert reasons == (
+        """its .disk/info says 'Debian GNU/Linux 12.14.0 "Bookworm" - Official amd64 NETINST with firmware"""
+        " 20260516-10:11'",
+        "it holds install.amd/vmlinuz and install.amd/initrd.gz",
+    )
+    assert recognise(ALMA.view(), profiles)[0].reasons[0] == "its .treeinfo says 'version = 9.8'"
+
+
+def test_another_iso_is_recognised_by_none(profiles: list[Profile]) -> None:
+    assert recognise(ARCH.view(), profiles) == ()
+    assert str(identify(ARCH.view())) == ""
+
+
+def test_case_of_names_does_not_count(profiles: list[Profile]) -> None:
+    view = IsoView("X", ("SOURCES/INSTALL.WIM", "SOURCES/BOOT.WIM", "BOOTMGR.EFI"))
+    assert [m.profile.name for m in recognise(view, profiles)] == ["windows-server"]
+
+
+def test_every_condition_of_a_rule_must_hold() -> None:
+    rule = {"volume_id": "^A$", "paths": ["a", "b"]}
+    profile = Profile.model_validate({"format": 1, "name": "one", "recognise": [rule]})
+    assert recognise(IsoView("A", ("a", "b")), [profile])
+    assert not recognise(IsoView("A", ("a",)), [profile])
+    assert not recognise(IsoView("B", ("a", "b")), [profile])
+
+
+def test_a_profile_without_rules_recognises_nothing() -> None:
+    assert not recognise(IsoView("A", ("a",)), [written()])
+
+
+def test_a_rule_without_conditions_recognises_nothing() -> None:
+    profile = Profile.model_validate({"format": 1, "name": "one", "recognise": [{}]})
+    assert not recognise(IsoView("A", ("a",)), [profile])
+
+
+def test_what_an_iso_says_of_itself_counts_more_than_its_label() -> None:
+    view = IsoView("LABEL", ("k",), {".disk/info": "Some Linux"})
+    make = Profile.model_validate
+    by_label = make({"format": 1, "name": "a-label", "recognise": [{"volume_id": "LABEL", "paths": ["k"]}]})
+    by_paths = make({"format": 1, "name": "b-paths", "recognise": [{"paths": ["k"]}]})
+    by_info = make({"format": 1, "name": "c-info", "recognise": [{"disk_info": "Some"}]})
+    found = recognise(view, [by_paths, by_label, by_info])
+    assert [m.profile.name for m in found] == ["c-info", "a-label", "b-paths"]
+
+
+def test_paths_may_have_stars() -> None:
+    profile = Profile.model_validate({"format": 1, "name": "one", "recognise": [{"paths": ["live/vmlinuz-*"]}]})
+    assert recognise(IsoView("", ("live/vmlinuz-6.1.0-18-amd64",)), [profile])
+    assert not recognise(IsoView("", ("live/sub/vmlinuz-6",)), [profile])
+
+
+def test_a_near_miss_says_what_holds_and_what_does_not(profiles: list[Profile]) -> None:
+    files = dict.fromkeys(PXEBOOT, kernel()) | {
+        "isolinux/isolinux.cfg": b"",
+        ".treeinfo": treeinfo("AlmaLinux", "8.10"),
+    }
+    old = Layout("", "AlmaLinux-8-10-x86_64-dvd", files, "", "")
+    assert recognise(old.view(), profiles) == ()
+    misses = {m.profile.name: m for m in near_misses(old.view(), profiles)}
+    assert (
+        "it holds images/pxeboot/vmlinuz and images/pxeboot/initrd.img and isolinux/isolinux.cfg"
+        in misses["anaconda-el9"].holds
+    )
+    assert misses["anaconda-el9"].lacks[0].startswith("its .treeinfo does not fit")
+    assert "windows-server" not in misses
+
+
+def test_what_fits_is_no_near_miss(profiles: list[Profile]) -> None:
+    assert "debian-installer" not in {m.profile.name for m in near_misses(DEBIAN.view(), profiles)}
+
+
+@pytest.mark.parametrize(
+    ("volume_id", "words"),
+    [
+        ("Debian 13.5.0 amd64 n", "Debian GNU/Linux 13.5.0, x86_64"),
+        ("DEBIAN12", "Debian GNU/Linux 12"),
+        ("RHEL-9-4-0-BaseOS-x86_64", "Red Hat Enterprise Linux 9.4.0, x86_64"),
+        ("CentOS-Stream-9-BaseOS-x86_64", "CentOS Stream 9, x86_64"),
+        ("Fedora-E-dvd-x86_64-44", "Fedora 44, x86_64, E"),
+        ("SLE-15-SP6-Full-x86_64321.1", "SUSE Linux Enterprise 15-SP6, x86_64, Full"),
+        ("alpine-ext 3.24.1 aarch64", "Alpine Linux 3.24.1, aarch64, ext"),
+        ("15_0_RELEASE_ARM64_DVD", "FreeBSD 15.0, aarch64, DVD"),
+        ("Ubuntu 24.04.4 LTS amd64", "Ubuntu 24.04.4, x86_64"),
+        ("CDROM", ""),
+        ("", ""),
+    ],
+)
+def test_a_label_says_what_it_can(volume_id: str, words: str) -> None:
+    assert str(identify(IsoView(volume_id))) == words
+
+
+def test_the_label_fills_in_what_treeinfo_leaves_open() -> None:
+    view = IsoView("AlmaLinux-9-8-x86_64-minimal", (), {".treeinfo": "[general]\nfamily = AlmaLinux\nversion = 9.8\n"})
+    found = identify(view)
+    assert (found.architecture, found.edition, found.sign) == ("x86_64", "minimal", ".treeinfo")
+
+
+@pytest.mark.parametrize("text", ["no section\n", "[general\n", "\0\0\0"])
+def test_a_broken_treeinfo_says_nothing(text: str) -> None:
+    assert str(identify(IsoView("X", (), {".treeinfo": text}))) == ""
