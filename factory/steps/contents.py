@@ -200,7 +200,7 @@ class _Planner:
         )
         secrets = {name: value for name, value in self.loaded.variables.items() if isinstance(value, Secret)}
         step = SealDisks(self._disk_ids(), options, secrets)
-        self._add("seal", {"seal": seal}, [step], power=Power.OFF, keeps=Keeps.DISKS)
+        self._add("seal", {"seal": seal}, [LoadBuildSecrets(), step], power=Power.OFF, keeps=Keeps.DISKS)
 
     def _export(self) -> None:
         template = self.template

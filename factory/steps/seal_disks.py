@@ -29,8 +29,8 @@ class SealDisks(Step):
     options: SealOptions
     secrets: Mapping[str, Secret[str]] = field(default_factory=dict)
 
-    needs: ClassVar[tuple[type, ...]] = (ApplianceDriver, MachineState)
-    wants: ClassVar[tuple[type, ...]] = (BuildSecrets,)
+    version: ClassVar[int] = 2
+    needs: ClassVar[tuple[type, ...]] = (ApplianceDriver, MachineState, BuildSecrets)
 
     @property
     def title(self) -> str:
@@ -42,16 +42,12 @@ class SealDisks(Step):
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         state = scope.get(MachineState)
-        own = scope.find(BuildSecrets)
-        secrets = dict(self.secrets)
-        keys: tuple[str, ...] = ()
-        if own:
-            private = await asyncio.to_thread(own.private_key.read_text)
-            secrets |= {"build key": Secret(private), **own.generated}
-            keys = (own.public_key,)
+        own = scope.get(BuildSecrets)
+        private = await asyncio.to_thread(own.private_key.read_text)
+        secrets = {**self.secrets, "build key": Secret(private), **own.generated}
         report = await seal(
             [DiskSpec(name, state.disk(name)) for name in self.disks],
-            dataclasses.replace(self.options, secrets=secrets, build_keys=keys),
+            dataclasses.replace(self.options, secrets=secrets, build_keys=(own.public_key,)),
             driver=scope.get(ApplianceDriver),
             runtime_dir=scope.runtime_dir,
             emit=scope.emit,
