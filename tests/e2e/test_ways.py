@@ -1,0 +1,98 @@
+"""Other ways through the main job: UEFI, another bus, direct boot, seeds on media; and what must not go through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import Outcome, Place
+
+pytestmark = pytest.mark.e2e
+
+
+def test_uefi_typed_on_a_sata_disk(tiny: Outcome, place: Place) -> None:
+    outcome = place.build("images/tiny.yml", "-var", "firmware=uefi", "-var", "disk_bus=sata", "--until", "boot")
+    assert outcome.code == 0, outcome.stderr
+    assert "boot" in outcome.phases("phase_finished")
+
+
+@pytest.mark.parametrize("seed", ["cd", "initrd"])
+def test_direct_boot_with_the_seed_elsewhere(tiny: Outcome, place: Place, tmp_path: Path, seed: str) -> None:
+    template = tmp_path / "direct.yml"
+    template.write_text(
+        f"""
+format: 1
+name: direct-{seed}
+source: {{iso: {{build: {{script: scripts/iso/tiny, inputs: [scripts/iso/tiny.d]}}}}}}
+machine: {{memory: 512 MiB, disks: [{{id: main, size: 1 GiB, bus: nvme}}]}}
+install: {{profile: tiny-media, boot: direct, seed: {seed}}}
+layers: "off"
+"""
+    )
+    profile = tmp_path / "boot_configs" / "tiny-media.yml"
+    profile.parent.mkdir()
+    profile.write_text(
+        """
+format: 1
+name: tiny-media
+direct: {kernel: [boot/vmlinuz], initrd: [boot/initrd.img], command_line: "net.ifnames=0 console=ttyS0 quiet"}
+seed: {directory: tiny, main: seed, delivery: cd, cd_label: cidata}
+"""
+    )
+    for name in ("http_seed", "scripts"):
+        (tmp_path / name).symlink_to(Path(__file__).parents[2] / name)
+    outcome = place.build(str(template), "--until", "install")
+    assert outcome.code == 0, outcome.stderr
+    assert not outcome.named("seed_requested")
+
+
+def test_a_wrong_checksum_never_boots(place: Place, tmp_path: Path) -> None:
+    iso = tmp_path / "installer.iso"
+    iso.write_bytes(b"not the ISO that was promised")
+    template = tmp_path / "wrong.yml"
+    template.write_text(
+        f"""
+format: 1
+name: wrong
+source: {{iso: {{path: {iso}, checksum: "sha256:{"0" * 64}"}}}}
+install: {{profile: tiny}}
+"""
+    )
+    outcome = place.build(str(template))
+    assert outcome.code == 5
+    assert "wrong checksum" in outcome.named("build_finished")[-1]["message"]
+    assert not [e for e in outcome.named("command_started") if "qemu-system" in e["command"]]
+
+
+def test_a_template_with_mistakes_is_refused_before_anything_runs(place: Place, tmp_path: Path) -> None:
+    template = tmp_path / "mistakes.yml"
+    template.write_text("format: 1\nname: Mistakes!\nmachine: {sizee: 3}\n")
+    result = place.run("build", str(template))
+    assert result.returncode == 3
+    assert "mistakes.yml:3:" in result.stderr
+    assert "sizee" in result.stderr
+
+
+def test_a_seed_that_is_never_fetched_is_named(tiny: Outcome, place: Place, tmp_path: Path) -> None:
+    template = tmp_path / "mistyped.yml"
+    template.write_text(
+        """
+format: 1
+name: mistyped
+source: {iso: {build: {script: scripts/iso/tiny, inputs: [scripts/iso/tiny.d]}}}
+machine: {memory: 512 MiB, disks: [{id: main, size: 1 GiB}]}
+install:
+  profile: tiny
+  boot_command: '<waitSerial "boot:" 2m>install seed={{ seed.url }}/sead<enter>'
+  seed_deadline: 30s
+"""
+    )
+    for name in ("http_seed", "scripts", "boot_configs"):
+        (tmp_path / name).symlink_to(Path(__file__).parents[2] / name)
+    result = place.run("build", str(template), "-o", str(place.output))
+    assert result.returncode == 5
+    assert "fetch" in result.stderr
+    assert "GET /sead → 404" in result.stderr
+    assert "screenshot:" in result.stderr
+    assert place.left_over() == []
