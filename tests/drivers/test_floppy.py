@@ -1,48 +1,87 @@
+"""Floppies, made and read back by mtools."""
+
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from factory.drivers.floppy import make_floppy
-from factory.errors import StepError
+from factory.drivers.floppy import CAPACITY_SECTORS, SECTOR, make_floppy
+from factory.errors import HostError, StepError
 
 pytestmark = pytest.mark.machine
 
-
-def _mtools(*argv: str) -> str:
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+needs_mtools = pytest.mark.skipif(shutil.which("mcopy") is None, reason="mtools is not installed")
 
 
-def test_files_arrive_under_their_names(tmp_path: Path) -> None:
-    raw = tmp_path / "raw"
-    raw.write_bytes(bytes(range(256)) * 100)
-    image = tmp_path / "seed.img"
-    files: dict[str, bytes | Path] = {"ks.cfg": b"text\n", "Autounattend.xml": b"<x/>", "drivers/a long name.inf": raw}
-    asyncio.run(make_floppy(image, "oemdrv", files))
-    assert image.stat().st_size == 1_474_560
-    assert image.stat().st_mode & 0o777 == 0o600  # answer files hold passwords
-    assert _mtools("mtype", "-i", str(image), "::ks.cfg") == "text\n"
-    assert _mtools("mtype", "-i", str(image), "::Autounattend.xml") == "<x/>"
-    subprocess.run(["mcopy", "-i", str(image), "::drivers/a long name.inf", str(tmp_path / "back")], check=True)
-    assert (tmp_path / "back").read_bytes() == raw.read_bytes()
-    assert "OEMDRV" in _mtools("mlabel", "-s", "-i", str(image), "::")
-    subprocess.run(["fsck.fat", "-n", str(image)], check=True, capture_output=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "raw", "seed.img"]
+def make(path: Path, label: str, files: dict[str, bytes | Path]) -> Path:
+    asyncio.run(make_floppy(path, label, files))
+    return path
 
 
-def test_an_empty_one(tmp_path: Path) -> None:
-    asyncio.run(make_floppy(tmp_path / "seed.img", "empty", {}))
-    assert "No files" in _mtools("mdir", "-i", str(tmp_path / "seed.img"), "::")
+def mtools(*argv: str | Path) -> bytes:
+    return subprocess.run(argv, capture_output=True, check=True).stdout
 
 
-@pytest.mark.parametrize("files", [{"big": bytes(1_500_000)}, {f"f{i}": bytes(1) for i in range(3000)}])
-def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path, files: dict[str, bytes | Path]) -> None:
-    image = tmp_path / "seed.img"
-    image.write_text("the one before")
-    with pytest.raises(StepError, match="floppy"):
-        asyncio.run(make_floppy(image, "seed", files))
-    assert image.read_text() == "the one before"
-    assert [path.name for path in tmp_path.iterdir()] == ["seed.img"]
+@needs_mtools
+def test_names_folders_and_content(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes(range(256)) * 40)
+    files: dict[str, bytes | Path] = {
+        "preseed.cfg": b"d-i\n",
+        "Autounattend.xml": b"",
+        "folder/a long name.conf": source,
+    }
+    path = make(tmp_path / "x.img", "cidata", files)
+    assert path.stat().st_size == CAPACITY_SECTORS * SECTOR == 1_474_560
+    assert mtools("mtype", "-i", path, "::/preseed.cfg") == b"d-i\n"
+    assert mtools("mtype", "-i", path, "::/folder/a long name.conf") == source.read_bytes()
+    assert mtools("mtype", "-i", path, "::/Autounattend.xml") == b""
+    assert b"CIDATA" in mtools("mlabel", "-s", "-i", path, "::")
+
+
+@needs_mtools
+def test_a_floppy_may_be_empty(tmp_path: Path) -> None:
+    path = make(tmp_path / "x.img", "x", {})
+    assert b"No files" in mtools("mdir", "-i", path, "::/")
+
+
+@needs_mtools
+def test_only_its_owner_reads_it_and_nothing_else_stays(tmp_path: Path) -> None:
+    path = make(tmp_path / "x.img", "a label that is too long", {"a": b"1"})
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@needs_mtools
+def test_a_full_floppy_holds_every_byte(tmp_path: Path) -> None:
+    content = bytes(1400 * 1024)
+    path = make(tmp_path / "x.img", "x", {"big": content})
+    assert mtools("mtype", "-i", path, "::/big") == content
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_does_not_fit_is_refused(count: int, tmp_path: Path) -> None:
+    files: dict[str, bytes | Path] = {f"file{i}": bytes(1_500_000 // count) for i in range(count)}
+    with pytest.raises(StepError, match="a floppy holds") as caught:
+        make(tmp_path / "x.img", "x", files)
+    assert "`seed: cd`" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_mtools
+def test_what_fits_by_bytes_but_not_by_clusters_leaves_nothing_behind(tmp_path: Path) -> None:
+    files: dict[str, bytes | Path] = {f"file{i}": b"x" for i in range(3000)}
+    with pytest.raises(StepError, match="the floppy can't be made"):
+        make(tmp_path / "x.img", "x", files)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_mtools_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match="mformat"):
+        make(tmp_path / "x.img", "x", {})
+    assert list(tmp_path.iterdir()) == []
