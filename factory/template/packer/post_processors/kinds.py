@@ -20,6 +20,8 @@ class Compress(Options):
     output: str = option("packer_{{.BuildName}}_{{.BuilderType}}", late=OUTPUT_NAMES)
     format: str = ""
     compression_level: int = -1
+    algorithm: str = ""
+    archive: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,6 @@ class VagrantRegistry(Options):
     no_release: bool = False
     vagrant_cloud_url: str = ""
     hcp_vagrant_url: str = ""
-    keep_input_artifact: bool = False
     box_download_url: str = option("", any_late=True)
     box_checksum: str = ""
     no_direct_upload: bool = False

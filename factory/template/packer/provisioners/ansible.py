@@ -37,8 +37,6 @@ class Ansible(Options):
     roles_path: str = ""
     collections_path: str = ""
     ansible_winrm_use_http: bool = False
-    use_shell_exec: bool = False
-    adapter_fixed_port: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

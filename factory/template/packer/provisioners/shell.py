@@ -104,5 +104,3 @@ class WindowsUpdate(Options):
     restart_timeout: Duration = Duration(14400)
     username: str = ""
     password: Secret[str] = NO_SECRET
-    elevated_user: str = ""
-    elevated_password: Secret[str] = NO_SECRET

@@ -45,13 +45,13 @@ class Goss(Options):
     username: str = ""
     password: Secret[str] = NO_SECRET
     skip_install: bool = False
+    skip_download: bool = False
     skip_ssl: bool = False
     remote_folder: str = ""
     remote_path: str = ""
     target_os: str = "Linux"
     tests: tuple[str, ...] = ()
     goss_file: str = ""
-    debug: bool = False
     inspect: bool = False
     use_sudo: bool = False
     sleep: str = ""
