@@ -77,6 +77,7 @@ class Transfer:
         self._lock = threading.Lock()
         self._without_sftp = False
         self._running: list[Callable[[], None]] = []
+        self._idle: list[paramiko.SFTPClient] = []
 
     def abort(self) -> None:
         for end in tuple(self._running):
@@ -107,14 +108,23 @@ class Transfer:
 
     @contextlib.contextmanager
     def _sftp(self) -> Iterator[paramiko.SFTPClient | None]:
-        """A session for one transfer, None where the guest has no SFTP (it is asked once)."""
-        client = self._open_sftp()
+        """A session for one transfer, None where the guest has no SFTP (it is asked once).
+
+        A session that served well is kept for the next transfer: opening one starts a process in the guest.
+        """
+        self._idle = [kept for kept in self._idle if not kept.sock.closed]
+        client = self._idle.pop() if self._idle else self._open_sftp()
         if client is None:
             yield None
             return
+        usable = False
         self._running.append(client.close)
         try:
             yield client
+            usable = True
+        except TransferRefused:
+            usable = True
+            raise
         except OSError as error:
             if _is_connection(error) or not self._transport.is_active():
                 raise ConnectionBroke(str(error) or "the guest stopped answering") from error
@@ -123,7 +133,10 @@ class Transfer:
             raise ConnectionBroke(str(error) or "the connection was closed") from error
         finally:
             self._running.remove(client.close)
-            client.close()
+            if usable:
+                self._idle.append(client)
+            else:
+                client.close()
 
     def _open_sftp(self) -> paramiko.SFTPClient | None:
         with self._lock:

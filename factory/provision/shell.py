@@ -1,7 +1,7 @@
 """Scripts in the guest: carried over as files, run, and removed.
 
-A script's environment travels in a file that only the guest's user can read, never on a command line, where every
-process of the guest could see it.
+A script's environment travels in a small script around it that only the guest's user can read, never on a command
+line, where every process of the guest could see it.
 """
 
 from __future__ import annotations
@@ -118,23 +118,22 @@ class _Run:
                 hint="put them into a file with a `file` step, and remove it at the script's end",
             )
         connection = self._context.connection
-        script, wrapper, env = self._paths()
+        script, wrapper = self._paths()
         # A script without secrets may be run as any user, through `sudo -u`.
         await connection.upload(self._script.content, script, mode=0o755)
         if self._wraps():
             exports = "".join(f"export {name}={shlex.quote(reveal(value))}\n" for name, value in self._sorted())
-            await connection.upload(exports.encode(), env, mode=0o600)
-            text = f'#!/bin/sh\n. {shlex.quote(env)} || exit 126\nexec {shlex.quote(script)} "$@"\n'
-            await connection.upload(text.encode(), wrapper, mode=0o755)
+            text = f'#!/bin/sh\n{exports}exec {shlex.quote(script)} "$@"\n'
+            await connection.upload(text.encode(), wrapper, mode=0o700)
 
-    def _paths(self) -> tuple[str, str, str]:
-        return f"{self._base}{self._script.suffix}", f"{self._base}.run", f"{self._base}.env"
+    def _paths(self) -> tuple[str, str]:
+        return f"{self._base}{self._script.suffix}", f"{self._base}.run"
 
     def _sorted(self) -> list[tuple[str, str | Secret[str]]]:
         return sorted(self._env.items())
 
     def _command(self) -> str:
-        script, wrapper, _ = self._paths()
+        script, wrapper = self._paths()
         path = wrapper if self._wraps() else script
         if self._options.execute is None:
             return shlex.quote(path) if self._posix else path
@@ -185,11 +184,11 @@ class _Run:
             self._context.emit(Note(f"{self._script.title!r} may still be running in the guest", "warning"))
 
     async def _clean(self) -> None:
-        """Removes what was carried over: the environment always, the scripts unless they are to be kept."""
-        script, wrapper, env = self._paths()
-        doomed = [env] if self._wraps() else []
+        """Removes what was carried over: the environment always, the script unless it is to be kept."""
+        script, wrapper = self._paths()
+        doomed = [wrapper, f"{self._base}.pid"] if self._posix else []
         if not self._options.skip_clean:
-            doomed += [script, wrapper, f"{self._base}.pid"]
+            doomed.append(script)
         if not doomed:
             return
         if self._posix:

@@ -91,12 +91,12 @@ def test_no_command_line_and_no_left_file_shows_a_secret(tmp_path: Path, remote:
             lines = (
                 'test "$TOKEN" = s3cr3t-value',
                 "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $f >> seen 2>/dev/null || true; done",
-                f"stat -c %a '{remote}'/*.env > modes",
+                f"stat -c %a '{remote}'/*.run > modes",
             )
             env = {"TOKEN": Secret("s3cr3t-value"), "OPEN": "public"}
             await inline(remote, *lines, env=env, execute=execute).run(context, soon())
             assert "s3cr3t-value" not in (context.host.home / "seen").read_bytes().decode("utf-8", "replace")
-            assert (context.host.home / "modes").read_text() == "600\n"
+            assert (context.host.home / "modes").read_text() == "700\n"
             assert all("s3cr3t-value" not in command for command in context.host.commands)
             assert os.listdir(remote) == []
 
@@ -146,8 +146,7 @@ def test_skip_clean_keeps_the_scripts_but_never_the_environment(tmp_path: Path, 
     async def body() -> None:
         async with surroundings(tmp_path) as context:
             await inline(remote, "true", env={"A": Secret("s3cr3t")}, skip_clean=True).run(context, soon())
-            left = sorted(Path(name).suffix for name in os.listdir(remote))
-            assert left == [".pid", ".run", ".sh"]
+            assert [Path(name).suffix for name in os.listdir(remote)] == [".sh"]
 
     run(body())
 
