@@ -104,11 +104,11 @@ def test_an_edit_of_a_provisioner_goes_on_in_the_booted_guest(tiny: Outcome, pla
     assert "resumed from memory" in started["detail"]
 
 
-def test_the_plan_says_what_changed(tiny: Outcome, place: Place) -> None:
+def test_the_plan_says_what_changed_since_the_newest_build(tiny: Outcome, place: Place) -> None:
     result = place.run("plan", "images/tiny.yml", "-var", "greeting=other", "-o", str(place.output))
     assert result.returncode == 0, result.stderr
     assert "install        stored as" in result.stdout
-    assert "provision-1 will run again: env.GREETING changed from 'built by factory' to 'other'" in result.stdout
+    assert "provision-1 will run again: env.GREETING changed from 'edited' to 'other'" in result.stdout
 
 
 def test_nothing_is_left(tiny: Outcome, place: Place) -> None:
