@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from factory.drivers.protocols import OnLine
-from factory.drivers.threads import post
+from factory.drivers.threads import give_up, post
 from factory.errors import Evidence
 from factory.quantity import Size
 
@@ -98,7 +98,7 @@ class LineOutput:
                 self._on_line(stream, line)
         except Exception as error:  # the event loop would swallow it: finish() raises it
             self._failure = error
-            threading.Thread(target=self._abort, name="factory-cancel", daemon=True).start()
+            give_up(self._abort)
 
     def stop(self) -> None:
         self._stopped.set()

@@ -7,6 +7,7 @@ that stops answering would then keep others waiting. Here each call has a daemon
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -45,8 +46,18 @@ async def in_thread(function: Callable[[], T], *, on_cancel: Callable[[], None] 
         return await future
     except asyncio.CancelledError:
         if on_cancel is not None:
-            threading.Thread(target=on_cancel, name="factory-cancel", daemon=True).start()
+            give_up(on_cancel)
         raise
+
+
+def give_up(abort: Callable[[], None]) -> None:
+    """Calls *abort*, which may block, in a thread of its own; what it raises has nobody left to be told."""
+
+    def work() -> None:
+        with contextlib.suppress(Exception):
+            abort()
+
+    threading.Thread(target=work, name="factory-cancel", daemon=True).start()
 
 
 def post(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from factory.drivers.threads import in_thread, post
+from factory.drivers.threads import give_up, in_thread, post
 
 pytestmark = pytest.mark.unit
 
@@ -36,6 +36,21 @@ def test_a_cancelled_caller_goes_on_at_once_and_tells_the_thread() -> None:
 
     asyncio.run(body())
     assert ended.wait(30)
+
+
+def test_an_abort_that_fails_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    called = threading.Event()
+
+    def abort() -> None:
+        called.set()
+        raise EOFError
+
+    give_up(abort)
+    assert called.wait(30)
+    for thread in threading.enumerate():
+        if thread.name == "factory-cancel":
+            thread.join(30)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_thread_that_outlives_its_loop_ends_quietly() -> None:
