@@ -7,6 +7,7 @@ its own for what they have left.
 from __future__ import annotations
 
 import struct
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -69,6 +70,14 @@ class Ext:
     def needs_recovery(self) -> bool:
         """True when its journal was not replayed: what is free can't be told then."""
         return bool(self._incompat & _INCOMPAT_RECOVER)
+
+    @property
+    def label(self) -> str:
+        return self._super[120:136].split(b"\0")[0].decode("utf-8", "replace")
+
+    @property
+    def uuid(self) -> str:
+        return str(uuid.UUID(bytes=self._super[104:120]))
 
     # --- free blocks -----------------------------------------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from factory.disk.reader import DiskReader
 
@@ -14,11 +15,16 @@ _EXTENDED = frozenset({0x05, 0x0F, 0x85})
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """``number`` as Linux counts; ``offset`` and ``length`` in bytes; 0 and the whole disk when there is no table."""
+    """``number`` as Linux counts; ``offset`` and ``length`` in bytes; 0 and the whole disk when there is no table.
+
+    ``uuid`` is what Linux calls PARTUUID, ``name`` GPT's.
+    """
 
     number: int
     offset: int
     length: int
+    uuid: str = field(default="", compare=False)
+    name: str = field(default="", compare=False)
 
 
 class Window:
@@ -57,7 +63,8 @@ def partitions(reader: DiskReader) -> list[Partition]:
             found += list(_logical(reader, start))
         elif kind and count:
             found.append(Partition(number, start * _SECTOR, count * _SECTOR))
-    return found
+    (disk,) = struct.unpack_from("<I", sector, 440)
+    return [replace(p, uuid=f"{disk:08x}-{p.number:02x}") for p in found]
 
 
 def _mbr_entry(sector: bytes, number: int) -> tuple[int, int, int]:
@@ -94,4 +101,6 @@ def _gpt(reader: DiskReader) -> Iterator[Partition]:
         entry = data[number * size : (number + 1) * size]
         if len(entry) >= 48 and any(entry[:16]):
             first, last = struct.unpack_from("<QQ", entry, 32)
-            yield Partition(number + 1, first * _SECTOR, (last - first + 1) * _SECTOR)
+            name = entry[56:128].decode("utf-16-le", "replace").split("\0")[0]
+            identity = str(uuid.UUID(bytes_le=entry[16:32]))
+            yield Partition(number + 1, first * _SECTOR, (last - first + 1) * _SECTOR, identity, name)

@@ -20,25 +20,9 @@ class TargetMachine:
     nic: str
     stands_for: str
 
-    @property
-    def drivers(self) -> tuple[str, ...]:
-        """Linux modules without which a guest finds neither its disk nor its network there."""
-        return _DRIVERS_OF_BUS[self.bus] + _DRIVERS_OF_NIC.get(self.nic, ())
-
 
 _KVM = TargetMachine("q35", Bus.VIRTIO, "virtio-net-pci", "KVM")
 _CONTROLLERS = {"lsilogic": Bus.LSILOGIC, "pvscsi": Bus.PVSCSI, "sata": Bus.SATA, "ide": Bus.IDE}
-_DRIVERS_OF_BUS: dict[Bus, tuple[str, ...]] = {
-    Bus.VIRTIO: ("virtio_pci", "virtio_blk"),
-    Bus.SCSI: ("virtio_pci", "virtio_scsi", "sd_mod"),
-    Bus.LSILOGIC: ("mptspi", "mptsas", "sd_mod"),
-    Bus.PVSCSI: ("vmw_pvscsi", "sd_mod"),
-    Bus.SATA: ("ahci", "sd_mod"),
-    Bus.IDE: ("ata_piix", "sd_mod"),
-    Bus.NVME: ("nvme",),
-    Bus.USB: ("uas", "usb_storage", "sd_mod"),
-}
-_DRIVERS_OF_NIC = {"virtio-net-pci": ("virtio_net",), "e1000": ("e1000",), "vmxnet3": ("vmxnet3",)}
 
 
 def target_machine(options: OutputOptions) -> TargetMachine | None:

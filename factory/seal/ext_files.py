@@ -57,6 +57,11 @@ class ExtFiles:
         self._inodes = {path: (v.ext, n) for v in self._volumes.values() for path, n in v.inodes.items()}
         self._index = PathIndex([*self._inodes, *more])
 
+    @property
+    def paths(self) -> Iterable[str]:
+        """All names, of all mounts."""
+        return self._index
+
     async def find(self, globs: Sequence[str], keep: Sequence[str] = ()) -> list[str]:
         return self._index.find(globs, keep)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import enum
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -65,6 +65,9 @@ class PathIndex:
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
 
     def __contains__(self, path: str) -> bool:
         at = bisect.bisect_left(self._paths, path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
@@ -23,6 +23,18 @@ _FAMILIES = (
     (Family.ARCH, {"arch", "archlinux", "manjaro"}),
     (Family.BSD, {"freebsd", "openbsd", "netbsd"}),
 )
+_SIGNS = ("/etc/passwd", "/etc/fstab", "/sbin/init", "/bin/busybox", "/etc/inittab")
+_INITS = {
+    "/lib/systemd/systemd": Init.SYSTEMD,
+    "/usr/lib/systemd/systemd": Init.SYSTEMD,
+    "/sbin/openrc": Init.OPENRC,
+    "/usr/sbin/openrc": Init.OPENRC,
+    "/etc/rcS.d": Init.SYSV,
+    "/etc/rc.d/rc.sysinit": Init.SYSV,
+    "/bin/busybox": Init.BUSYBOX,
+}
+TELLING = tuple(dict.fromkeys((*_SIGNS, *_INITS)))
+"""Paths whose presence tells what system it is, and what starts its services."""
 _NOT_MOUNTED = frozenset(
     {"swap", "proc", "sysfs", "tmpfs", "devpts", "devtmpfs", "none", "nfs", "nfs4", "cifs", "iso9660"}
 )
@@ -143,16 +155,17 @@ async def read_guest(appliance: Appliance) -> GuestInfo | None:
     if isinstance(has_windows, str):
         return GuestInfo(Family.WINDOWS, "windows", name="Windows")
     text = next((r for r in (release, usr_release) if isinstance(r, bytes)), b"")
-    if not has_etc or not (text or await _is_system(appliance)):
+    there = await appliance.batch([("exists", path) for path in TELLING])
+    present = {path for path, answer in zip(TELLING, there, strict=True) if answer}
+    return linux_guest(text, present) if has_etc else None
+
+
+def linux_guest(os_release: bytes, present: Collection[str]) -> GuestInfo | None:
+    """The guest, from its os-release and those of ``TELLING`` that are there; None when it looks like no system."""
+    if not os_release and sum(path in present for path in _SIGNS) < 2:
         return None
-    return replace(guest_of(text.decode("utf-8", "replace")), init=await _init_of(appliance))
-
-
-async def _is_system(appliance: Appliance) -> bool:
-    answers = await appliance.batch(
-        [("exists", path) for path in ("/etc/passwd", "/etc/fstab", "/sbin/init", "/bin/busybox", "/etc/inittab")]
-    )
-    return sum(map(bool, answers)) >= 2
+    init = next((init for path, init in _INITS.items() if path in present), Init.OTHER)
+    return replace(guest_of(os_release.decode("utf-8", "replace")), init=init)
 
 
 def guest_of(os_release: str) -> GuestInfo:
@@ -165,28 +178,6 @@ def guest_of(os_release: str) -> GuestInfo:
     ids = [values.get("ID", ""), *values.get("ID_LIKE", "").split()]
     family = next((f for i in ids for f, known in _FAMILIES if i.lower() in known), Family.LINUX)
     return GuestInfo(family, ids[0], values.get("VERSION_ID", ""), values.get("PRETTY_NAME", values.get("NAME", "")))
-
-
-async def _init_of(appliance: Appliance) -> Init:
-    paths = {
-        "/lib/systemd/systemd": Init.SYSTEMD,
-        "/usr/lib/systemd/systemd": Init.SYSTEMD,
-        "/sbin/openrc": Init.OPENRC,
-        "/usr/sbin/openrc": Init.OPENRC,
-        "/etc/rcS.d": Init.SYSV,
-        "/etc/rc.d/rc.sysinit": Init.SYSV,
-        "/bin/busybox": Init.BUSYBOX,
-    }
-    present = await appliance.batch(
-        [
-            (
-                "exists",
-                path,
-            )
-            for path in paths
-        ]
-    )
-    return next((init for init, there in zip(paths.values(), present, strict=True) if there), Init.OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +210,32 @@ async def _read_fstab(
     content = (await appliance.attempt([("read_file", "/etc/fstab")]))[0]
     if not isinstance(content, bytes):
         return layout
-    entries = parse_fstab(content.decode("utf-8", "replace"))
-    mounts, notes = list(layout.mounts), list(layout.notes)
+    plan = plan_mounts(parse_fstab(content.decode("utf-8", "replace")), filesystems, devices)
+    mounts, notes = list(layout.mounts), [*layout.notes, *plan.notes]
+    for mount in plan.mounts:
+        calls = replace(layout, mounts=(mount,)).mount_calls(read_only=False)
+        outcome = (await appliance.attempt(calls))[0]
+        if isinstance(outcome, ApplianceCallFailed):
+            notes.append(f"{mount.point} of the guest's fstab can't be mounted: {outcome.message}")
+        else:
+            mounts.append(mount)
+    return replace(layout, mounts=tuple(mounts), notes=tuple(notes), swap_files=plan.swap_files)
+
+
+@dataclass(frozen=True, slots=True)
+class FstabPlan:
+    """What an fstab wants besides the root."""
+
+    mounts: tuple[Mount, ...]
+    swap_files: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def plan_mounts(entries: Sequence[FstabEntry], filesystems: Mapping[str, str], devices: Mapping[str, str]) -> FstabPlan:
+    """Which of *filesystems* (device → type) go where, parents first; *devices*: every name → device."""
+    mounts, notes = [], []
     swap_files = tuple(e.source for e in entries if e.type == "swap" and e.source.startswith("/") and not _is_device(e))
-    for entry in sorted(entries, key=lambda e: e.point.count("/") if e.point != "/" else 0):
+    for entry in sorted(entries, key=lambda e: e.point.count("/")):
         if entry.point in {"/", "none", "swap"} or entry.type in _NOT_MOUNTED or "bind" in entry.options:
             continue
         device = resolve(entry.source, devices)
@@ -231,16 +244,10 @@ async def _read_fstab(
                 notes.append(f"{entry.point} ({entry.source}) of the guest's fstab is on none of the disks")
             continue
         subvolume = next((o for o in entry.options if o.startswith(("subvol=", "subvolid="))), "")
-        base = device.removeprefix("btrfsvol:").rsplit("/", 1)[0] if device.startswith("btrfsvol:") else device
-        point, device = posixpath.normpath(entry.point), base if subvolume else device
-        mount = Mount(device, point, filesystems.get(device, ""), subvolume)
-        calls = replace(layout, mounts=(mount,)).mount_calls(read_only=False)
-        outcome = (await appliance.attempt(calls))[0]
-        if isinstance(outcome, ApplianceCallFailed):
-            notes.append(f"{mount.point} of the guest's fstab can't be mounted: {outcome.message}")
-        else:
-            mounts.append(mount)
-    return replace(layout, mounts=tuple(mounts), notes=tuple(notes), swap_files=swap_files)
+        if subvolume and device.startswith("btrfsvol:"):
+            device = device.removeprefix("btrfsvol:").rsplit("/", 1)[0]
+        mounts.append(Mount(device, posixpath.normpath(entry.point), filesystems.get(device, ""), subvolume))
+    return FstabPlan(tuple(mounts), swap_files, tuple(notes))
 
 
 def _is_device(entry: FstabEntry) -> bool:

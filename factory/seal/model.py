@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from factory.disk.driver_readiness import Need
 from factory.quantity import Duration
 from factory.secret import Secret
 
@@ -74,6 +75,8 @@ class SealOptions:
     secrets: Mapping[str, Secret[str]] = field(default_factory=dict)
     build_keys: tuple[str, ...] = ()
     remove_users: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
+    """Drivers that the guest must have where it is going: see ``outputs.driver_needs``."""
     hostname: str = "localhost"
     """What the operation ``hostname`` writes, when it is asked for."""
     deadline: Duration = Duration(30 * 60)

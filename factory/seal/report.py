@@ -47,6 +47,8 @@ class SealReport:
     free_space: tuple[FreeSpace, ...] = ()
     findings: tuple[Finding, ...] = ()
     shrunk: tuple[str, ...] = ()
+    missing_drivers: tuple[str, ...] = ()
+    """What the guest lacks on platforms that it is exported to: a warning, for the image is clean all the same."""
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -19,6 +20,7 @@ from factory.seal import sanitise, secret_scan, trim
 from factory.seal.appliance_files import ApplianceFiles
 from factory.seal.ext_files import ExtFiles, can_witness, left_to_the_appliance
 from factory.seal.files import Case
+from factory.seal.host_layout import read_layout
 from factory.seal.layout import Layout, inspect
 from factory.seal.model import Family, GuestInfo, Operation, SealOptions, Subject
 from factory.seal.operations import check_names, select
@@ -131,18 +133,18 @@ async def _in_appliance(
     emit: Emit,
 ) -> _Sealed:
     started = time.monotonic()
+    found = await asyncio.to_thread(_read_on_host, disks)
     coarsest = max(disk_reader.granularity(d.path, d.format) for d in disks)
     images = [ApplianceDisk(d.path, d.format) for d in disks]
     async with driver.launch(
         images, access=DiskAccess.READ_WRITE, runtime_dir=runtime_dir, deadline=deadline, emit=emit
     ) as appliance:
         clock.seconds["launch"] = round(time.monotonic() - started, 3)
-        sealed = _Sealed(await clock.time("inspect", inspect(appliance)))
+        sealed, files = await clock.time("inspect", _open_guest(appliance, found))
         guest = sealed.layout.guest
         emit(Note(f"sealing {guest}"))
         operations = select(guest, options) if sealed.layout.mounts else []
         if sealed.layout.mounts:
-            files = await clock.time("index", _index(appliance, guest))
             subject = Subject(files, guest, options)
             sealed.done = await clock.time("sanitise", sanitise.sanitise(subject, operations, emit))
             if options.shrink:
@@ -168,6 +170,38 @@ async def _cut(disk: DiskLike, cut: Cut, images: DiskImages | None) -> None:
         await asyncio.to_thread(os.truncate, disk.path, int(cut.after))
     elif images is not None:
         await images.resize(disk.path, cut.after, format=disk.format)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A guest that could be read on the host: what is where, and all names on its ext file systems."""
+
+    layout: Layout
+    paths: tuple[str, ...]
+
+
+def _read_on_host(disks: Sequence[DiskLike]) -> _Found | None:
+    with contextlib.ExitStack() as stack:
+        readers = [stack.enter_context(disk_reader.open_disk(d.path, d.format)) for d in disks]
+        layout = read_layout(readers)
+        if layout is None or not can_witness(layout):
+            return None
+        return _Found(layout, tuple(ExtFiles(layout, readers).paths))
+
+
+async def _open_guest(appliance: Appliance, found: _Found | None) -> tuple[_Sealed, ApplianceFiles]:
+    """Mounts the guest for writing and lists its files; nothing is listed where no system is."""
+    if found is not None:
+        await appliance.batch(found.layout.mount_calls(read_only=False))
+        more = []
+        for mount in left_to_the_appliance(found.layout):
+            names = await appliance.paths(mount.point)
+            more += [f"{mount.point}/{name.decode('utf-8', 'surrogateescape')}" for name in names]
+        return _Sealed(found.layout), ApplianceFiles.known(appliance, [*found.paths, *more])
+    layout = await inspect(appliance)
+    if not layout.mounts:
+        return _Sealed(layout), ApplianceFiles.known(appliance, ())
+    return _Sealed(layout), await _index(appliance, layout.guest)
 
 
 async def _index(appliance: Appliance, guest: GuestInfo) -> ApplianceFiles:

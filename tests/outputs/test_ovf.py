@@ -9,6 +9,7 @@ import pytest
 
 from factory.drivers.machine_spec import Bus
 from factory.errors import TemplateError
+from factory.outputs.driver_needs import driver_needs
 from factory.outputs.export import parse_request
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import target_machine
@@ -122,10 +123,15 @@ def test_every_output_that_boots_has_a_target_machine() -> None:
     assert target_machine(Ova(controller="sata")).bus is Bus.SATA  # type: ignore[union-attr]
     assert target_machine(Ova(network="vmxnet3")).nic == "vmxnet3"  # type: ignore[union-attr]
     assert target_machine(Vagrant(provider="virtualbox")).nic == "e1000"  # type: ignore[union-attr]
-    machine = target_machine(Ova(controller="pvscsi"))
-    assert machine is not None
-    assert "vmw_pvscsi" in machine.drivers
-    assert "e1000" in machine.drivers
+
+
+def test_every_output_but_raw_needs_a_disk_and_a_network_driver() -> None:
+    for kind, model in OPTIONS_MODELS.items():
+        whats = {need.what for need in driver_needs(model(kind=kind))}
+        assert whats >= {"disk", "network"} or kind == "raw", kind
+    pvscsi = driver_needs(Ova(controller="pvscsi", network="vmxnet3"))
+    assert [n.modules for n in pvscsi] == [("vmw_pvscsi",), ("vmxnet3",)]
+    assert "VMware: no disk driver in the initramfs (one of mptspi, mptsas)" in map(str, driver_needs(Vmdk()))
 
 
 def test_unknown_outputs_and_options_are_refused_with_their_place() -> None:

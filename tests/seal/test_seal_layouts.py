@@ -1,0 +1,134 @@
+"""Disks that only the appliance can read: LVM with XFS, free extents, btrfs subvolumes, two disks at once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from factory.deadline import Deadline
+from factory.drivers.guestfs.appliance import GuestfsDriver
+from factory.drivers.protocols import ApplianceDisk, DiskAccess
+from factory.events import ignore
+from factory.quantity import Duration
+from factory.seal.model import Family, SealOptions
+from factory.seal.report import SealReport
+from factory.seal.seal import seal
+from factory.secret import Secret
+
+pytestmark = pytest.mark.machine
+
+MIB = 2**20
+DELETED, SWAPPED, LEFT = "deleted-from-xfs-4711", "swapped-out-secret-0815", "left-in-free-extents-1234"
+FSTAB = """\
+/dev/mapper/vg-root / xfs defaults 0 0
+LABEL=boot /boot ext4 defaults 0 0
+/dev/vg/swap none swap sw 0 0
+LABEL=data /home btrfs subvol=@home 0 0
+UUID=00000000-0000-0000-0000-000000000000 /mnt ext4 defaults 0 0
+"""
+
+
+def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
+    """Built by one launch: a Fedora on LVM and XFS, its homes on a btrfs of the second disk."""
+    disks = [ApplianceDisk(folder / "first.raw", "raw", "main"), ApplianceDisk(folder / "second.raw", "raw", "data")]
+    for disk, size in zip(disks, (700, 300), strict=True):
+        with disk.path.open("wb") as stream:
+            stream.truncate(size * MIB)
+    files = {
+        "/etc/os-release": "ID=fedora\nVERSION_ID=40\nPRETTY_NAME='Fedora 40'\n",
+        "/etc/fstab": FSTAB,
+        "/etc/machine-id": "0" * 32,
+        "/etc/selinux/config": "SELINUX=enforcing\n",
+        "/etc/passwd": "root:x:0:0::/root:/bin/sh\n",
+        "/var/lib/systemd/random-seed": "x" * 512,
+        "/var/cache/dnf/x/big.rpm": "y" * 9000,
+        "/home/a/.bash_history": "history\n",
+        "/boot/vmlinuz": "kernel",
+    }
+
+    async def build() -> None:
+        async with driver.launch(
+            disks, access=DiskAccess.READ_WRITE, runtime_dir=folder / "run",
+            deadline=Deadline.after(Duration(900), "the disks to be made"), emit=ignore,
+        ) as g:  # fmt: skip
+            await g.batch(
+                [
+                    ("part_init", "/dev/sda", "gpt"),
+                    ("part_add", "/dev/sda", "p", 2048, 133119),
+                    ("part_add", "/dev/sda", "p", 133120, -2048),
+                    ("mkfs", "ext4", "/dev/sda1", {"label": "boot"}),
+                    ("pvcreate", "/dev/sda2"),
+                    ("vgcreate", "vg", ["/dev/sda2"]),
+                    ("lvcreate", "root", "vg", 400),
+                    ("lvcreate", "swap", "vg", 32),
+                    ("lvcreate", "gone", "vg", 64),
+                    ("mkfs", "xfs", "/dev/vg/root"),
+                    ("mkswap", "/dev/vg/swap", {"label": "SW"}),
+                    ("mkfs_btrfs", ["/dev/sdb"], {"label": "data"}),
+                    ("pwrite_device", "/dev/vg/swap", SWAPPED.encode(), 8192),
+                    ("pwrite_device", "/dev/vg/gone", LEFT.encode(), 4096 * 5),
+                    ("sync",),
+                    ("lvremove", "/dev/vg/gone"),
+                    ("mount", "/dev/sdb", "/"),
+                    ("btrfs_subvolume_create", "/@home"),
+                    ("umount_all",),
+                    ("mount", "/dev/vg/root", "/"),
+                    ("mkdir", "/boot"),
+                    ("mkdir", "/home"),
+                    ("mount", "/dev/sda1", "/boot"),
+                    ("mount_options", "subvol=@home", "/dev/sdb", "/home"),
+                ]
+            )
+            for path, content in files.items():
+                await g.batch([("mkdir_p", path.rsplit("/", 1)[0]), ("write", path, content.encode())])
+            await g.batch([("write", "/tmp-file", DELETED.encode() * 500), ("sync",), ("rm", "/tmp-file"), ("sync",)])
+
+    asyncio.run(build())
+    return disks
+
+
+@pytest.fixture(scope="module")
+def sealed(
+    tmp_path_factory: pytest.TempPathFactory, appliance_driver: GuestfsDriver
+) -> tuple[list[ApplianceDisk], SealReport]:
+    folder = tmp_path_factory.mktemp("layouts")
+    disks = make_disks(appliance_driver, folder)
+    raw = b"".join(d.path.read_bytes() for d in disks)
+    assert all(word.encode() in raw for word in (DELETED, SWAPPED, LEFT)), (
+        "the disks are not as dirty as they should be"
+    )
+    secrets = {name: Secret(name) for name in (DELETED, SWAPPED, LEFT)}
+    options = SealOptions(secrets=secrets, shrink=True)
+    report = asyncio.run(seal(disks, options, driver=appliance_driver, runtime_dir=folder / "run", emit=ignore))
+    return disks, report
+
+
+def test_all_is_clean_to_a_plain_search(sealed: tuple[list[ApplianceDisk], SealReport]) -> None:
+    disks, report = sealed
+    raw = b"".join(d.path.read_bytes() for d in disks)
+    assert not [word for word in (DELETED, SWAPPED, LEFT) if word.encode() in raw]
+    assert b"history\n" not in raw
+    assert report.problems == ()
+
+
+def test_every_part_was_found(sealed: tuple[list[ApplianceDisk], SealReport]) -> None:
+    _, report = sealed
+    assert report.guest.family is Family.REDHAT
+    methods = {t.device: t.method for t in report.trimmed}
+    assert methods["/dev/vg/root"] == "fstrim"
+    assert methods["/dev/sdb"] == "fstrim"
+    assert methods["/dev/vg/swap"] == "discard"
+    assert methods["vg (free extents)"] == "discard"
+    worked = {d.name for d in report.operations if d.paths}
+    assert {"rpm-cache", "random-seed", "shell-history"} <= worked
+
+
+def test_what_could_not_be_done_is_said(sealed: tuple[list[ApplianceDisk], SealReport]) -> None:
+    _, report = sealed
+    notes = "\n".join(report.notes)
+    assert "/mnt (UUID=00000000" in notes
+    assert "not shrunk: the root is no ext file system" in notes
+    assert "looked at by the secret scan only" in notes
+    assert report.shrunk == ()
