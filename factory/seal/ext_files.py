@@ -94,6 +94,13 @@ class ExtFiles:
         raise _read_only()
 
 
+def open_ext(layout: Layout, readers: Sequence[DiskReader], point: str) -> Ext | None:
+    """The ext file system that is mounted at *point*, if one is. Raises: StepError when it is not clean."""
+    mount = next((m for m in layout.mounts if m.point == point and m.type.startswith("ext")), None)
+    place = _place(mount) if mount is not None else None
+    return _open(readers[place[0]], place[1]) if place is not None else None
+
+
 def _read_only() -> StepError:
     return StepError("the sealed disk is open for reading only")
 

@@ -1,48 +1,40 @@
-"""Seals disks: one appliance launch cleans, trims and checks; then a second reader looks at the raw bytes."""
+"""Seals disks: one appliance launch cleans and trims; then readers of our own prove it on the raw bytes."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from factory.deadline import Deadline
-from factory.disk import reader as disk_reader
+from factory.disk.driver_readiness import Readiness
+from factory.disk.reader import granularity
 from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
 from factory.errors import StepError
-from factory.events import Emit, Note, Progress
-from factory.seal import sanitise, secret_scan, trim
-from factory.seal.appliance_files import ApplianceFiles
-from factory.seal.ext_files import ExtFiles, can_witness, left_to_the_appliance
-from factory.seal.files import Case
-from factory.seal.host_layout import read_layout
-from factory.seal.layout import Layout, inspect
+from factory.events import Emit, Note
+from factory.seal import proof, sanitise, trim
+from factory.seal.ext_files import ExtFiles, can_witness
+from factory.seal.guest_access import (
+    DiskLike,
+    names_left_to_the_appliance,
+    open_guest,
+    opened,
+    read_on_host,
+)
+from factory.seal.layout import Layout
 from factory.seal.model import Family, GuestInfo, Operation, SealOptions, Subject
 from factory.seal.operations import check_names, select
 from factory.seal.operations.windows import SYSPREP_NOTE
-from factory.seal.report import Finding, SealReport, judge
+from factory.seal.report import SealReport
 from factory.seal.sanitise import Broken, Done
-from factory.seal.second_look import FreeSpace, SecondLook
-from factory.seal.secret_scan import Needles
 from factory.seal.shrink import Cut, install_growth, shrink
 from factory.seal.trim import Trimmed
 
 T = TypeVar("T")
-
-
-class DiskLike(Protocol):
-    """What a seal needs of a disk; ``ApplianceDisk`` and ``DiskSpec`` have it. An ``id`` names it in the report."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def format(self) -> str: ...
 
 
 class _Clock:
@@ -57,6 +49,21 @@ class _Clock:
             return await work
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 3)
+
+
+class _Sealed:
+    """What the appliance's part has given."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.operations: Sequence[Operation] = ()
+        self.done: list[Done] = []
+        self.broken: list[Broken] = []
+        self.trimmed: list[Trimmed] = []
+        self.names: list[str] | None = None
+        """What the appliance lists for our own reader; None when the appliance has done the proof."""
+        self.cut: Cut | None = None
+        self.notes: list[str] = list(layout.notes)
 
 
 async def seal(
@@ -85,42 +92,36 @@ async def seal(
     if sealed.cut is not None:
         await _cut(disks[sealed.cut.disk], sealed.cut, images)
     if sealed.names is not None:
-        sealed.broken = await clock.time("prove", _prove_without_appliance(disks, sealed, options))
-    free_space, findings, notes = await clock.time("scan", _look_again(disks, options, emit))
-    report = SealReport(
+        work = proof.prove_on_host(disks, sealed.layout, sealed.names, sealed.operations, options)
+        sealed.broken = await clock.time("prove", work)
+    drivers = await clock.time("drivers", proof.check_drivers(disks, sealed.layout, options))
+    word = await clock.time("scan", proof.look_again(disks, options, emit))
+    report = _report(sealed, word, drivers, clock)
+    _tell(report, drivers, emit)
+    return report
+
+
+def _report(sealed: _Sealed, word: proof.SecondWord, drivers: Readiness, clock: _Clock) -> SealReport:
+    windows = [SYSPREP_NOTE] if sealed.layout.guest.family is Family.WINDOWS else []
+    return SealReport(
         guest=sealed.layout.guest,
         operations=tuple(sealed.done),
         broken=tuple(sealed.broken),
         trimmed=tuple(sealed.trimmed),
-        free_space=tuple(free_space),
-        findings=tuple(findings),
+        free_space=word.free_space,
+        findings=word.findings,
         shrunk=(str(sealed.cut),) if sealed.cut is not None else (),
-        notes=(
-            *sealed.layout.notes,
-            *sealed.notes,
-            *notes,
-            *([SYSPREP_NOTE] if sealed.layout.guest.family is Family.WINDOWS else []),
-        ),
+        missing_drivers=tuple(map(str, drivers.missing)),
+        notes=(*sealed.notes, *filter(None, [drivers.unknown]), *word.notes, *windows),
         seconds=clock.seconds,
     )
+
+
+def _tell(report: SealReport, drivers: Readiness, emit: Emit) -> None:
     for note in report.notes:
         emit(Note(note))
-    return report
-
-
-class _Sealed:
-    """What the appliance's part has given."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        self.done: list[Done] = []
-        self.broken: list[Broken] = []
-        self.trimmed: list[Trimmed] = []
-        self.operations: Sequence[Operation] = ()
-        self.names: list[str] | None = None
-        """Names that the appliance lists for our own reader; None when the appliance has done the proof."""
-        self.cut: Cut | None = None
-        self.notes: list[str] = []
+    if drivers.missing:
+        emit(Note(f"{'; '.join(report.missing_drivers)}. To mend it, {drivers.mend}", "warning"))
 
 
 async def _in_appliance(
@@ -133,36 +134,40 @@ async def _in_appliance(
     emit: Emit,
 ) -> _Sealed:
     started = time.monotonic()
-    found = await asyncio.to_thread(_read_on_host, disks)
-    coarsest = max(disk_reader.granularity(d.path, d.format) for d in disks)
+    view = await asyncio.to_thread(read_on_host, disks)
+    coarsest = max(granularity(d.path, d.format) for d in disks)
     images = [ApplianceDisk(d.path, d.format) for d in disks]
     async with driver.launch(
         images, access=DiskAccess.READ_WRITE, runtime_dir=runtime_dir, deadline=deadline, emit=emit
     ) as appliance:
         clock.seconds["launch"] = round(time.monotonic() - started, 3)
-        sealed, files = await clock.time("inspect", _open_guest(appliance, found))
-        guest = sealed.layout.guest
-        emit(Note(f"sealing {guest}"))
-        operations = select(guest, options) if sealed.layout.mounts else []
-        if sealed.layout.mounts:
-            subject = Subject(files, guest, options)
-            sealed.done = await clock.time("sanitise", sanitise.sanitise(subject, operations, emit))
-            if options.shrink:
-                sealed.notes += await install_growth(subject)
-            if options.trim:
-                sealed.trimmed = await clock.time("trim", trim.renew_swap_files(appliance, sealed.layout))
+        layout, files = await clock.time("inspect", open_guest(appliance, view))
+        emit(Note(f"sealing {layout.guest}"))
+        sealed = _Sealed(layout)
+        if layout.mounts:
+            await _clean(appliance, Subject(files, layout.guest, options), sealed, clock, emit)
         if options.shrink:
             await appliance.call("umount_all")
-            sealed.cut, why_not = await clock.time("shrink", shrink(appliance, sealed.layout))
+            sealed.cut, why_not = await clock.time("shrink", shrink(appliance, layout))
             sealed.notes += [why_not] if why_not else []
         if options.trim:
-            sealed.trimmed += await clock.time("trim", trim.trim(appliance, sealed.layout, coarsest, emit))
-        sealed.operations = operations
-        if can_witness(sealed.layout):
-            sealed.names = await clock.time("prove", _small_names(appliance, sealed.layout))
+            sealed.trimmed += await clock.time("trim", trim.trim(appliance, layout, coarsest, emit))
+        if can_witness(layout):
+            sealed.names = await clock.time("prove", names_left_to_the_appliance(appliance, layout))
         else:
-            sealed.broken = await clock.time("prove", _prove(appliance, sealed.layout, operations, options))
+            work = proof.prove_in_appliance(appliance, layout, sealed.operations, options)
+            sealed.broken = await clock.time("prove", work)
     return sealed
+
+
+async def _clean(appliance: Appliance, subject: Subject, sealed: _Sealed, clock: _Clock, emit: Emit) -> None:
+    """The part that needs the guest mounted."""
+    sealed.operations = select(subject.guest, subject.options)
+    sealed.done = await clock.time("sanitise", sanitise.sanitise(subject, sealed.operations, emit))
+    if subject.options.shrink:
+        sealed.notes += await install_growth(subject)
+    if subject.options.trim:
+        sealed.trimmed = await clock.time("trim", trim.renew_swap_files(appliance, sealed.layout))
 
 
 async def _cut(disk: DiskLike, cut: Cut, images: DiskImages | None) -> None:
@@ -173,109 +178,36 @@ async def _cut(disk: DiskLike, cut: Cut, images: DiskImages | None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A guest that could be read on the host: what is where, and all names on its ext file systems."""
+class Preview:
+    """What a seal would do: operation → the paths that it would remove, empty or strip."""
 
-    layout: Layout
-    paths: tuple[str, ...]
-
-
-def _read_on_host(disks: Sequence[DiskLike]) -> _Found | None:
-    with contextlib.ExitStack() as stack:
-        readers = [stack.enter_context(disk_reader.open_disk(d.path, d.format)) for d in disks]
-        layout = read_layout(readers)
-        if layout is None or not can_witness(layout):
-            return None
-        return _Found(layout, tuple(ExtFiles(layout, readers).paths))
+    guest: GuestInfo
+    operations: Mapping[str, Sequence[str]]
+    notes: Sequence[str] = ()
 
 
-async def _open_guest(appliance: Appliance, found: _Found | None) -> tuple[_Sealed, ApplianceFiles]:
-    """Mounts the guest for writing and lists its files; nothing is listed where no system is."""
-    if found is not None:
-        await appliance.batch(found.layout.mount_calls(read_only=False))
-        more = []
-        for mount in left_to_the_appliance(found.layout):
-            names = await appliance.paths(mount.point)
-            more += [f"{mount.point}/{name.decode('utf-8', 'surrogateescape')}" for name in names]
-        return _Sealed(found.layout), ApplianceFiles.known(appliance, [*found.paths, *more])
-    layout = await inspect(appliance)
-    if not layout.mounts:
-        return _Sealed(layout), ApplianceFiles.known(appliance, ())
-    return _Sealed(layout), await _index(appliance, layout.guest)
+async def preview_seal(
+    disks: Sequence[DiskLike], options: SealOptions, *, driver: ApplianceDriver, runtime_dir: Path, emit: Emit
+) -> Preview:
+    """What ``seal`` would do to *disks*, without touching them; needs the appliance only where ``seal`` reads by it.
+
+    Raises: as ``seal``.
+    """
+    check_names((*options.only, *options.except_))
+    view = await asyncio.to_thread(read_on_host, disks)
+    if view is not None:
+        with opened(disks) as readers:
+            files = await asyncio.to_thread(ExtFiles, view.layout, readers)
+            return await _previewed(Subject(files, view.layout.guest, options), view.layout)
+    images = [ApplianceDisk(d.path, d.format) for d in disks]
+    deadline = Deadline.after(options.deadline, "the disks to be looked at")
+    async with driver.launch(
+        images, access=DiskAccess.READ_ONLY, runtime_dir=runtime_dir, deadline=deadline, emit=emit
+    ) as appliance:
+        layout, listed = await open_guest(appliance, None)
+        return await _previewed(Subject(listed, layout.guest, options), layout)
 
 
-async def _index(appliance: Appliance, guest: GuestInfo) -> ApplianceFiles:
-    return await ApplianceFiles.index(appliance, Case.IGNORED if guest.family is Family.WINDOWS else Case.MATTERS)
-
-
-async def _prove(
-    appliance: Appliance, layout: Layout, operations: Sequence[Operation], options: SealOptions
-) -> list[Broken]:
-    """Opens the file systems again, read-only, and checks every promise on what is really on the disk."""
-    if not layout.mounts:
-        return []
-    await appliance.batch([("umount_all",), ("sync",), *layout.mount_calls(read_only=True)])
-    subject = Subject(await _index(appliance, layout.guest), layout.guest, options)
-    return await sanitise.prove(subject, operations)
-
-
-async def _small_names(appliance: Appliance, layout: Layout) -> list[str]:
-    """Every path on the file systems that our own reader leaves to the appliance."""
-    found: list[str] = []
-    for mount in left_to_the_appliance(layout):
-        await appliance.batch([("umount_all",), ("mount_ro", mount.device, "/")])
-        names = await appliance.paths("/")
-        found += [f"{mount.point.rstrip('/')}/{name.decode('utf-8', 'surrogateescape')}" for name in names]
-    return found
-
-
-async def _prove_without_appliance(disks: Sequence[DiskLike], sealed: _Sealed, options: SealOptions) -> list[Broken]:
-    """Checks every promise on the closed disks, with a reader that shares nothing with what wrote them."""
-    with contextlib.ExitStack() as stack:
-        readers = [stack.enter_context(disk_reader.open_disk(d.path, d.format)) for d in disks]
-        files = await asyncio.to_thread(ExtFiles, sealed.layout, readers, sealed.names or ())
-        return await sanitise.prove(Subject(files, sealed.layout.guest, options), sealed.operations)
-
-
-async def _look_again(
-    disks: Sequence[DiskLike], options: SealOptions, emit: Emit
-) -> tuple[list[FreeSpace], list[Finding], list[str]]:
-    """The proof by a reader that is not libguestfs."""
-    notes: list[str] = []
-    findings: list[Finding] = []
-    free_space: list[FreeSpace] = []
-    needles = Needles.of(options.secrets, options.build_keys)
-    notes += [f"the secret {name!r} is too short to be looked for on a disk" for name in needles.skipped]
-    for disk in disks:
-        progress = _progress(f"scan {_name(disk)}", emit)
-        free, found, more = await asyncio.to_thread(_look_at_disk, disk, needles, options, progress)
-        free_space += free
-        findings += found
-        notes += more
-    return free_space, findings, notes
-
-
-def _look_at_disk(
-    disk: DiskLike, needles: Needles, options: SealOptions, progress: Callable[[int, int], None]
-) -> tuple[list[FreeSpace], list[Finding], list[str]]:
-    with disk_reader.open_disk(disk.path, disk.format) as reader:
-        look = SecondLook(reader, _name(disk))
-        free = look.free_space() if options.trim else []
-        hits = secret_scan.scan(reader, _name(disk), needles, progress) if options.scan else []
-        findings = judge(hits, look.places(hits) if hits else [], options.allow)
-        notes = [f"free space of {volume} was looked at by the secret scan only" for volume in look.unchecked]
-        return free, findings, notes
-
-
-def _name(disk: DiskLike) -> str:
-    return getattr(disk, "id", "") or disk.path.stem
-
-
-def _progress(task: str, emit: Emit) -> Callable[[int, int], None]:
-    """A callback for another thread: events are emitted in the thread of the event loop."""
-    loop = asyncio.get_running_loop()
-
-    def report(done: int, total: int) -> None:
-        loop.call_soon_threadsafe(emit, Progress(task, done, total))
-
-    return report
+async def _previewed(subject: Subject, layout: Layout) -> Preview:
+    operations = select(subject.guest, subject.options) if layout.mounts else []
+    return Preview(subject.guest, {o.name: await sanitise.preview(subject, o) for o in operations}, layout.notes)

@@ -1,0 +1,111 @@
+"""Proves that sealed disks are clean: every promise, free space, secrets; without libguestfs where it can."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from factory.disk.driver_readiness import Readiness, readiness
+from factory.disk.reader import open_disk
+from factory.drivers.protocols import Appliance
+from factory.events import Emit, Progress
+from factory.seal import sanitise, secret_scan
+from factory.seal.ext_files import ExtFiles, can_witness, open_ext
+from factory.seal.guest_access import DiskLike, index, name_of, opened
+from factory.seal.layout import Layout
+from factory.seal.model import LINUX, Operation, SealOptions, Subject
+from factory.seal.report import Finding, judge
+from factory.seal.sanitise import Broken
+from factory.seal.second_look import FreeSpace, SecondLook
+from factory.seal.secret_scan import Needles
+
+
+async def prove_in_appliance(
+    appliance: Appliance, layout: Layout, operations: Sequence[Operation], options: SealOptions
+) -> list[Broken]:
+    """Opens the file systems again, read-only, and checks every promise on what is really on the disk."""
+    if not layout.mounts:
+        return []
+    await appliance.batch([("umount_all",), ("sync",), *layout.mount_calls(read_only=True)])
+    subject = Subject(await index(appliance, layout.guest), layout.guest, options)
+    return await sanitise.prove(subject, operations)
+
+
+async def prove_on_host(
+    disks: Sequence[DiskLike],
+    layout: Layout,
+    names: Sequence[str],
+    operations: Sequence[Operation],
+    options: SealOptions,
+) -> list[Broken]:
+    """Checks every promise on the closed disks, with a reader that shares nothing with what wrote them.
+
+    *names*: what the appliance has listed of file systems that this reader does not read.
+    """
+    with opened(disks) as readers:
+        files = await asyncio.to_thread(ExtFiles, layout, readers, names)
+        return await sanitise.prove(Subject(files, layout.guest, options), operations)
+
+
+@dataclass(frozen=True, slots=True)
+class SecondWord:
+    """What was seen in the raw bytes."""
+
+    free_space: tuple[FreeSpace, ...]
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+
+async def look_again(disks: Sequence[DiskLike], options: SealOptions, emit: Emit) -> SecondWord:
+    """Reads all bytes of the closed disks: is free space zero, are there secrets, and where."""
+    needles = Needles.of(options.secrets, options.build_keys)
+    notes = [f"the secret {name!r} is too short to be looked for on a disk" for name in needles.skipped]
+    free_space: list[FreeSpace] = []
+    findings: list[Finding] = []
+    for disk in disks:
+        progress = _progress(f"scan {name_of(disk)}", emit)
+        word = await asyncio.to_thread(_look_at, disk, needles, options, progress)
+        free_space += word.free_space
+        findings += word.findings
+        notes += word.notes
+    return SecondWord(tuple(free_space), tuple(findings), tuple(notes))
+
+
+def _look_at(
+    disk: DiskLike, needles: Needles, options: SealOptions, progress: Callable[[int, int], None]
+) -> SecondWord:
+    with open_disk(disk.path, disk.format) as reader:
+        look = SecondLook(reader, name_of(disk))
+        free = look.free_space() if options.trim else []
+        hits = secret_scan.scan(reader, name_of(disk), needles, progress) if options.scan else []
+        findings = judge(hits, look.places(hits) if hits else [], options.allow)
+        notes = [f"free space of {volume} was looked at by the secret scan only" for volume in look.unchecked]
+        return SecondWord(tuple(free), tuple(findings), tuple(notes))
+
+
+def _progress(task: str, emit: Emit) -> Callable[[int, int], None]:
+    """A callback for another thread: events are emitted in the thread of the event loop."""
+    loop = asyncio.get_running_loop()
+
+    def report(done: int, total: int) -> None:
+        loop.call_soon_threadsafe(emit, Progress(task, done, total))
+
+    return report
+
+
+async def check_drivers(disks: Sequence[DiskLike], layout: Layout, options: SealOptions) -> Readiness:
+    """Whether the guest has the drivers that *options* say it needs."""
+    if not options.needs:
+        return Readiness()
+    if not can_witness(layout) or layout.guest.family not in LINUX:
+        return Readiness(unknown="which drivers the guest has can be told for Linux on ext file systems only")
+
+    def look() -> Readiness:
+        with opened(disks) as readers:
+            root = open_ext(layout, readers, "/")
+            if root is None:
+                return Readiness(unknown="the guest has no root file system that could be read for its drivers")
+            return readiness(root, options.needs, open_ext(layout, readers, "/boot"))
+
+    return await asyncio.to_thread(look)
