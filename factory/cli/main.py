@@ -1,105 +1,17 @@
-"""The command line. Each command's module is imported when it is used, so that ``factory --version`` stays quick."""
+"""Where the program starts. ``factory --version`` is answered here: scripts ask it often, and need no command line."""
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Sequence
-
-import click
-
-from factory import __version__
-from factory.errors import INTERNAL_ERROR_EXIT_CODE, INTERRUPTED_EXIT_CODE, FactoryError
-
-COMMANDS = {
-    "build": "Build images from templates.",
-    "validate": "Check templates: every problem at once, with its place.",
-    "plan": "Show what a build would do, and why.",
-    "inspect": "Show a template's variables, sources and outputs.",
-    "init": "Recognise an installer ISO and write a template for it.",
-    "schema": "Print the JSON Schema of templates or boot profiles.",
-    "doctor": "Say what this computer can do, and what to install.",
-    "cache": "Look at, check and empty the layer store.",
-    "clean": "Remove what dead runs have left.",
-}
-SINGLE_DASH = ("var", "var-file", "only", "except", "force", "on-error", "json")
-"""Long options that may be written with one dash, as Packer's users do."""
-
-
-class LazyGroup(click.Group):
-    """A group whose commands are modules ``factory.cli.<name>_command`` with an attribute ``command``."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"factory.cli.{name.replace('-', '_')}_command")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def resolve_command(
-        self, context: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(context, args)
-        except click.UsageError as error:
-            import difflib
-
-            close = difflib.get_close_matches(args[0], COMMANDS, 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise click.UsageError(f"{error.message}{hint}", context) from None
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, "--version", "-V", message="factory %(version)s")
-def cli() -> None:
-    """Turns an installer ISO and one declarative file into machine images that are proven to boot, proven clean, and
-    ready for every platform."""
-
-
-def double_dashes(arguments: Sequence[str]) -> list[str]:
-    """Writes ``-var x=1`` as ``--var x=1``: click reads one dash as a row of one-letter options."""
-    result: list[str] = []
-    for i, argument in enumerate(arguments):
-        if argument == "--":
-            return [*result, *arguments[i:]]
-        name = argument[1:].partition("=")[0]
-        result.append(f"-{argument}" if argument.startswith("-") and name in SINGLE_DASH else argument)
-    return result
 
 
 def main() -> None:
-    """Runs the command line and exits with the codes of ``factory.errors``."""
-    try:
-        cli.main(double_dashes(sys.argv[1:]), prog_name="factory", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except click.Abort:
-        click.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED_EXIT_CODE)
-    except FactoryError as error:
-        from factory.cli.report.failure import show_failure
+    """The console script: runs and exits with the codes of ``factory.errors``."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from factory import __version__
 
-        show_failure(error)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output is gone: nobody is left to be told
-        sys.exit(0)
-    except Exception as error:
-        from factory.cli.report.failure import show_bug
+        sys.stdout.write(f"factory {__version__}\n")
+        return
+    from factory.cli.program import run
 
-        show_bug(error)
-        sys.exit(INTERNAL_ERROR_EXIT_CODE)
-
-
-if __name__ == "__main__":
-    main()
+    run()
