@@ -168,7 +168,7 @@ ISOS = [
         treeinfo="[general]\nfamily = Fedora\nname = Fedora 44\nversion = 44\n", paths=PXEBOOT),
     Iso("anaconda-fedora", "AlmaLinux-10-2-x86_64-dvd",
         treeinfo="[general]\nfamily = AlmaLinux\nname = AlmaLinux 10.2\nversion = 10.2\n", paths=PXEBOOT),
-    Iso("autoyast", "openSUSE-Leap-15.6-NET-x86_64710.3", paths=LOADER),
+    Iso("autoyast", "openSUSE-Leap-15.6-NET-x86_64710", paths=LOADER),
     Iso("agama", "Install-Leap_16.0-x86_64", paths=(*LOADER, "LiveOS/squashfs.img")),
     Iso("alpine", "alpine-virt 3.24.1 x86_64", paths=("boot/vmlinuz-virt", "boot/initramfs-virt")),
     Iso("alpine", "alpine-std 3.24.1 x86_64", paths=("boot/vmlinuz-lts", "boot/initramfs-lts")),

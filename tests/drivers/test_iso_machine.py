@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.drivers.iso import extract, make_cd, open_iso, read_view
+from factory.drivers.iso import extract, open_iso, read_view
 from factory.errors import StepError
 from tests.iso_layouts import SERVER_2022
 
@@ -119,18 +119,6 @@ def test_an_iso_of_gigabytes_is_not_read_whole(tmp_path: Path) -> None:
     assert (tmp_path / "kernel").read_bytes() == b"kernel"
     assert (tmp_path / "large").stat().st_size == LARGE
     assert peak < 16 * 2**20
-
-
-@needs_genisoimage
-def test_our_cd_is_read_by_another_program(tmp_path: Path) -> None:
-    iso = tmp_path / "seed.iso"
-    asyncio.run(make_cd(iso, "cidata", {"user-data": b"#cloud-config\n", "folder/a name": b"x"}))
-    listed = subprocess.run(["isoinfo", "-R", "-f", "-i", iso], capture_output=True, text=True, check=True).stdout
-    assert set(listed.split("\n")) >= {"/user-data", "/folder/a name"}
-    read = subprocess.run(["isoinfo", "-J", "-x", "/user-data", "-i", iso], capture_output=True, check=True).stdout
-    assert read == b"#cloud-config\n"
-    blkid = subprocess.run(["blkid", "-p", "-o", "export", iso], capture_output=True, text=True, check=False).stdout
-    assert "LABEL=cidata" in blkid or shutil.which("blkid") is None
 
 
 def test_udf_without_iso_9660_is_told(tmp_path: Path) -> None:
