@@ -41,6 +41,8 @@ def corpus(tmp_path: Path) -> Path:
         "me__json/t.json": '{"variables": {"iso_checksum": null}, "builders": [{"type": "qemu", "iso_url": "x",'
         ' "iso_checksum": "{{user `iso_checksum`}}", "ssh_username": "r"}]}',
         "me__json/other.json": '{"builders": [{"type": "docker"}]}',
+        "me__two/a.pkr.hcl": build_with("", ""),
+        "me__two/b.pkr.hcl": build_with("", ""),
         "me__file/b.pkr.hcl": 'variable "kind" {\n  type = string\n}\n' + build_with("", "  format = var.kind\n"),
         "me__file/b.pkrvars.hcl": 'kind = "raw"\n',
         "me__empty/c.pkr.hcl": 'variable "m" {\n  default = ""\n}\n'
@@ -61,10 +63,11 @@ def test_units_that_are_found(
     verdicts = dict(line.split("\t") for line in lines[:-1])
     assert verdicts["me/good:./"] == "ok"
     assert verdicts["me/json:t.json"] == "ok"
+    assert (verdicts["me/two:a.pkr.hcl"], verdicts["me/two:b.pkr.hcl"]) == ("ok", "ok")
     assert verdicts["me/file:./"] == "ok (b.pkrvars.hcl)"
     assert verdicts["me/empty:./"] == "ok (empty variables filled)"
     assert verdicts["me/bad:sub/"].startswith("sub/a.pkr.hcl:6:3: qemu has no option “memry”")
-    assert lines[-1].startswith("4 of 5 units: 80.0 %")
+    assert lines[-1].startswith("6 of 7 units: 85.7 %")
 
 
 def test_units_of_a_table_and_the_least_rate(

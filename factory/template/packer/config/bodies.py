@@ -131,20 +131,17 @@ def argument(item: Attribute, scope: Scope, problems: list[Problem]) -> Value:
         return UNKNOWN_VALUE
 
 
-def merged(base: Body, extra: Body, problems: list[Problem]) -> Body:
-    """*base* with the arguments of *extra* added; an argument in both is an error."""
-    attributes: dict[str, Attribute] = dict(base.attributes)
-    for name, item in extra.attributes.items():
-        if name in attributes:
-            first = attributes[name].name_span.place
-            problems.append(
-                item.name_span.problem(
-                    f"the argument “{name}” is set twice",
-                    hint=f"the source sets it at {first}; a build can only add what the source leaves out",
-                )
-            )
-        attributes[name] = item
-    return Body(extra.span, attributes, (*base.blocks, *extra.blocks))
+def set_twice(base: Body, extra: Body) -> list[Problem]:
+    """An argument that a build sets although its source sets it already is an error."""
+    return [
+        item.name_span.problem(
+            f"the argument “{name}” is set twice",
+            hint=f"the source sets it at {base.attributes[name].name_span.place}; a build can only add what the source "
+            "leaves out",
+        )
+        for name, item in extra.attributes.items()
+        if name in base.attributes
+    ]
 
 
 def one_text(attributes: Mapping[str, Attribute], name: str, scope: Scope, problems: list[Problem]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from factory.errors import Problem, TemplateError
-from factory.template.packer.config.bodies import ScopedBlock, argument, expanded, merged, one_text, settings_of
+from factory.template.packer.config.bodies import ScopedBlock, argument, expanded, one_text, set_twice, settings_of
 from factory.template.packer.config.late_values import (
     placeholder_build,
     real_build,
@@ -36,13 +36,17 @@ _PASSED_OVER = ("hcp_packer_registry",)
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One source of one build: its type, the name it goes by here, and its arguments."""
+    """One source of one build: its type, the name it goes by here, and its arguments.
+
+    *extra* is what the build adds, which sees the iterator when it stands in a dynamic block.
+    """
 
     type: str
     name: str
     body: Body
-    scope: Scope
     span: Span
+    extra: Body | None = None
+    extra_scope: Scope | None = None
 
     @property
     def reference(self) -> str:
@@ -165,10 +169,12 @@ class Builds:
             found = self._find(text, item.value.span)
             if found is not None:
                 kind, name = found.labels
-                yield Use(kind, name, found.body, self.scope, item.value.span)
+                yield Use(kind, name, found.body, item.value.span)
 
     def _find(self, text: str, span: Span) -> Block | None:
-        reference = text.removeprefix("source.")
+        # Packer drops the first of three words whatever it is: “source.qemu.x”, “sources.qemu.x”.
+        words = text.split(".")
+        reference = ".".join(words[1:3] if len(words) > 2 else words)
         if reference in self.sources:
             return self.sources[reference]
         hint = did_you_mean(reference, self.sources)
@@ -188,16 +194,20 @@ class Builds:
             extra = dict(one.body.attributes)
             local_name = one_text(extra, "name", one.scope, self.problems)
             extra.pop("name", None)
-            body = merged(found.body, replace(one.body, attributes=extra), self.problems)
-            yield Use(found.labels[0], local_name or found.labels[1], body, one.scope, one.block.span)
+            added = replace(one.body, attributes=extra)
+            self.problems.extend(set_twice(found.body, added))
+            name = local_name or found.labels[1]
+            yield Use(found.labels[0], name, found.body, one.block.span, added, one.scope)
 
     # --- one build
 
     def _build(self, full: str, block_name: str, description: str, use: Use, block: Block) -> PackerBuild:
         other = use.type != BUILDER
         problems: list[Problem] = [] if other else self.problems
-        scope = self._scope_of(use, use.scope, placeholder_build(block_name))
-        settings = settings_of(use.body, scope, problems)
+        settings = settings_of(use.body, self._scope_of(use, self.scope, placeholder_build(block_name)), problems)
+        if use.extra is not None and use.extra_scope is not None:
+            added = self._scope_of(use, use.extra_scope, placeholder_build(block_name))
+            settings = settings_of(use.extra, added, problems).with_defaults(settings)
         source = self._source(use, settings, problems)
         inner = list(expanded(block.body, self._scope_of(use, self.scope, placeholder_build(block_name)), problems))
         return PackerBuild(

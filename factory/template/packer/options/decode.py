@@ -6,7 +6,7 @@ import enum
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -263,7 +263,14 @@ class Decoder:
             return text
         late = None if rule.any_late else frozenset(rule.late)
         context = Context({}, self.functions, late, self._missing(given, text) if not rule.late else None)
-        return render_known(text, context, given.span)
+        try:
+            return render_known(text, context, given.span)
+        except TemplateError as error:
+            if not rule.late:
+                raise
+            # Packer only looks at it when the build comes to it, so it can't stop the template here.
+            self.problems.extend(replace(p, severity="warning") for p in error.problems)
+            return text
 
     def _missing(self, given: Given, text: str) -> Callable[[str], None]:
         def report(name: str) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from factory.template.packer.qemu_builder.source import QemuSource
 
 _SIZE = re.compile(r"\d+[bkmgt]?\Z", re.IGNORECASE)
+_IMAGE_SIZE = re.compile(r"\d+(?:\.\d+)?[bkmgtpe]?\Z", re.IGNORECASE)
+"""What qemu-img takes, which alone sees the sizes of further disks."""
 _HEX = re.compile(r"[0-9a-fA-F]+\Z")
 _DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 _TUNNEL = re.compile(r"\d+:[^:]+:\d+\Z")
@@ -85,7 +87,7 @@ def _disks(s: QemuSource, report: Report) -> None:
     if not _SIZE.match(s.disk_size) and not is_template(s.disk_size):
         report("disk_size", f"“{s.disk_size}” is not a size of a disk", hint=hint)
     for size in s.disk_additional_size:
-        if not _SIZE.match(size) and not is_template(size):
+        if not _IMAGE_SIZE.match(size) and not is_template(size):
             report("disk_additional_size", f"“{size}” is not a size of a disk", hint=hint)
     for name in ("cpus", "sockets", "cores", "threads"):
         if getattr(s, name) < 0:

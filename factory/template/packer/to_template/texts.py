@@ -50,9 +50,8 @@ def late_text(text: str, names: Mapping[str, str], option: str, notes: Notes) ->
     marked = _ADDRESS.sub(lambda m: _SEED_URL if m[0].startswith("http") else _SEED_ADDRESS, text)
     try:
         nodes = parse(marked, NOWHERE)
-    except TemplateError:
-        notes.add(option, f"“{text}” is not a Go template, so it stays as it is")
-        return text
+    except TemplateError as error:
+        raise TemplateError(f"{option}: {error.problems[0].message}", hint=error.hint) from None
     if all(isinstance(n, GoText) for n in nodes) and marked == text:
         return "".join(n.text for n in nodes if isinstance(n, GoText))
     if marked == text and any(f".{n}" in text for n in ("HTTPIP", "HTTPPort")):

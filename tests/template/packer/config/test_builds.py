@@ -78,7 +78,7 @@ SOURCES = f'source "qemu" "a" {{\n  {LEAST}}}\nsource qemu b {{\n  {LEAST}  vm_n
 def test_names_of_builds_and_what_sources_may_look_like(tmp_path: Path) -> None:
     text = SOURCES + (
         'locals {\n  listed = ["source.qemu.a"]\n}\n'
-        'build {\n  name = "one"\n  description = "first"\n  sources = ["qemu.a", "source.qemu.b"]\n}\n'
+        'build {\n  name = "one"\n  description = "first"\n  sources = ["qemu.a", "sources.qemu.b"]\n}\n'
         "build {\n  sources = [source.qemu.a]\n}\n"
         'build {\n  name = "three"\n  sources = local.listed\n}\n'
         'build {\n  source "source.qemu.a" {\n    name = "other"\n    memory = 2048\n'
@@ -93,6 +93,17 @@ def test_names_of_builds_and_what_sources_may_look_like(tmp_path: Path) -> None:
     assert isinstance(last, QemuSource)
     assert (last.memory, last.vm_name, last.output_directory) == (2048, "vm-other", "output-other")
     assert config.description == "first"
+
+
+def test_the_iterator_of_a_dynamic_source_hides_the_source_only_in_what_it_adds(tmp_path: Path) -> None:
+    text = (
+        f'source "qemu" "a" {{\n  {LEAST}  output_directory = "out-${{source.type}}-${{source.name}}"\n}}\n'
+        'build {\n  dynamic "source" {\n    for_each = { x = "v" }\n    labels = ["source.qemu.a"]\n    content {\n'
+        "      name = source.key\n      vm_name = source.value\n    }\n  }\n}\n"
+    )
+    source = hcl(tmp_path, text).builds[0].source
+    assert isinstance(source, QemuSource)
+    assert (source.output_directory, source.vm_name) == ("out-qemu-x", "v")
 
 
 def test_a_build_can_only_add_what_the_source_leaves_out(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def test_forms_of_values(tmp_path: Path) -> None:
     )
     assert (s.memory, s.headless, s.disk_size, float(s.boot_wait)) == (2048, True, "5000M", 0.0)
     assert (s.boot_command, s.qemuargs) == (("a2", "3"), (("-m", "512"), ("-cpu", "host")))
+    assert qemu(tmp_path, 'disk_additional_size = ["1.5G"]').disk_additional_size == ("1.5G",)
     assert (dict(s.http_content), s.disk_additional_size) == ({"/a": "x", "/b": "7"}, ("1G", "2048M"))
     assert (str(s.ssh_timeout), s.ssh_handshake_attempts, s.vm_name) == ("1h30m", 0, "packer-vm")
     assert (float(s.boot_key_interval), str(s.shutdown_timeout)) == (0.005, "5m")
@@ -103,6 +104,23 @@ def test_go_templates_in_options(tmp_path: Path) -> None:
     source = config.builds[0].source
     assert isinstance(source, QemuSource)
     assert source.vm_name == "a<no value>"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ('boot_command = ["{{ .HTTPipe }}"]', "did you mean “HTTPIP”?"),
+        ('boot_command = ["{{ .HTTPIP "]', "has no “}}”"),
+        ('qemuargs = [["-m", "{{ nofn }}"]]', "there is no function “nofn”"),
+    ],
+)
+def test_what_packer_renders_late_is_a_warning_when_it_is_wrong(tmp_path: Path, option: str, message: str) -> None:
+    text = f'source "qemu" "vm" {{\n{LEAST}  {option}\n}}\nbuild {{\n  sources = ["qemu.vm"]\n}}\n'
+    config = hcl(tmp_path, text)
+    assert any(message in str(w) for w in config.warnings)
+    source = config.builds[0].source
+    assert isinstance(source, QemuSource)
+    assert "{{" in "".join((*source.boot_command, *(p for a in source.qemuargs for p in a))), "it stays as written"
 
 
 def test_deprecated_options_are_carried_over_with_a_warning(tmp_path: Path) -> None:
@@ -184,8 +202,6 @@ def test_old_checksums(tmp_path: Path, options: str, checksum: str) -> None:
         ("cpus = -1", "must not be negative"),
         ("cd_content {\n  a = 1\n}", "write it with “=”"),
         ("qemu_img_args = {}", "this is a block"),
-        ('boot_command = ["{{ .HTTPipe }}"]', "did you mean “HTTPIP”?"),
-        ('boot_command = ["{{ .HTTPIP "]', "has no “}}”"),
         ("memory = var.nope", "there is no variable “nope”"),
     ],
 )

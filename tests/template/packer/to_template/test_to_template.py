@@ -195,6 +195,11 @@ def test_what_can_not_be_translated(tmp_path: Path) -> None:
     )
 
 
+def test_a_boot_command_that_can_not_be_rendered(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match="boot_command: in the Go template"):
+        translated(tmp_path, '  boot_command = ["{{ .HTTPIP "]\n')
+
+
 @pytest.mark.parametrize(
     ("text", "names", "expected"),
     [
