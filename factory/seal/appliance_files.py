@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
 from factory.seal.files import Case, FileStatus, PathIndex, topmost
 
+_LARGEST_MESSAGE = 2 * 2**20  # libguestfs's protocol ends at 4 MiB
 _SELINUX = "security.selinux"
 
 
@@ -54,8 +56,16 @@ class ApplianceFiles:
         return found
 
     async def read(self, path: str) -> bytes:
-        content: bytes = await self._appliance.call("read_file", path)
-        return content
+        status = (await self.status([path])).get(path)
+        if status is None or status.size <= _LARGEST_MESSAGE:
+            content: bytes = await self._appliance.call("read_file", path)
+            return content
+        target = self._appliance.scratch / "content"
+        await self._appliance.call("download", path, target)
+        try:
+            return await asyncio.to_thread(target.read_bytes)
+        finally:
+            await asyncio.to_thread(target.unlink)
 
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
         is_new = path not in self._index

@@ -24,13 +24,15 @@ from factory.seal.layout import (
     plan_mounts,
 )
 
-_OTHERS: tuple[tuple[int, bytes], ...] = (
-    (0, b"XFSB"),
-    (0x10040, b"_BHRfS_M"),
-    (3, b"NTFS"),
-    (536, b"LVM2"),
-    (0, b"LUKS"),
+_OTHERS = (
+    (0, b"XFSB", "xfs"),
+    (0x10040, b"_BHRfS_M", "btrfs"),
+    (3, b"NTFS", "ntfs"),
+    (536, b"LVM2", "LVM2_member"),
+    (0, b"LUKS", "crypto_LUKS"),
+    (0x438, b"\x53\xef", "ext (unusual)"),  # one that our reader refuses
 )
+_READ_HERE = frozenset({"", "ext4", "vfat", "swap"})
 _PAGE = 4096
 
 
@@ -42,14 +44,11 @@ def read_layout(readers: Sequence[DiskReader]) -> Layout | None:
         for partition in partitions(reader):
             device = f"/dev/sd{chr(ord('a') + number)}{partition.number or ''}"
             window = Window(reader, partition)
-            try:
-                exts[device] = Ext(window)
-            except ValueError:
-                found = _identify(window)
-            else:
-                found = {"TYPE": "ext4", "UUID": exts[device].uuid, "LABEL": exts[device].label}
-            if found is None:
+            found = identify(window)
+            if found.get("TYPE", "") not in _READ_HERE or not (found or _is_nothing(window)):
                 return None
+            if found.get("TYPE") == "ext4":
+                exts[device] = Ext(window)
             facts[device] = found | _partition_facts(partition)
     if any(ext.needs_recovery for ext in exts.values()):
         return None
@@ -64,8 +63,14 @@ def _partition_facts(partition: Partition) -> dict[str, str]:
     return {"PART_ENTRY_UUID": partition.uuid, "PART_ENTRY_NAME": partition.name}
 
 
-def _identify(window: Window) -> dict[str, str] | None:
-    """What blkid would say of what is no ext; nothing for what holds no file system; None for what is not read here."""
+def identify(window: Window) -> dict[str, str]:
+    """What blkid would say of a partition: TYPE, UUID, LABEL; nothing for what is no known file system."""
+    try:
+        ext = Ext(window)
+    except ValueError:
+        pass
+    else:
+        return {"TYPE": "ext4", "UUID": ext.uuid, "LABEL": ext.label}
     head = window.read(0, 0x10048)
     if head[_PAGE - 10 : _PAGE] == b"SWAPSPACE2":
         identity = str(uuid.UUID(bytes=head[1036:1052]))
@@ -75,11 +80,12 @@ def _identify(window: Window) -> dict[str, str] | None:
             (serial,) = struct.unpack_from("<I", head, offset)
             name = head[offset + 4 : offset + 15].decode("ascii", "replace").strip()
             return {"TYPE": "vfat", "UUID": f"{serial >> 16:04X}-{serial & 0xFFFF:04X}", "LABEL": name}
-    if any(head[at : at + len(magic)] == magic for at, magic in _OTHERS):
-        return None
-    # A BIOS boot partition holds a boot loader's code, an empty one nothing: neither is a file system. The disk itself
-    # is taken for empty only when it is.
-    return {} if window.size <= 8 * 2**20 or not head.strip(b"\0") else None
+    return next(({"TYPE": name} for at, magic, name in _OTHERS if head[at : at + len(magic)] == magic), {})
+
+
+def _is_nothing(window: Window) -> bool:
+    """A BIOS boot partition holds a boot loader's code, an empty one zeros: neither is a file system."""
+    return window.size <= 8 * 2**20 or not window.read(0, 0x10048).strip(b"\0")
 
 
 def _system_on(device: str, ext: Ext, facts: dict[str, dict[str, str]]) -> Layout | None:
