@@ -27,7 +27,7 @@ from factory.seal.guest_access import (
 )
 from factory.seal.layout import Layout
 from factory.seal.model import Family, GuestInfo, Operation, SealOptions, Subject
-from factory.seal.operations import check_names, select
+from factory.seal.operations import check_names, select, select_devices
 from factory.seal.operations.windows import SYSPREP_NOTE
 from factory.seal.report import SealReport
 from factory.seal.sanitise import Broken, Done
@@ -164,6 +164,10 @@ async def _clean(appliance: Appliance, subject: Subject, sealed: _Sealed, clock:
     """The part that needs the guest mounted."""
     sealed.operations = select(subject.guest, subject.options)
     sealed.done = await clock.time("sanitise", sanitise.sanitise(subject, sealed.operations, emit))
+    for operation in select_devices(subject.options):
+        started = time.monotonic()
+        changed = await operation.run(appliance, sealed.layout, subject.files)
+        sealed.done.append(Done(operation.name, operation.what, changed, round(time.monotonic() - started, 3)))
     if subject.options.shrink:
         sealed.notes += await install_growth(subject)
     if subject.options.trim:

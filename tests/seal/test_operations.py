@@ -12,7 +12,7 @@ from factory.errors import TemplateError
 from factory.events import ignore
 from factory.seal.files import Case
 from factory.seal.model import Family, GuestInfo, Init, SealOptions, Subject
-from factory.seal.operations import OPERATIONS, select
+from factory.seal.operations import DEVICE_OPERATIONS, OPERATIONS, select, select_devices
 from factory.seal.sanitise import preview, prove, sanitise
 from tests.seal.dirty_disk import BUILD_KEY, DEBIAN, USER_KEY, write_tree
 from tests.seal.folder_files import FolderFiles
@@ -259,6 +259,11 @@ def test_selection(tmp_path: Path) -> None:
     assert "rpm-cache" not in by_default
     assert [o.name for o in select(DEBIAN_12, SealOptions(only=("hostname",)))] == ["hostname"]
     assert "logs" not in {o.name for o in select(DEBIAN_12, SealOptions(except_=("logs",)))}
+    added = {o.name for o in select(DEBIAN_12, SealOptions(only=("+hostname",)))}
+    assert added == by_default | {"hostname"}
+    assert select_devices(SealOptions()) == []
+    assert [o.name for o in select_devices(SealOptions(only=("+lvm-uuids",)))] == ["lvm-uuids"]
+    assert [o.name for o in select_devices(SealOptions(only=("fs-uuids",)))] == ["fs-uuids"]
     with pytest.raises(TemplateError, match="no seal operation 'mashine-id'") as error:
         select(DEBIAN_12, SealOptions(only=("mashine-id",)))
     assert "'machine-id'" in error.value.hint
@@ -269,9 +274,10 @@ SYSPREP = {
     "abrt-data": "abrt-data", "backup-files": "backup-files", "bash-history": "shell-history",
     "blkid-tab": "blkid-tab", "ca-certificates": "ca-certificates", "crash-data": "crash-data",
     "cron-spool": "cron-spool", "dhcp-client-state": "dhcp-client-state", "dhcp-server-state": "dhcp-server-state",
-    "dovecot-data": "dovecot-data", "firewall-rules": "firewall-rules",
+    "dovecot-data": "dovecot-data", "firewall-rules": "firewall-rules", "fs-uuids": "fs-uuids",
     "flag-reconfiguration": "flag-reconfiguration", "ipa-client": "ipa-client", "kerberos-data": "kerberos-data",
     "kerberos-hostkeytab": "kerberos-hostkeytab", "logfiles": "logs", "lvm-system-devices": "lvm-system-devices",
+    "lvm-uuids": "lvm-uuids",
     "machine-id": "machine-id", "mail-spool": "mail-spool", "net-hostname": "net-hostname",
     "net-hwaddr": "net-hwaddr", "net-nmconn": "net-nmconn", "pacct-log": "pacct-log",
     "package-manager-cache": "apt-cache", "pam-data": "pam-data", "passwd-backups": "passwd-backups",
@@ -284,4 +290,4 @@ SYSPREP = {
 
 
 def test_every_operation_of_virt_sysprep_has_its_like() -> None:
-    assert not set(SYSPREP.values()) - set(OPERATIONS)
+    assert not set(SYSPREP.values()) - set(OPERATIONS) - set(DEVICE_OPERATIONS)

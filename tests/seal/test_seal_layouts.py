@@ -100,7 +100,7 @@ def sealed(
         "the disks are not as dirty as they should be"
     )
     secrets = {name: Secret(name) for name in (DELETED, SWAPPED, LEFT)}
-    options = SealOptions(secrets=secrets, shrink=True)
+    options = SealOptions(secrets=secrets, shrink=True, only=("+lvm-uuids", "+fs-uuids"))
     report = asyncio.run(seal(disks, options, driver=appliance_driver, runtime_dir=folder / "run", emit=ignore))
     return disks, report
 
@@ -123,6 +123,12 @@ def test_every_part_was_found(sealed: tuple[list[ApplianceDisk], SealReport]) ->
     assert methods["vg (free extents)"] == "discard"
     worked = {d.name for d in report.operations if d.paths}
     assert {"rpm-cache", "random-seed", "shell-history"} <= worked
+
+
+def test_ids_of_devices_are_new(sealed: tuple[list[ApplianceDisk], SealReport]) -> None:
+    _, report = sealed
+    changed = {d.name: d.paths for d in report.operations if d.name.endswith("-uuids")}
+    assert changed == {"fs-uuids": 4, "lvm-uuids": 2}  # boot, root, data and swap; one physical volume, one group
 
 
 def test_what_could_not_be_done_is_said(sealed: tuple[list[ApplianceDisk], SealReport]) -> None:
