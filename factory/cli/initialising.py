@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from factory.cli.report.failure import problem_lines
 from factory.cli.template_options import environment
@@ -29,6 +31,7 @@ from factory.template.recognise import Match, near_misses, recognise
 from factory.template.scaffold import IsoFile, Scaffold, profile_skeleton
 from factory.template.starting_points import identity_name, starting_point
 from factory.template.suggest import did_you_mean
+from factory.template.yaml_source import read_yaml
 
 STDOUT = "-"
 BASE = "_base/linux-server"
@@ -104,12 +107,12 @@ def _root(wish: Wish) -> Path:
 
 
 def _profiles(root: Path) -> Iterator[Profile]:
-    """Every profile that can be read; one that can't is `factory validate`'s to report."""
+    """Every profile that can be read, as written; what is wrong with one is `factory validate`'s to report."""
     for name in project.profile_names(root):
         path = project.find_profile(name, root)
-        profile = check_profile(path, root=root)[0] if path else None
-        if profile is not None:
-            yield profile
+        with contextlib.suppress(TemplateError, ValidationError):
+            if path:
+                yield Profile.model_validate(read_yaml(path).plain())
 
 
 def _match(wish: Wish, view: IsoView, profiles: list[Profile]) -> Match | None:

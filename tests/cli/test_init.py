@@ -258,6 +258,13 @@ def test_the_projects_own_profile_is_found(folder: Path) -> None:
     valid(folder / "arch.yml")
 
 
+def test_a_broken_profile_hides_no_other(folder: Path) -> None:
+    (folder / "boot_configs").mkdir()
+    (folder / "boot_configs" / "a.yml").write_text("format: [")
+    (folder / "boot_configs" / "b.yml").write_text("format: 1\nname: b\nrecognise: 7\n")
+    assert "boot profile debian-installer" in init(DEBIAN.make(folder.parent / "a.iso")).output
+
+
 def test_two_profiles_that_fit_are_both_told(folder: Path) -> None:
     (folder / "boot_configs").mkdir()
     (folder / "boot_configs" / "mine.yml").write_text(
