@@ -55,7 +55,9 @@ class Terminal:
             case "\r":
                 self._column = 0
             case "\n" | "\x0b" | "\x0c":
+                # ``protocols.Machine.serial_text`` gives lines that end with LF alone.
                 self._go(self._row + 1)
+                self._column = 0
             case "\b":
                 self._column = max(0, self._column - 1)
             case "\t":
