@@ -76,7 +76,8 @@ class Command:
 
     def _close(self) -> None:
         if self._channel is not None:
-            self._channel.close()
+            with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # it may be broken already
+                self._channel.close()
 
     def _pump(self, channel: paramiko.Channel, on_output: Callable[[str, bytes], None]) -> None:
         with selectors.DefaultSelector() as selector:
@@ -131,7 +132,8 @@ class _Feeder(threading.Thread):
 
     def _fail(self, error: Exception) -> None:
         self.failure = error
-        self._channel.close()
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()
 
 
 def _send_signal(transport: paramiko.Transport, channel: paramiko.Channel, name: str) -> None:

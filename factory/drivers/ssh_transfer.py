@@ -136,7 +136,8 @@ class Transfer:
             if usable:
                 self._idle.append(client)
             else:
-                client.close()
+                with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # it may be broken already
+                    client.close()
 
     def _open_sftp(self) -> paramiko.SFTPClient | None:
         with self._lock:
@@ -298,6 +299,7 @@ class _SftpUpload:
 def _sftp_chunks(sftp: paramiko.SFTPClient, source: str) -> Iterator[bytes]:
     try:
         with sftp.open(_without_home(source), "rb") as handle:
+            _silence_prefetch(handle)
             handle.prefetch(handle.stat().st_size or 0)
             while chunk := handle.read(_CHUNK):
                 yield chunk
@@ -307,6 +309,18 @@ def _sftp_chunks(sftp: paramiko.SFTPClient, source: str) -> Iterator[bytes]:
         words = {errno.ENOENT: "there is no such file", errno.EACCES: "permission denied"}
         reason = words.get(error.errno or 0, str(error))
         raise TransferRefused(f"can't read {source} in the guest: {reason}") from error
+
+
+def _silence_prefetch(handle: paramiko.SFTPFile) -> None:
+    """paramiko asks for what comes next in a thread, which prints a traceback when the connection breaks meanwhile; the
+    reader is told of it anyway."""
+    ask = handle._prefetch_thread  # type: ignore[attr-defined]  # not public; looked up when the thread is made
+
+    def quietly(*arguments: object) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            ask(*arguments)
+
+    handle._prefetch_thread = quietly  # type: ignore[attr-defined]
 
 
 def _is_connection(error: OSError) -> bool:

@@ -207,10 +207,13 @@ async def _feed(session: Any, child: asyncio.subprocess.Process) -> None:
 
 async def _pump(source: asyncio.StreamReader | None, target: Any) -> None:
     assert source is not None
-    with contextlib.suppress(ConnectionError, asyncssh.Error):
+    with contextlib.suppress(ConnectionError, asyncssh.Error, TimeoutError):
         while data := await source.read(65536):
             target.write(data)
-            await target.drain()
+            async with asyncio.timeout(5):  # a connection that was cut never takes more, and never says so
+                await target.drain()
+    while await source.read(65536):  # the end of a child is seen only behind the end of its output
+        pass
 
 
 @asynccontextmanager

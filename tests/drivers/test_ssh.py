@@ -368,6 +368,39 @@ def test_a_transfer_that_breaks_leaves_the_old_file(home: Path) -> None:
     run(body())
 
 
+def test_a_download_that_breaks_leaves_the_old_file_and_prints_nothing(
+    home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def body() -> None:
+        async with connected(home, sftp=home.name == "sftp") as (connection, host):
+            (host.home / "big").write_bytes(bytes(256 * 2**20))
+            target = home.parent / "back"
+            target.write_text("old")
+
+            async def begun() -> bool | None:
+                parts = list(home.parent.glob(".back.*.part"))
+                return bool(parts and parts[0].stat().st_size) or None
+
+            async with asyncio.TaskGroup() as group:
+                download = group.create_task(_outcome(connection.download("big", target)))
+                await poll(begun, soon(), every=Duration(0.01))
+                host.hang_up()
+            assert isinstance(download.result(), GuestUnreachable)
+            assert target.read_text() == "old"
+            assert not list(home.parent.glob(".back.*.part"))
+
+    run(body())
+    assert "Traceback" not in capfd.readouterr().err
+
+
+async def _outcome(awaitable: Coroutine[Any, Any, None]) -> Exception | None:
+    try:
+        await awaitable
+    except Exception as error:
+        return error
+    return None
+
+
 def test_cancelling_a_transfer_returns_at_once(home: Path) -> None:
     async def body() -> None:
         async with connected(home, sftp=home.name == "sftp") as (connection, host):
