@@ -159,7 +159,9 @@ class Runner:
             try:
                 await stack.enter_async_context(step.enter(scope))
             except BaseException as error:
-                message = str(error) or type(error).__name__
+                # A cancelled step was not at fault: Ctrl-C, or QEMU's death, whose own error follows.
+                cancelled = isinstance(error, asyncio.CancelledError)
+                message = "ended early" if cancelled else str(error) or type(error).__name__
                 self._emit(StepFailed(scope.phase, step.name, step.title, time.monotonic() - started, message))
                 if isinstance(error, FactoryError):
                     error.evidence = merge(error.evidence, await _collect(scope))
