@@ -56,6 +56,9 @@ class Context:
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     late: frozenset[str] | None = frozenset()
     missing: Callable[[str], None] | None = None
+    results_are_templates: bool = False
+    """Whether ``render_known`` leaves a late action in the *result* of an action alone: a variable of a JSON template
+    may hold ``{{ .HTTPIP }}``, which is filled in where the variable is used."""
 
 
 def is_template(text: str) -> bool:
@@ -81,7 +84,8 @@ def render_known(text: str, context: Context, where: Span) -> str:
     for node in parse(text, where):
         try:
             piece = renderer.whole((node,))
-            pieces.append(piece.replace("{{", '{{"{{"}}') if isinstance(node, (Action, Branch)) else piece)
+            computed = isinstance(node, (Action, Branch)) and not context.results_are_templates
+            pieces.append(piece.replace("{{", '{{"{{"}}') if computed else piece)
         except Late:
             pieces.append(text[node.start : node.end])
     return "".join(pieces)

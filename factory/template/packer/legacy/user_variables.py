@@ -7,7 +7,7 @@ from pathlib import Path
 
 from factory.errors import Problem, TemplateError
 from factory.template.packer.config.files import read_source
-from factory.template.packer.gotemplate import Context, Surroundings, packer_functions, render
+from factory.template.packer.gotemplate import Context, Surroundings, packer_functions, render_known
 from factory.template.packer.hcl import NOWHERE, Span, parse_body
 from factory.template.packer.hcl.json_parser import JsonMember, JsonObject, JsonScalar, parse_json
 from factory.template.packer.hcl.syntax import Literal
@@ -97,11 +97,12 @@ def _render(
     done: dict[str, str] = {}
     waiting = {name: text for name, (text, _, _) in raw.items() if text is not None}
     functions = packer_functions(Surroundings(world, COMPATIBLE_VERSION, done, in_variables=True))
+    context = Context({}, functions, late=None, results_are_templates=True)
     while waiting:
         failed: dict[str, TemplateError] = {}
         for name, text in waiting.items():
             try:
-                done[name] = render(text, Context({}, functions), raw[name][2])
+                done[name] = render_known(text, context, raw[name][2])
             except TemplateError as error:
                 failed[name] = error
         if len(failed) == len(waiting):  # nothing came of this round, so the next would bring nothing either

@@ -262,7 +262,8 @@ class Decoder:
         if rule.late is None or not is_template(text):
             return text
         late = None if rule.any_late else frozenset(rule.late)
-        context = Context({}, self.functions, late, self._missing(given, text) if not rule.late else None)
+        missing = None if rule.late else self._missing(given)
+        context = Context({}, self.functions, late, missing, self.dialect is Dialect.JSON)
         try:
             return render_known(text, context, given.span)
         except TemplateError as error:
@@ -272,7 +273,7 @@ class Decoder:
             self.problems.extend(replace(p, severity="warning") for p in error.problems)
             return text
 
-    def _missing(self, given: Given, text: str) -> Callable[[str], None]:
+    def _missing(self, given: Given) -> Callable[[str], None]:
         def report(name: str) -> None:
             self.warn(
                 given,

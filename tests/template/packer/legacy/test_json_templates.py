@@ -73,6 +73,14 @@ def test_precedence_of_variables(tmp_path: Path) -> None:
     assert source_of(config).vm_name == "oz"
 
 
+def test_a_variable_may_hold_what_only_the_build_knows(tmp_path: Path) -> None:
+    root = {
+        "variables": {"boot": "url=http://{{ .HTTPIP }}:{{.HTTPPort}}/{{ user `file` }} ", "file": "{{ upper `ks` }}"},
+        "builders": [{**LEAST, "boot_command": ["<tab>", "{{ user `boot` }}"]}],
+    }
+    assert source_of(template(tmp_path, root)).boot_command == ("<tab>", "url=http://{{ .HTTPIP }}:{{.HTTPPort}}/KS ")
+
+
 def test_a_missing_variable_is_empty_with_a_warning(tmp_path: Path) -> None:
     config = template(tmp_path, {"variables": {"name": "x"}, "builders": [{**LEAST, "vm_name": "a{{ user `nmae` }}"}]})
     assert source_of(config).vm_name == "a"
