@@ -7,10 +7,12 @@ import contextlib
 import hashlib
 import os
 import re
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import ValidationError
@@ -188,19 +190,20 @@ def _write(wish: Wish, view: IsoView, identity: Identity, match: Match) -> None:
     _say(wish, f"{_shown(path)}: written")
     for note in point.notes:
         _say(wish, f"  {note}")
-    _check_template(path, host)
+    _check_template(path, host, wish, match)
 
 
-def _check_template(path: Path, host: object) -> None:
+def _check_template(path: Path, host: Mapping[str, Any], wish: Wish, match: Match) -> None:
     """What `factory validate` will say: nothing, or this is our bug and the user still has the file."""
-    assert isinstance(host, dict)
     _, problems = check(path, environ=environment(), host=host)
     for problem in problems:
         for line in problem_lines(problem):
             click.echo(line, err=True)
     if any(p.severity == "error" for p in problems):
         sys.exit(TemplateError.exit_code)
-    click.echo(f"next: factory plan {_shown(path)}; factory build {_shown(path)}")
+    shown = shlex.quote(_shown(path))
+    first = f"complete boot_configs/{wish.new_profile}.yml; " if match.profile.name == wish.new_profile else ""
+    click.echo(f"next: {first}factory plan {shown}; factory build {shown}")
 
 
 def _boot_files(profile: Profile, view: IsoView) -> BootFiles | None:

@@ -119,7 +119,10 @@ class Scaffold:
         if seed:
             how = {SeedDelivery.HTTP: "over HTTP", SeedDelivery.CD: f"on a CD labelled {seed.cd_label}"}
             travels = how.get(seed.delivery, f"by {seed.delivery}")
-            lines.append(_noted("# seed_dir: my-answers", f"in place of http_seed/{seed.directory}; {travels}"))
+            lines.append(_noted("# seed_dir: my-answers", f"your own, in place of http_seed/{seed.directory}"))
+            initrd = self.boot_files and self.profile.direct and self.profile.direct.seed_in_initrd is not None
+            ways = "http, cd, floppy or initrd" if initrd else "http, cd or floppy"
+            lines.append(_noted(f"# seed: {seed.delivery}", f"how the answers travel: {ways}; now {travels}"))
         return _section("install", (*lines, *self.point.install))
 
     def _provision(self) -> list[str]:

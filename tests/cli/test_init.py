@@ -99,6 +99,14 @@ def test_every_vendors_iso_gets_a_valid_template(layout: Layout, folder: Path) -
         assert f"\n{section}" in text, "a complete template shows what there is to change"
     if layout.kernel:
         assert f"starts {layout.kernel} and {layout.initrd}" in text
+    looks_into_it = layout.profile not in (
+        "ubuntu-autoinstall",
+        "agama",
+        "alpine",
+        "freebsd-bsdinstall",
+        "windows-server",
+    )
+    assert ("http, cd, floppy or initrd" in text) == looks_into_it
 
 
 def test_the_files_own_name_does_not_count(folder: Path) -> None:
@@ -321,6 +329,7 @@ def test_skeletons_for_an_unknown_iso(folder: Path) -> None:
     (folder / "images").mkdir()
     result = init(ARCH.make(folder.parent / "a.iso"), "--new-profile", "arch-live")
     assert result.exit_code == 0, result.output
+    assert "next: complete boot_configs/arch-live.yml; factory plan images/arch-live.yml" in result.output
     profile, problems = check_profile(folder / "boot_configs" / "arch-live.yml")
     assert problems == ()
     assert profile is not None
