@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,16 +269,17 @@ async def debian_installer(folder: Path) -> list[Reading]:
 
         def judge(read: ScreenText) -> tuple[int, int, int]:
             rows = re.findall(r"│ +(\S.*?) +- +(.*?) *[↑↓▒▮█│]", read.text)
-            return contained([name for name, _ in rows], listing)
+            return contained([word for row in rows for word in row], listing)
 
         return await measure(machine, "Debian installer, language menu", judge)
 
 
 def _language_list() -> list[str]:
+    """Names of languages, in English and in themselves, out of the installer's initrd."""
     initrd = subprocess.run(["zcat", INSTALLER / "initrd.gz"], check=True, capture_output=True).stdout
-    start = initrd.find(b"Albanian;")
-    text = initrd[initrd.rfind(b"\n0;", 0, start) : start + 20_000].decode(errors="replace")
-    return [fields[3] for line in text.splitlines() if len(fields := line.split(";")) > 3] + ["C"]
+    start = initrd.index(b"\x1f\x8b", initrd.index(b"localechooser/languagelist.data.gz\0"))
+    text = zlib.decompressobj(31).decompress(initrd[start:]).decode()
+    return [name for line in text.splitlines() for name in line.split(":")[2:]]
 
 
 SCREENS: dict[str, Callable[[Path], Coroutine[Any, Any, list[Reading]]]] = {

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 _TAIL = 24
+_NARROWEST = 40  # no screen has fewer columns
 _WRAP = r"(?:\\?[ ]*[│|┃║*]?(?:[ ]*\n){1,3}[ ]*[│|┃║*]?[ ]*)?"
 _BLANK = r"(?: |(?=\n))"  # lines have no blanks at their ends
 _SIMILAR = 0.6
@@ -46,18 +47,18 @@ def judge(before: Sequence[str], after: Sequence[str], known: str, chunk: str) -
     expected = known[-_TAIL:] + chunk
     if _find(after, expected, changed):
         return Judgement(Echo.RIGHT)
-    shown = _shown(before, after, known, changed)
-    if shown and len(shown) <= 2 * len(chunk) + 2:
-        ratio = difflib.SequenceMatcher(None, shown.strip(), chunk.strip(), autojunk=False).ratio()
-        if ratio >= _SIMILAR:
-            return Judgement(Echo.WRONG, shown)
+    for shown in _shown(before, after, known, changed):
+        if shown and len(shown) <= 2 * len(chunk) + 2:
+            ratio = difflib.SequenceMatcher(None, shown.strip(), chunk.strip(), autojunk=False).ratio()
+            if ratio >= _SIMILAR:
+                return Judgement(Echo.WRONG, shown)
     return Judgement(Echo.UNSEEN)
 
 
 def left_over(before: Sequence[str], after: Sequence[str], known: str) -> str:
     """What still stands behind *known* after wiping; empty when all is gone."""
     changed = _changed_rows(before, after)
-    return _shown(before, after, known, changed) if changed else ""
+    return next(_shown(before, after, known, changed), "")
 
 
 def _changed_rows(before: Sequence[str], after: Sequence[str]) -> frozenset[int]:
@@ -83,20 +84,24 @@ def _find(lines: Sequence[str], text: str, rows: frozenset[int]) -> tuple[int, i
     return found
 
 
-def _shown(before: Sequence[str], after: Sequence[str], known: str, changed: frozenset[int]) -> str:
-    """The text that came to stand on the screen behind *known*."""
+def _shown(before: Sequence[str], after: Sequence[str], known: str, changed: frozenset[int]) -> Iterator[str]:
+    """The text that came to stand on the screen behind *known*; where nothing is known, what is new in each row."""
     place = _find(after, known[-_TAIL:], changed | {r - 1 for r in changed}) if known.strip() else None
     if place:
-        row, column = place
-    else:
-        row = min(changed)
+        yield _behind(before, after, changed, *place)
+        return
+    for row in sorted(changed):
         old = before[row] if row < len(before) else ""
-        column = len(_common_prefix(old, after[row]))
-    width = max(len(line.rstrip()) for line in after)
+        yield _behind(before, after, changed, row, len(_common_prefix(old, after[row])))
+
+
+def _behind(before: Sequence[str], after: Sequence[str], changed: frozenset[int], row: int, column: int) -> str:
+    """The text from a place on, in the rows that a wrapped line fills."""
+    width = max(_NARROWEST, *(len(line.rstrip()) for line in after))
     text = after[row][column:]
     old = before[row] if row < len(before) else ""
     text = text[: len(text) - len(_common_suffix(text, old[column:]))] if old[column:].strip() else text
-    while (following := _next_row(before, after, changed, row)) is not None:
+    while (following := _next_row(after, changed, row)) is not None:
         if len(after[row].rstrip()) < width - 1 and following < len(before) and before[following].strip():
             break
         row = following
@@ -104,7 +109,7 @@ def _shown(before: Sequence[str], after: Sequence[str], known: str, changed: fro
     return text.rstrip()
 
 
-def _next_row(before: Sequence[str], after: Sequence[str], changed: frozenset[int], row: int) -> int | None:
+def _next_row(after: Sequence[str], changed: frozenset[int], row: int) -> int | None:
     """The row that a wrapped line goes on in: the next changed one, with blank rows between at most."""
     for following in range(row + 1, min(row + 4, len(after))):
         if following in changed:

@@ -45,6 +45,13 @@ def test_unseen(after: str) -> None:
     assert judge(screen("Password: "), screen(after), "", "install").echo is Echo.UNSEEN
 
 
+def test_a_countdown_beside_it_does_not_hide_what_is_wrong() -> None:
+    before = ["boot in 10 s", "", "boot: "]
+    assert judge(before, ["boot in 9 s", "", "boot: instal"], "", "install") == Judgement(Echo.WRONG, "instal")
+    assert judge(before, ["boot in 9 s", "", "boot: install"], "", "install").echo is Echo.RIGHT
+    assert judge(before, ["boot in 9 s", "", "boot: "], "", "install").echo is Echo.UNSEEN
+
+
 def test_wrapped_at_the_edge() -> None:
     start = "boot: " + "x" * 70
     assert judge(screen(start), screen(start + " vga", "=normal"), "x" * 70, " vga=normal").echo is Echo.RIGHT

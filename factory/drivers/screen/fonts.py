@@ -6,6 +6,7 @@ kernels, console fonts), because the guest's text is drawn with the very same bi
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,25 @@ class Font:
     width: int
     height: int
     glyphs: Mapping[Bitmap, str] = field(repr=False)
+    twins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Character in ``glyphs`` → the others that look exactly the same (Latin a: Cyrillic а)."""
+
+    def in_one_script(self, line: str) -> str:
+        """*line* with letters of words in Cyrillic or Greek taken from that script, where they look the same."""
+        if not _OTHER_SCRIPT.search(line):
+            return line
+        return _WORD.sub(lambda word: self._word(word[0]), line)
+
+    def _word(self, word: str) -> str:
+        for script in (_CYRILLIC, _GREEK):
+            if not script.search(word):
+                continue
+            letters = [
+                letter if script.match(letter) else next(filter(script.match, self.twins.get(letter, "")), "")
+                for letter in word
+            ]
+            return "".join(letters) if all(letters) else word
+        return word
 
     @cached_property
     def by_shape(self) -> Mapping[Bitmap, str]:
@@ -87,7 +107,7 @@ class Font:
             rows = [bitmap[i : i + self.width] for i in range(0, len(bitmap), self.width)]
             wide = b"".join([row + (row[-1:] if character in joined else b"\0") for row in rows])
             _keep(glyphs, wide, character)
-        return Font(f"{self.name}, 9 wide", self.width + 1, self.height, glyphs)
+        return Font(f"{self.name}, 9 wide", self.width + 1, self.height, glyphs, self.twins)
 
 
 def upright(bitmap: Bitmap) -> Bitmap:
@@ -101,10 +121,14 @@ def make_font(name: str, width: int, height: int, rows: Iterable[tuple[str, Iter
     Where glyphs look the same (Latin A, Greek Alpha), the likeliest character stays: ASCII before others.
     """
     glyphs: dict[Bitmap, str] = {}
+    alike: dict[Bitmap, list[str]] = {}
     for character, lines in rows:
         bits = "".join([f"{line:0{width}b}" for line in lines])
-        _keep(glyphs, bits.encode().translate(_BITS), character)
-    return Font(name, width, height, glyphs)
+        bitmap = bits.encode().translate(_BITS)
+        alike.setdefault(bitmap, []).append(character)
+        _keep(glyphs, bitmap, character)
+    twins = {glyphs[bitmap]: "".join(same) for bitmap, same in alike.items() if len(same) > 1 and bitmap in glyphs}
+    return Font(name, width, height, glyphs, twins)
 
 
 def likelier(first: str, second: str) -> str:
@@ -128,13 +152,17 @@ def _unlikeliness(character: str) -> tuple[int, int]:
         rank = 0
     elif unicodedata.category(character[0]) in ("Lu", "Ll") and code < 0x180:
         rank = 1
-    elif 0x2500 <= code < 0x2600:
+    elif _OTHER_SCRIPT.match(character) or 0x2500 <= code < 0x2600:
         rank = 2
     else:
         rank = 3
     return rank, code
 
 
+_CYRILLIC = re.compile("[\u0400-\u04ff]")
+_GREEK = re.compile("[\u0370-\u03ff]")
+_OTHER_SCRIPT = re.compile("[\u0370-\u04ff]")
+_WORD = re.compile(r"[^\W\d_]+")
 _SWAP = bytes.maketrans(b"\0\1", b"\1\0")
 _BITS = bytes.maketrans(b"01", b"\0\1")
 

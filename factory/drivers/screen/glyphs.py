@@ -146,7 +146,7 @@ def _decode(rows: Sequence[Sequence[Shape]], counts: Mapping[Shape, int], font: 
         characters = [meaning[shape] for shape in row]
         if painted:
             known += _add_painted(characters, row, painted)
-        lines.append("".join(characters).rstrip())
+        lines.append(font.in_one_script("".join(characters).rstrip()))
     return GlyphText(tuple(lines), font.name, grid, known, unknown)
 
 

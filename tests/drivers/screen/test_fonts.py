@@ -34,6 +34,16 @@ def test_of_glyphs_that_look_the_same_ascii_is_taken() -> None:
     assert make_font("test", 8, 8, [("Α", A), ("A", A), ("А", A)]).glyphs == {bitmap(A): "A"}
 
 
+def test_letters_that_look_the_same_are_taken_from_the_words_own_script() -> None:
+    rows = [("a", A), ("а", A), ("α", A), ("я", B), ("z", (1,) * 8), ("η", (2,) * 8), ("ƞ", (2,) * 8)]
+    font = make_font("test", 8, 8, rows)
+    assert font.glyphs[bitmap(A)] == "a"
+    assert font.glyphs[bitmap((2,) * 8)] == "η"
+    assert font.in_one_script("яa za a") == "яа za a"
+    assert font.in_one_script("aη") == "αη"
+    assert font.in_one_script("яaz") == "яaz"  # z has no twin: not a word of that script
+
+
 def test_solid_cells_are_blank_and_low_blocks_are_cursors() -> None:
     font = make_font("test", 8, 8, [("█", (0xFF,) * 8), (" ", (0,) * 8), ("▁", (0,) * 7 + (0xFF,))])
     assert set(font.glyphs.values()) == {" "}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -139,6 +140,25 @@ def test_grub_is_read_and_typed_into(grub: tuple[Path, bool]) -> None:
     plain = line.replace("<lt>", "<")
     assert plain in typed.unwrapped.replace("\n", "") or plain in re.sub(r"\\?\n *", "", typed.text)
     assert verified == len(plain)
+
+
+def test_isolinux_is_read_and_typed_into(tmp_path: Path) -> None:
+    """A line of more than 80 characters: isolinux wraps it in its own way."""
+    line = "install seed=http://10.0.2.2:8000/0123456789abcdef/seed console=tty0 console=ttyS0 quiet splash=silent "
+
+    async def run() -> tuple[ScreenText, int, int]:
+        iso = tmp_path / "tiny.iso"
+        script = Path(__file__).parents[3] / "scripts/iso/tiny"
+        await asyncio.to_thread(subprocess.run, [script, iso], check=True, capture_output=True)
+        async with guest(iso=iso) as machine:
+            senses = Senses(machine)
+            await ScreenWaits(senses, machine).for_text(re.compile("^boot:", re.M), soon("isolinux' prompt"))
+            report = await Keyboard(machine, layout("us"), screen=senses).type(parse(line).actions, waits=Waits())
+            return await senses.read_screen(), report.verified, report.retyped
+
+    read, verified, retyped = asyncio.run(run())
+    assert (verified, retyped) == (len(line), 0)
+    assert re.sub(r"\s", "", line) in re.sub(r"\s", "", read.text)
 
 
 @pytest.mark.skipif(not INSTALLER.exists(), reason="needs the package debian-installer-12-netboot-amd64")
