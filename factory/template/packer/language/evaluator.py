@@ -17,10 +17,7 @@ from factory.template.packer.language.types import (
     BOOL,
     NUMBER,
     STRING,
-    ListType,
-    MapType,
     SetType,
-    TupleType,
     is_mapping,
     is_sequence,
     unify,
@@ -427,4 +424,3 @@ _RULES: dict[type[ast.Expression], Callable[..., Value]] = {
     ast.ForObject: _for_object,
     ast.Call: _call,
 }
-__all__ = ["ListType", "MapType", "TupleType", "attribute_of", "element_at", "evaluate"]
