@@ -16,6 +16,7 @@ import click
 from factory.cli.compose import appliance_settings, base_scope, media_library
 from factory.cli.places import Places, places
 from factory.cli.planning import Planned, explain, plan_template
+from factory.cli.preflighting import check_host
 from factory.cli.report.artifacts import artifact_table
 from factory.cli.report.failure import show_bug, show_failure
 from factory.cli.report.json_lines import print_json
@@ -27,7 +28,7 @@ from factory.engine.run_directory import clean, open_run
 from factory.engine.runner import Runner
 from factory.engine.store import Layer, LayerStore
 from factory.errors import INTERNAL_ERROR_EXIT_CODE, INTERRUPTED_EXIT_CODE, FactoryError, TemplateError
-from factory.events import BuildFinished, BuildStarted, EventBus
+from factory.events import BuildFinished, BuildStarted, EventBus, Note
 from factory.host.facts import HostFacts, collect
 from factory.plan.model import Keeps
 
@@ -100,6 +101,8 @@ async def _build_one(template: Path, options: BuildOptions, bus: EventBus, where
         if whole and delivered.is_current(artifact, planned.plan.key, stamps):
             emit(BuildFinished(name, "succeeded", time.monotonic() - started, "nothing has changed"))
         else:
+            for warning in check_host(planned, facts):
+                emit(Note(str(warning), "warning"))
             await _run(planned, options, bus, where, facts)
             delivered.remember(artifact, stamps)
             emit(BuildFinished(name, "succeeded", time.monotonic() - started))

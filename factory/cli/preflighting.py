@@ -1,0 +1,46 @@
+"""What a plan asks of this computer, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from factory.cli.planning import Planned
+from factory.errors import Problem
+from factory.host.facts import HostFacts
+from factory.host.preflight import Needs, preflight, refuse
+from factory.quantity import Size
+
+ROOM_FOR_LAYERS = Size(512 * 2**20)
+"""The least that a build of even the smallest system wants to store."""
+
+
+def check_host(planned: Planned, facts: HostFacts) -> Iterator[Problem]:
+    """Yields warnings. Raises: HostError with everything that would end the build later."""
+    problems = preflight(needs_of(planned), facts)
+    refuse(problems)
+    yield from problems
+
+
+def needs_of(planned: Planned) -> Needs:
+    template = planned.loaded.template
+    machine = template.machine
+    kinds = {p.kind for p in template.provision}
+    return Needs(
+        memory=machine.memory,
+        machine_type=machine.type,
+        firmware=machine.firmware.value,
+        tpm=machine.tpm is not None,
+        seal=template.seal is not None,
+        bridges=tuple(n.bridge for n in machine.nics if n.bridge),
+        programs=("ansible-playbook",) if "ansible" in kinds else (),
+        cache=ROOM_FOR_LAYERS,
+        output=ROOM_FOR_LAYERS if template.outputs else Size(0),
+        files=tuple(_own_files(planned)),
+    )
+
+
+def _own_files(planned: Planned) -> Iterator[Path]:
+    source = planned.loaded.template.source.iso or planned.loaded.template.source.image
+    if source and isinstance(source.path, str):
+        yield planned.loaded.resolve(source.path)
