@@ -60,7 +60,7 @@ class GlyphReader:
         size = (frame.width, frame.height)
         known = self._grids.get(size)
         if known:
-            text = self._read(frame, known)
+            text = self.read_at(frame, known)
             if text.confidence >= _SURE and text.known:
                 return text
         # Every offset is tried for the first frame without a known font, the second, the fourth, the eighth …
@@ -70,9 +70,10 @@ class GlyphReader:
             return None
         self._failures = 0
         self._grids[size] = grid
-        return self._read(frame, grid)
+        return self.read_at(frame, grid)
 
-    def _read(self, frame: Frame, grid: Grid) -> GlyphText:
+    def read_at(self, frame: Frame, grid: Grid) -> GlyphText:
+        """The text of *frame* where the grid is known; the shelf must have a font of its size."""
         rows = self.shapes(frame, grid)
         counts: Counter[Shape] = Counter()
         for row in rows:

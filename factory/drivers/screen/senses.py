@@ -18,8 +18,9 @@ from typing import Protocol
 from factory.drivers.protocols import Qmp
 from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.fonts import Font, FontShelf
-from factory.drivers.screen.frame import Frame
+from factory.drivers.screen.frame import Frame, Grid
 from factory.drivers.screen.glyphs import GlyphReader, GlyphText
+from factory.drivers.screen.learning import SIZES, learn
 from factory.drivers.screen.serial_terminal import terminal_lines
 from factory.drivers.screen.vga_memory import BASE, SIZE, read_memory, text_modes
 from factory.errors import MachineDied, StepError
@@ -29,6 +30,8 @@ _EXACT = 0.97
 """Of the cells that hold something must be known glyphs, for a line to be compared with what was typed."""
 _READABLE = 0.5
 _SERIAL_TAIL = Size(256 * 1024)
+_WORTH_LEARNING = 2000
+"""Characters that the serial line must have said before a font is learned from it."""
 
 
 class Sense(enum.StrEnum):
@@ -120,6 +123,8 @@ class Senses:
         self._shelf = FontShelf()
         self._reader = GlyphReader(self._shelf)
         self._start = 0
+        self._taught = ""
+        self._learned: Font | None = None
         self._last: tuple[bytes, ScreenText] | None = None
         self._lock = asyncio.Lock()
 
@@ -220,7 +225,30 @@ class Senses:
             if best and best.confidence >= _EXACT:
                 return best
             if not await self._more_fonts():
-                return best
+                return await self._learn(frame, best) or best
+
+    async def _learn(self, frame: Frame, read: GlyphText | None) -> GlyphText | None:
+        """Reads with glyphs learned from what the serial line said, where that is better than *read*."""
+        serial = self._machine.serial_text(_SERIAL_TAIL)
+        if len(serial) < _WORTH_LEARNING or serial == self._taught:
+            return None
+        self._taught = serial
+
+        def study() -> GlyphText | None:
+            best: GlyphText | None = None
+            for width, height in SIZES:
+                grid = Grid(width, height)
+                font = learn(self._reader.shapes(frame, grid), serial.splitlines(), width, height)
+                text = GlyphReader(FontShelf([font])).read_at(frame, grid) if font else None
+                if font and text and (best is None or text.known > best.known):
+                    best, self._learned = text, font
+            return best if best and (read is None or best.confidence > read.confidence) else None
+
+        found = await asyncio.to_thread(study)
+        if found and self._learned:
+            self._shelf.add(self._learned)
+            self._reader = GlyphReader(self._shelf)
+        return found
 
     async def _more_fonts(self) -> bool:
         """Puts the next group of fonts on the shelf; False when there are no more."""

@@ -186,6 +186,26 @@ def test_a_kernels_console_equals_its_serial_log(mode: int | None, columns: int)
     assert not missing
 
 
+@pytest.mark.skipif(not INSTALLER.exists(), reason="needs the package debian-installer-12-netboot-amd64")
+def test_an_unknown_font_is_learned_from_the_serial_line(tmp_path: Path) -> None:
+    kernel = KernelSpec(INSTALLER, None, "vga=0x317 console=ttyS0 console=tty0 ignore_loglevel")
+
+    async def run() -> tuple[ScreenText, ScreenText]:
+        async with guest(kernel=kernel, memory=Size(512 * 2**20)) as machine:
+            sighted = Senses(machine)
+            waits = ScreenWaits(sighted, machine)
+            await waits.for_text(re.compile("end Kernel panic"), soon("the panic"))
+            await waits.for_still(Duration(1), soon("a still screen"))
+            no_fonts = FontLibrary(share=[tmp_path], boot=tmp_path)
+            return await sighted.read_screen(), await Senses(machine, no_fonts).read_screen()
+
+    known, learned = asyncio.run(run())
+    assert learned.font == "learned 8x16"
+    assert learned.confidence > 0.9
+    pairs = [(a, b) for x, y in zip(learned.lines, known.lines, strict=True) for a, b in zip(x, y, strict=False)]
+    assert not [(a, b) for a, b in pairs if a not in (b, "\ufffd")]
+
+
 @pytest.mark.skipif(not OVMF.is_dir(), reason="needs OVMF")
 def test_uefi_is_read_by_its_own_font() -> None:
     async def run() -> ScreenText:
