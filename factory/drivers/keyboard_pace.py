@@ -4,7 +4,8 @@ A PC's keys wait in two places. QEMU's PS/2 keyboard queues 16 bytes and drops w
 ``hw/input/ps2.c``, ``PS2_QUEUE_SIZE``); whether the guest has taken them all shows in bit 0 of the keyboard
 controller's status register (port 0x64: reading it changes nothing). Firmware and boot loaders then keep 15 keystrokes
 in the BIOS data area (head and tail at 0x41A, 0x41C) and drop the sixteenth. An operating system does not touch that
-ring any more: a ring whose tail does not move while keys are taken is not in use.
+ring any more: a ring whose tail does not move while keys are taken is not in use, nor is one that stands still while
+the CPU has paging on.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _RING_BYTES = 32
 _SPARE_KEYS = 2  # the ring is updated a moment after the controller was read
 _SHORTEST, _LONGEST = 0.0005, 0.01
 _RING_LATENCY = 0.05  # from the controller's port to the ring, in a guest that crawls
+_SUSPICIOUS = 1.0  # a ring that does not change for so long may be stale
 _OTHER_KEYBOARDS = re.compile(r"dev: (usb-kbd|virtio-keyboard|virtio-input-host)")
 
 
@@ -113,6 +115,9 @@ class Ps2Pace:
             if state != last:
                 last, still_since, every = state, time.monotonic(), _SHORTEST
             still = time.monotonic() - still_since
+            if state and self._ring_in_use and still > _SUSPICIOUS and await _paging(self._qmp):
+                # Left behind by firmware that was typed at; its successor will never empty it.
+                self._ring_in_use = False
             if state and self._in_ring(head, tail, Duration(still)) <= most_in_ring:
                 self._at_most = self._in_ring(head, tail, Duration(still))
                 self._tail, self._sent = tail, 0
@@ -124,7 +129,9 @@ class Ps2Pace:
 
     def _in_ring(self, head: int, tail: int, still: Duration) -> int:
         """Keystrokes in the BIOS' ring; 0 where nobody uses it (any more)."""
-        if tail != self._tail:
+        if self._tail < 0:
+            self._tail = tail
+        elif tail != self._tail:
             self._ring_in_use = True
         elif self._sent and still > _RING_LATENCY:
             # Keys were sent and taken, but not into the ring: an operating system has the keyboard.
@@ -143,6 +150,12 @@ async def _status(qmp: Qmp) -> int:
     if not match:
         raise ValueError(f"unexpected answer to a port read: {answer!r}")
     return int(match[1], 16)
+
+
+async def _paging(qmp: Qmp) -> bool:
+    """Whether the first CPU has paging on: an operating system or UEFI runs, and no BIOS."""
+    match = re.search(r"CR0=([0-9a-f]{8})", await _monitor(qmp, "info registers"))
+    return bool(match and int(match[1], 16) >> 31)
 
 
 async def _monitor(qmp: Qmp, command: str) -> str:
