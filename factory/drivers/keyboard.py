@@ -27,7 +27,7 @@ from factory.boot_command.actions import (
 )
 from factory.boot_command.keymap import Chord, Layout, check
 from factory.deadline import Deadline, pause
-from factory.drivers.keyboard_echo import Echo, judge, left_over
+from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over
 from factory.drivers.keyboard_pace import PS2_QUEUE, Pace, sense_pace
 from factory.drivers.protocols import Qmp
 from factory.errors import Evidence, FactoryError, TemplateError, UnexpectedScreen
@@ -43,6 +43,8 @@ _EXTENDED = frozenset(
 )
 _ECHO_BUDGET = Duration(6)
 _STILL_FOR = 0.6  # a wrong line must stand still this long before it counts as wrong
+_NOTHING_FOR = 1.5
+_UNSEEN_CHUNKS = 2  # without an echo, before the rest of a line is typed without looking
 _LOOK_EVERY = Duration(0.05)
 
 
@@ -137,6 +139,8 @@ class Keyboard:
         self._tally = _Tally()
         self._speed = 0
         self._known = ""
+        self._secret = False
+        self._unseen = 0
 
     async def type(self, actions: Iterable[Action], *, waits: WaitHandler) -> TypingReport:
         """Types *actions*, and waits where they say so. Every key is up again when it returns, however it does.
@@ -204,6 +208,9 @@ class Keyboard:
                 self._known = ""
                 await self._send(self._layout.chords(part))
             else:
+                # A secret may be cut in two by a chunk's end, and a wrong one looks much like the right one.
+                self._secret = self._redact(part) != part
+                self._unseen = 0
                 before = await self._look() if not self._held else None
                 for chunk in _pieces(part, CHUNK):
                     before = await self._checked(chunk, before, ATTEMPTS)
@@ -225,33 +232,59 @@ class Keyboard:
         if judgement.echo is Echo.RIGHT:
             self._tally.verified += len(chunk)
             self._known += chunk
+            self._unseen = 0
             return after
         if judgement.echo is Echo.UNSEEN:
-            # A password, or a program that shows nothing: typing it again would do harm.
+            # A password, or a program that shows nothing: typing it again would do harm, and looking takes time.
             self._known = ""
-            return after
+            self._unseen += 1
+            return after if self._unseen < _UNSEEN_CHUNKS else None
         self._tally.retyped += len(chunk)
-        shown, meant = self._redact(judgement.shown), self._redact(chunk)
+        what = self._what_went_wrong(chunk, judgement.shown)
         if attempts <= 1 or not await self._wipe(before, judgement.shown):
             raise UnexpectedScreen(
-                f"typed {meant!r}, but the screen shows {shown!r}, however slowly it is typed",
+                f"{what}, however slowly it is typed",
                 hint="is `keyboard:` the layout that the guest uses at this prompt? Boot loaders always use 'us'",
-                evidence=Evidence(screen=self._redact("\n".join(after))),
+                evidence=Evidence(screen="" if self._secret else self._redact("\n".join(after))),
             )
-        self._slow_down(meant, shown)
+        self._slow_down(what)
         current: Sequence[str] | None = before
         for piece in _pieces(chunk, max(_SMALLEST, len(chunk) // 4)):
             current = await self._checked(piece, current, attempts - 1)
         return current
 
-    def _slow_down(self, meant: str, shown: str) -> None:
+    def _what_went_wrong(self, meant: str, shown: str) -> str:
+        if self._secret:
+            return f"{len(meant)} characters that hold a secret came out wrong"
+        return f"typed {self._redact(meant)!r}, but the screen shows {self._redact(shown)!r}"
+
+    def _slow_down(self, what: str) -> None:
         self._speed = min(self._speed + 1, len(_SPEEDS) - 1)
-        message = f"typed {meant!r}, but the screen showed {shown!r}: wiped it, typing it again slower"
+        message = f"{what}: wiped it, typing it again slower"
         self._tally.warnings.append(message)
         self._emit(Note(message, "warning"))
 
-    async def _echo(self, before: Sequence[str], chunk: str) -> tuple[Any, Sequence[str]]:
+    async def _echo(self, before: Sequence[str], chunk: str) -> tuple[Judgement, Sequence[str]]:
         """Looks until the chunk stands there, or the screen has come to rest without it."""
+
+        def stands(after: Sequence[str]) -> bool:
+            return judge(before, after, self._known, chunk).echo is Echo.RIGHT
+
+        after = await self._rest(before, stands)
+        return judge(before, after, self._known, chunk), after
+
+    async def _wipe(self, before: Sequence[str], shown: str) -> bool:
+        """Takes back what is *shown* behind the known part of the line; False when it does not go away."""
+        for _ in range(ATTEMPTS):
+            await self._send([Chord("backspace")] * len(shown))
+            after = await self._rest(before, lambda after: not left_over(before, after, self._known))
+            shown = left_over(before, after, self._known)
+            if not shown:
+                return True
+        return False
+
+    async def _rest(self, before: Sequence[str], done: Callable[[Sequence[str]], bool]) -> Sequence[str]:
+        """The screen as soon as it is *done*, else when the guest has taken all keys and the screen stands still."""
         assert self._pace is not None
         deadline = Deadline.after(_ECHO_BUDGET, "the echo of typed text")
         await self._pace.drained(deadline)
@@ -259,24 +292,13 @@ class Keyboard:
         still_since = time.monotonic()
         while True:
             after = await self._look() or before
-            judgement = judge(before, after, self._known, chunk)
-            if judgement.echo is Echo.RIGHT:
-                return judgement, after
             if list(after) != list(last):
                 last, still_since = after, time.monotonic()
-            if deadline.expired or time.monotonic() - still_since > _STILL_FOR:
-                return judgement, after
+            # Where nothing has appeared at all, the guest may just be slow.
+            patience = _STILL_FOR if list(after) != list(before) else _NOTHING_FOR
+            if done(after) or deadline.expired or time.monotonic() - still_since > patience:
+                return after
             await pause(_LOOK_EVERY)
-
-    async def _wipe(self, before: Sequence[str], shown: str) -> bool:
-        """Takes back what is *shown* behind the known part of the line; False when it does not go away."""
-        for _ in range(ATTEMPTS):
-            await self._send([Chord("backspace")] * len(shown))
-            _, after = await self._echo(before, "\0")
-            shown = left_over(before, after, self._known)
-            if not shown:
-                return True
-        return False
 
     async def _look(self) -> Sequence[str] | None:
         return await self._screen.read_lines() if self._screen else None

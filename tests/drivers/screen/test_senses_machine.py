@@ -24,6 +24,7 @@ from factory.drivers.screen.senses import ScreenText, Sense, Senses
 from factory.drivers.screen.waits import Outcome, ScreenWaits
 from factory.errors import DeadlineExpired, UnexpectedScreen
 from factory.quantity import Duration, Size
+from factory.secret import Redactor
 from tests.drivers.screen.boot_sectors import all_codes, deaf, echo
 from tests.drivers.screen.machine import GRUB_MENU, OVMF, Guest, grub_iso, guest
 from tests.drivers.test_keyboard_machine import Waits
@@ -260,6 +261,40 @@ def test_a_guest_that_keeps_losing_keys_is_given_up_on() -> None:
 
     with pytest.raises(UnexpectedScreen, match=r"typed '.*', but the screen shows '.*', however slowly"):
         asyncio.run(run())
+
+
+def test_a_secret_that_comes_out_wrong_is_not_quoted() -> None:
+    secret = "correct-horse-battery-staple"
+    redact = Redactor([secret])
+
+    async def run() -> None:
+        async with guest(boot_sector=echo(lose_every=3)) as machine:
+            await machine.sent(1)
+            # So long before it that the secret is cut by a chunk's end.
+            command = parse(f"password/again=password-is={secret}")
+            await Keyboard(machine, layout("us"), screen=Senses(machine), redact=redact).type(
+                command.actions, waits=Waits()
+            )
+
+    with pytest.raises(UnexpectedScreen, match="characters that hold a secret came out wrong") as caught:
+        asyncio.run(run())
+    assert caught.value.evidence.screen == ""
+    assert "horse" not in str(caught.value)
+
+
+def test_what_is_not_echoed_is_not_typed_again() -> None:
+    """A guest that shows nothing, as at a password prompt."""
+
+    async def run() -> tuple[bytes, int]:
+        async with guest(boot_sector=echo(silent=True)) as machine:
+            await machine.sent(1)
+            report = await Keyboard(machine, layout("us"), screen=Senses(machine)).type(
+                parse("secret word").actions, waits=Waits()
+            )
+            assert report.verified == 0
+            return await machine.sent(12), report.retyped
+
+    assert asyncio.run(run()) == (b"Rsecret word", 0)
 
 
 # --- waits ------------------------------------------------------------------------------------------------------------
