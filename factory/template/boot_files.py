@@ -77,8 +77,8 @@ def kernel_version(head: bytes) -> str | None:
 def _by_treeinfo(direct: DirectBoot, view: IsoView) -> Iterator[BootFiles]:
     section = f"images-{ARCHITECTURE}"
     info = treeinfo(view)
-    kernel = view.find(info.get(section, "kernel", fallback=None) or "")
-    initrd = view.find(info.get(section, "initrd", fallback=None) or "")
+    kernel = view.find(info.get(section, "kernel", fallback="") or "")
+    initrd = view.find(info.get(section, "initrd", fallback="") or "")
     if kernel and (initrd or not direct.initrd):
         yield BootFiles(kernel, initrd if direct.initrd else None, f".treeinfo, [{section}]")
 

@@ -92,7 +92,7 @@ def _by_treeinfo(view: IsoView) -> Identity:
     info = treeinfo(view)
 
     def said(section: str, key: str) -> str:
-        return (info.get(section, key, fallback=None) or "").strip()
+        return (info.get(section, key, fallback="") or "").strip()
 
     family = said("general", "family") or said("release", "name")
     architecture = _ARCHITECTURES.get(said("general", "arch") or said("tree", "arch"), "")

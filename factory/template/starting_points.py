@@ -273,7 +273,7 @@ def _windows(identity: Identity, view: IsoView) -> StartingPoint:
     client = bool(images) and not images[0].is_server
     language = (images[0].language if images else "") or "en-US"
     drivers = (images[0].drivers if images else "") or "2k22"
-    notes = (
+    notes: tuple[str, ...] = (
         "Windows needs the virtio drivers' CD: from the package virtio-win or fedorapeople.org/groups/virt/virtio-win.",
     )
     if client:

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.machine
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "iso"
 NETBOOT = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/initrd.gz")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAITestOfDirectBoot factory"
-PATIENCE = Duration(240)
+PATIENCE = Duration(420)
 
 
 def scope_for(iso: Path, tmp_path: Path) -> StepScope:
