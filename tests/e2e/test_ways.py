@@ -11,8 +11,8 @@ from tests.e2e.command import Outcome, Place
 pytestmark = pytest.mark.e2e
 
 
-def test_uefi_typed_on_a_sata_disk(tiny: Outcome, place: Place) -> None:
-    outcome = place.build("images/tiny.yml", "-var", "firmware=uefi", "-var", "disk_bus=sata", "--until", "boot")
+def test_uefi_typed_on_a_scsi_disk(tiny: Outcome, place: Place) -> None:
+    outcome = place.build("images/tiny.yml", "-var", "firmware=uefi", "-var", "disk_bus=scsi", "--until", "boot")
     assert outcome.code == 0, outcome.stderr
     assert "boot" in outcome.phases("phase_finished")
 
