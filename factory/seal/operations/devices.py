@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -38,10 +39,20 @@ class DeviceOperation:
 
 
 async def _new_uuids(appliance: Appliance, layout: Layout, files: GuestFiles) -> int:
-    devices = [m.device for m in (*layout.mounts, *layout.others) if m.type in _WITH_UUID]
+    types = {m.device: m.type for m in (*layout.mounts, *layout.others)}
+    devices = [device for device, type_ in types.items() if type_ in _WITH_UUID]
     devices = [d for d in dict.fromkeys([*devices, *layout.swaps]) if not d.startswith("btrfsvol:")]
     before = await _uuids(appliance, devices)
-    await appliance.batch([("umount_all",), *(("set_uuid_random", device) for device in devices)])
+    await appliance.call("umount_all")
+    for device in devices:
+        if types.get(device, "").startswith("ext"):  # tune2fs asks for a file system that was just checked
+            await appliance.call("e2fsck", device, correct=True)
+        if device in layout.swaps:
+            label = await appliance.call("vfs_label", device)
+            names = {"uuid": str(uuid.uuid4()), **({"label": label} if label else {})}
+            await appliance.call("mkswap", device, **names)
+        else:
+            await appliance.call("set_uuid_random", device)
     after = await _uuids(appliance, devices)
     await appliance.batch(layout.mount_calls(read_only=False))
     kept = [device for device in devices if before[device] == after[device]]
