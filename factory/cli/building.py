@@ -106,7 +106,7 @@ async def _build_one(template: Path, options: BuildOptions, bus: EventBus, where
             await _run(planned, options, bus, where, facts)
             delivered.remember(artifact, stamps)
             emit(BuildFinished(name, "succeeded", time.monotonic() - started))
-        if not options.as_json:
+        if not options.as_json and not options.until:
             artifact_table(artifact, time.monotonic() - started)
         return 0
     except FactoryError as error:
