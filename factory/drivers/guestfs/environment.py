@@ -15,7 +15,7 @@ from factory.drivers import process
 from factory.errors import CommandFailed, Evidence, HostError
 from factory.quantity import Duration, Size
 
-PACKAGES = "python3-guestfs libguestfs-tools supermin linux-image-cloud-amd64"
+PACKAGES = "python3-guestfs libguestfs-tools supermin libguestfs-xfs zerofree linux-image-cloud-amd64"
 INSTALL = f"on Debian or Ubuntu: apt-get install --no-install-recommends {PACKAGES}"
 
 
