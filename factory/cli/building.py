@@ -142,6 +142,7 @@ async def _run(planned: Planned, options: BuildOptions, bus: EventBus, where: Pl
                 library=library,
                 redactor=bus.redactor,
                 emit=emit,
+                winrm=planned.loaded.template.access.winrm,
             )
             reasons = explain(plan, store)
             runner = Runner(

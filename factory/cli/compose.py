@@ -24,6 +24,7 @@ from factory.host.facts import HostFacts
 from factory.plan.resources import BuildName, MachineState
 from factory.secret import Redactor
 from factory.steps.fetch_media import MediaLibrary
+from factory.template.model import WinRm
 
 GIVEN = (
     Redactor, BuildName, MediaLibrary, MachineState, protocols.MachineDriver, protocols.DiskImages,
@@ -43,6 +44,15 @@ async def appliance_settings(places: Places, facts: HostFacts) -> ApplianceSetti
     return ApplianceSettings(await find_interpreter(), places.cache / "guestfs", facts.accelerator or "tcg")
 
 
+def communicator(winrm: WinRm | None) -> protocols.Communicator:
+    """SSH, unless the template says WinRM. Raises: HostError when the extra ``winrm`` is not installed."""
+    if winrm is None:
+        return SshCommunicator()
+    from factory.drivers.winrm import WinRmCommunicator, WinRmSettings
+
+    return WinRmCommunicator(WinRmSettings(tls=winrm.tls))
+
+
 def base_scope(
     *,
     name: str,
@@ -52,6 +62,7 @@ def base_scope(
     library: Library,
     redactor: Redactor,
     emit: Emit,
+    winrm: WinRm | None,
 ) -> StepScope:
     """Everything that the steps of a build may ask for."""
     scope = StepScope(emit, "", run.path, run.runtime, run.path)
@@ -60,7 +71,7 @@ def base_scope(
     scope.put_as(MediaLibrary, library)
     scope.put_as(protocols.MachineDriver, QemuDriver())
     scope.put_as(protocols.DiskImages, QemuImg(emit))
-    scope.put_as(protocols.Communicator, SshCommunicator())
+    scope.put_as(protocols.Communicator, communicator(winrm))
     scope.put_as(protocols.SeedServer, HttpSeedServer())
     scope.put_as(protocols.ApplianceDriver, GuestfsDriver(appliance))
     scope.put_as(protocols.Checkpoints, QemuCheckpoints(facts.qemu_version, host_cpu=facts.cpu_name))

@@ -234,11 +234,18 @@ class _Planner:
             label = self.loaded.profile.seed.cd_label if self.loaded.profile.seed else "cidata"
             steps.append(MakeSeedMedia(self.loaded, self.loaded.seed_directory, SeedDelivery.CD, label))
         steps.append(StartMachine(self.spec, Role.BOOT, guest_port(self.template)))
-        if not self.template.access.none:
-            ssh = self._ssh()
-            key = self.loaded.resolve(ssh.private_key) if ssh.private_key else None
-            steps.append(ConnectGuest(ssh.user, ssh.password, key, ssh.deadline))
+        steps += self._connect()
         return tuple(steps)
+
+    def _connect(self) -> list[Step]:
+        access = self.template.access
+        if access.none:
+            return []
+        if access.winrm:
+            return [ConnectGuest(access.winrm.user, access.winrm.password, None, access.winrm.deadline, "WinRM")]
+        ssh = self._ssh()
+        key = self.loaded.resolve(ssh.private_key) if ssh.private_key else None
+        return [ConnectGuest(ssh.user, ssh.password, key, ssh.deadline)]
 
     def _ssh(self) -> Ssh:
         return self.template.access.ssh or Ssh()
