@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 
 from factory.drivers.qemu.disk_image import QemuImg
-from factory.errors import TemplateError, VerificationFailed
+from factory.errors import StepError, TemplateError, VerificationFailed
 from factory.events import ignore
 from factory.outputs.export import export_all, parse_request
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.manifest import check_folder, write_manifest
 from factory.outputs.model import Exported, Exports
+from factory.outputs.source import image_disks
 from factory.outputs.unpack import unpack
 from factory.plan.resources import SealedDisk
 from factory.quantity import Size
@@ -330,3 +331,30 @@ def test_two_outputs_for_one_file_are_refused(artifact: Artifact, tmp_path: Path
                 emit=ignore,
             )
         )
+
+
+def test_an_ova_is_a_source_like_any_image(artifact: Artifact, tmp_path: Path) -> None:
+    images = QemuImg()
+    found = asyncio.run(image_disks(artifact.path("ova"), images, tmp_path))
+    assert [(d.format, d.virtual_size) for d in found] == [("vmdk", SIZE), ("vmdk", 24 * MIB)]
+    for disk, source in zip(found, artifact.disks.values(), strict=True):
+        assert same(source, disk.path, "vmdk")
+    exports = asyncio.run(
+        export_all(
+            found, [parse_request("raw")], name="again", hardware=OvfHardware(), uefi_variables=None,
+            staging=tmp_path / "out", images=images, emit=ignore,
+        )
+    )  # fmt: skip
+    assert [str(f.path) for f in exports.files] == ["again.raw", "again-disk2.raw"]
+    assert same(artifact.disks["main"], tmp_path / "out" / "again.raw", "raw")
+    (single,) = asyncio.run(image_disks(artifact.path("qcow2", "img."), images, tmp_path))
+    assert (single.format, single.virtual_size) == ("qcow2", SIZE)
+
+
+def test_a_damaged_ova_is_no_source(artifact: Artifact, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.ova"
+    content = bytearray(artifact.path("ova").read_bytes())
+    content[artifact.of("ova").parts[0].offset + 66_000] ^= 1
+    damaged.write_bytes(content)
+    with pytest.raises(StepError, match="not what it was"):
+        asyncio.run(image_disks(damaged, QemuImg(), tmp_path))

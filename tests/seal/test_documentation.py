@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from factory.outputs.lint_ova import RULES
+from factory.seal.model import Operation
 from factory.seal.operations import DEVICE_OPERATIONS, OPERATIONS
+from factory.seal.operations.devices import DeviceOperation
 from factory.template.output_options import OPTIONS_MODELS
 
 pytestmark = pytest.mark.unit
@@ -24,7 +26,8 @@ def rows(page: str) -> dict[str, list[str]]:
 def test_every_operation_is_described_as_it_is() -> None:
     described = rows("seal.md")
     assert set(described) == {*OPERATIONS, *DEVICE_OPERATIONS}
-    for operation in (*OPERATIONS.values(), *DEVICE_OPERATIONS.values()):
+    operations: list[Operation | DeviceOperation] = [*OPERATIONS.values(), *DEVICE_OPERATIONS.values()]
+    for operation in operations:
         assert described[operation.name][1] == ("on" if operation.default else "off"), operation.name
         assert described[operation.name][3] == operation.what, operation.name
 
