@@ -88,7 +88,7 @@ def text(value: str) -> str:
 
 
 def _debian(identity: Identity, host_has_mirror: bool) -> StartingPoint:
-    mirror = "auto" if host_has_mirror else "deb.debian.org"
+    mirror = "auto" if host_has_mirror else '""'  # from the CD alone
     return StartingPoint(
         identity_name(identity) or "debian",
         base=True,

@@ -166,7 +166,7 @@ def test_freebsd_is_not_sealed_from_outside(folder: Path) -> None:
     assert "factory-farewell" in str(template.shutdown.command)
 
 
-def test_a_debian_host_knows_its_mirror_others_get_a_plain_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_debian_host_knows_its_mirror_others_name_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     iso = DEBIAN.make(folder.parent / "a.iso")
     assert "default: auto}" in init(iso, "-o", "-").stdout
     monkeypatch.setattr("factory.cli.initialising.template_names", dict)
@@ -174,7 +174,7 @@ def test_a_debian_host_knows_its_mirror_others_get_a_plain_one(folder: Path, mon
     loaded, problems = check(folder / "debian-12.yml")
     assert problems == ()
     assert loaded is not None
-    assert loaded.variables["mirror"] == "deb.debian.org"
+    assert loaded.variables["mirror"] == ""
 
 
 # --- where it goes -------------------------------------------------------------------------------------------------
