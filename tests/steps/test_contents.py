@@ -1,0 +1,148 @@
+"""The table of contents of a build: phases, and what their keys count."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.cli.compose import GIVEN
+from factory.errors import HostError
+from factory.host.platform import Platform, UefiFirmware
+from factory.plan.model import Keeps, Plan
+from factory.plan.wiring import check_wiring
+from factory.steps.contents import PlanInputs, make_plan
+from factory.template.load import load
+from factory.template.model import Layers
+
+pytestmark = pytest.mark.unit
+
+PROJECT = Path(__file__).parents[2]
+UEFI = UefiFirmware(Path("code.fd"), Path("vars.fd"), "raw", "raw", secure_boot=False, digest="f" * 64)
+PLATFORM = Platform(
+    qemu="qemu-system-x86_64",
+    qemu_version="7.2.22",
+    accelerator="tcg",
+    cpu_model="max",
+    machine_types={"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"},
+    uefi={"uefi": UEFI, "uefi-secure": UEFI},
+    cpus=2,
+)
+HOST = {"mirror": "http://mirror.example/debian", "timezone": "UTC", "cpus": 2}
+
+
+def plan(
+    template: Path, *, variables: Mapping[str, str] | None = None, platform: Platform = PLATFORM,
+    layers: Layers | None = None, salt: bytes = b"salt",
+) -> Plan:  # fmt: skip
+    loaded = load(template, variables=variables or {}, host=HOST)
+    install = loaded.template.install
+    built = {f.name: "built:1" for f in (install.seed_files if install else ()) if f.build}
+    return make_plan(PlanInputs(loaded, platform, "sha256:1", built, Path("output"), salt, layers))
+
+
+def keys(found: Plan) -> dict[str, str]:
+    return {phase.name: phase.key for phase in found.phases}
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    for name in ("boot_configs", "http_seed"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "first.sh").write_text("echo first\n")
+    path = tmp_path / "images" / "web.yml"
+    path.write_text(
+        """
+format: 1
+name: web
+variables:
+  cpus: {default: 2}
+  size: {default: 1 GiB}
+  token: {default: "hunter22hunter", sensitive: true}
+  hostname: {default: web}
+source: {iso: {path: ../installer.iso}}
+machine: {cpus: "{{ vars.cpus }}", memory: 512 MiB, disks: [{id: main, size: "{{ vars.size }}"}]}
+install: {profile: tiny}
+provision:
+  - shell: {script: ../first.sh, env: {TOKEN: "{{ vars.token }}"}}
+  - shell: {inline: "echo second"}
+    timeout: 5m
+outputs: [qcow2]
+"""
+    )
+    (tmp_path / "installer.iso").write_bytes(b"iso")
+    return path
+
+
+def test_live_layers_keep_memory_after_boot_and_each_provisioner(template: Path) -> None:
+    found = plan(template, layers=Layers.LIVE)
+    assert [(p.name, p.keeps) for p in found.phases] == [
+        ("install", Keeps.DISKS), ("boot", Keeps.MEMORY), ("provision-1", Keeps.MEMORY), ("provision-2", Keeps.MEMORY),
+        ("seal", Keeps.DISKS), ("export", Keeps.ARTIFACT),
+    ]  # fmt: skip
+
+
+def test_off_layers_keep_the_last_provisioner_and_none_keeps_nothing(template: Path) -> None:
+    off = {p.name: p.keeps for p in plan(template, layers=Layers.OFF).phases}
+    assert off == {
+        "install": Keeps.DISKS, "provision-1": Keeps.NOTHING, "provision-2": Keeps.DISKS, "seal": Keeps.DISKS,
+        "export": Keeps.ARTIFACT,
+    }  # fmt: skip
+    none = {p.keeps for p in plan(template, layers=Layers.NONE).phases}
+    assert none == {Keeps.NOTHING, Keeps.ARTIFACT}
+
+
+def test_what_does_not_count_changes_no_key(template: Path) -> None:
+    before = keys(plan(template))
+    assert keys(plan(template, platform=replace(PLATFORM, accelerator="kvm", cpus=64, qemu="/opt/qemu"))) == before
+    install = {k: v for k, v in keys(plan(template, variables={"cpus": "8"})).items() if k != "export"}
+    assert install == {k: v for k, v in before.items() if k != "export"}  # an OVA says how many CPUs it wants
+    template.write_text(template.read_text().replace("timeout: 5m", "timeout: 9m"))
+    assert keys(plan(template)) == before
+
+
+def test_what_counts_changes_its_phase_and_all_after_it(template: Path) -> None:
+    before = keys(plan(template))
+    (template.parent.parent / "first.sh").write_text("echo edited\n")
+    after = keys(plan(template))
+    assert [name for name in before if before[name] != after[name]] == [
+        "provision-1", "provision-2", "seal", "export",
+    ]  # fmt: skip
+    assert keys(plan(template, variables={"size": "2 GiB"}))["install"] != before["install"]
+    other = replace(PLATFORM, machine_types={"q35": "pc-q35-8.0"})
+    assert keys(plan(template, platform=other))["install"] != before["install"]
+
+
+def test_a_variable_counts_where_it_is_used(template: Path) -> None:
+    """The tiny seed names the host; the token only enters the first provisioner."""
+    before = keys(plan(template))
+    assert keys(plan(template, variables={"hostname": "db"}))["install"] != before["install"]
+    changed = keys(plan(template, variables={"token": "other-token-1"}))
+    assert changed["install"] == before["install"]
+    assert changed["provision-1"] != before["provision-1"]
+
+
+def test_no_recipe_holds_a_secret(template: Path) -> None:
+    found = plan(template)
+    text = json.dumps([p.recipe.to_json() for p in found.phases])
+    assert "hunter22" not in text
+    assert "hunter22" not in found.to_json()
+    salted = keys(plan(template, salt=b"other"))
+    assert salted["provision-1"] != keys(found)["provision-1"]
+
+
+def test_a_host_without_the_firmware_is_named(template: Path) -> None:
+    template.write_text(template.read_text().replace("memory: 512 MiB", "memory: 512 MiB, firmware: uefi"))
+    assert plan(template).phases
+    with pytest.raises(HostError, match="no uefi firmware"):
+        plan(template, platform=replace(PLATFORM, uefi={}))
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "images").glob("*.yml")), ids=lambda p: p.stem)
+def test_every_shipped_template_is_wired(path: Path) -> None:
+    for layers in (Layers.LIVE, Layers.OFF, Layers.NONE):
+        check_wiring(plan(path, layers=layers), GIVEN)
