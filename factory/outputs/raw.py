@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import lzma
 import os
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -131,7 +130,9 @@ def _frames(reader: DiskReader) -> Iterator[tuple[int, bytes]]:
 def frame_compressor(kind: str) -> Callable[[bytes], bytes]:
     """Raises: HostError when this Python lacks the compressor."""
     if kind == "gz":
-        return lambda data: zlib.compress(data, 6, wbits=31)
+        from deflate import gzip_compress
+
+        return lambda data: bytes(gzip_compress(data, 6))
     if kind == "xz":
         return lambda data: lzma.compress(data, preset=4, check=lzma.CHECK_CRC32)
     try:

@@ -55,8 +55,8 @@ def write_stream_optimized(
 ) -> str:
     """Writes *destination* and returns its SHA-256. *name* is the extent's name in the descriptor.
 
-    The size is rounded up to whole sectors. Compression is deflate by ISA-L: as small as zlib's level 3, ten times as
-    fast.
+    The size is rounded up to whole sectors. Compression is by libdeflate, which makes it smaller than zlib's default
+    level in less than half the time.
     """
     sectors = -(-reader.size // SECTOR)
     descriptor = _descriptor(name, sectors, adapter, hardware_version)
@@ -109,7 +109,7 @@ def _compress(piece: tuple[int, bytes]) -> list[tuple[int, bytes]]:
 
 
 def _grains(offset: int, view: memoryview) -> Iterator[tuple[int, bytes]]:
-    from isal import isal_zlib
+    from deflate import zlib_compress
 
     for at in range(0, len(view), GRAIN):
         grain = view[at : at + GRAIN]
@@ -117,7 +117,7 @@ def _grains(offset: int, view: memoryview) -> Iterator[tuple[int, bytes]]:
             continue
         if len(grain) < GRAIN:  # the end of a disk that is no whole number of grains
             grain = memoryview(bytes(grain).ljust(GRAIN, b"\0"))
-        packed = isal_zlib.compress(grain, 3)
+        packed = bytes(zlib_compress(grain, 6))
         record = struct.pack("<QI", (offset + at) // SECTOR, len(packed)) + packed
         yield (offset + at) // GRAIN, record.ljust(-(-len(record) // SECTOR) * SECTOR, b"\0")
 
