@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +49,7 @@ class BuildOptions:
 
 def build_all(templates: Sequence[Path], options: BuildOptions) -> int:
     """Builds one after the other. Returns the exit code: the first failure's, 0 when there is none."""
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         return asyncio.run(_build_all(templates, options))
     click.echo("interrupted: what was stored stays stored; the same command goes on from there", err=True)
     return INTERRUPTED_EXIT_CODE
@@ -72,12 +71,15 @@ async def _build_all(templates: Sequence[Path], options: BuildOptions) -> int:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a build as Ctrl-C does: the main task is cancelled and everything is torn down."""
+    """SIGINT, SIGTERM and SIGHUP end a build alike: the main task is cancelled and everything is torn down.
+
+    SIGINT too, although Python would do the same: a shell starts its background jobs with SIGINT ignored.
+    """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
-        loop.add_signal_handler(number, lambda: os.kill(os.getpid(), signal.SIGINT))
+        loop.add_signal_handler(number, task.cancel)
     try:
         yield
     finally:
