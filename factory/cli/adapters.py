@@ -13,6 +13,8 @@ from factory.drivers import floppy, iso, process
 from factory.drivers.iso_view import IsoView
 from factory.drivers.keyboard import Keyboard
 from factory.drivers.protocols import BootWaits, Machine, OnLine, ProgramResult, TypingReport
+from factory.drivers.screen import ocr
+from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.senses import Senses
 from factory.drivers.screen.waits import ScreenWaits
 from factory.drivers.ssh_keys import generate_build_key
@@ -79,15 +81,16 @@ class DiscMaker:
 class MachineScreens:
     """``protocols.ScreenReader``: the senses of each machine, made when it is first looked at."""
 
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
+    def __init__(self, emit: Emit, fonts: Path) -> None:
+        self._emit, self._fonts = emit, fonts
         self._senses: dict[int, Senses] = {}
         self._waits: dict[int, ScreenWaits] = {}
 
     def senses(self, machine: Machine) -> Senses:
         """What reads this machine, and remembers its fonts and cell grid from one look to the next."""
         if machine.pid not in self._senses:
-            self._senses[machine.pid] = Senses(machine)
+            library = FontLibrary(cache=self._fonts)
+            self._senses[machine.pid] = Senses(machine, library, recogniser=ocr.recogniser())
         return self._senses[machine.pid]
 
     def waits(self, machine: Machine) -> ScreenWaits:

@@ -145,6 +145,7 @@ async def _run(planned: Planned, options: BuildOptions, bus: EventBus, where: Pl
                 redactor=bus.redactor,
                 emit=emit,
                 winrm=planned.loaded.template.access.winrm,
+                fonts=where.cache / "fonts",
             )
             reasons = explain(plan, store)
             runner = Runner(

@@ -63,6 +63,7 @@ def base_scope(
     redactor: Redactor,
     emit: Emit,
     winrm: WinRm | None,
+    fonts: Path,
 ) -> StepScope:
     """Everything that the steps of a build may ask for."""
     scope = StepScope(emit, "", run.path, run.runtime, run.path)
@@ -76,7 +77,7 @@ def base_scope(
     scope.put_as(protocols.ApplianceDriver, GuestfsDriver(appliance))
     scope.put_as(protocols.Checkpoints, QemuCheckpoints(facts.qemu_version, host_cpu=facts.cpu_name))
     scope.put_as(protocols.KeyMaker, make_build_key)
-    screens = MachineScreens(emit)
+    screens = MachineScreens(emit, fonts)
     scope.put_as(protocols.ScreenReader, screens)
     scope.put_as(protocols.Typist, GuestTypist(screens, redactor))
     scope.put_as(protocols.SshProbe, wait_for_banner)
