@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from factory.drivers.machine_spec import CdromSpec, DiskSpec, FloppySpec, KernelSpec, MachineSpec, TpmSpec
+from factory.drivers.machine_spec import CdromSpec, FloppySpec, KernelSpec, MachineSpec, TpmSpec
 from factory.drivers.protocols import GuestAddress, Machine, MachineDriver, ScreenReader
 from factory.errors import Evidence, FactoryError
 from factory.plan.resources import BuildSecrets, GuestAt, KernelFiles, MachineState, Media, SeedLog, SeedPlace, TpmAt
@@ -128,7 +128,13 @@ class StartMachine(Step):
         if files:
             line = render_late(self.command_line, late_values(scope))
             initrd = place.initrd if place and place.initrd else files.initrd
-            spec = replace(spec, kernel=KernelSpec(files.kernel, initrd, line))
+            # QEMU's own boot ROM for -kernel has boot index 0: no device may have it, and none needs one.
+            spec = replace(
+                spec,
+                kernel=KernelSpec(files.kernel, initrd, line),
+                disks=tuple(replace(d, boot_index=None) for d in spec.disks),
+                cdroms=tuple(replace(cd, boot_index=None) for cd in spec.cdroms),
+            )
         return spec
 
 
@@ -173,8 +179,3 @@ async def collect(scope: Scope, machine: Machine, log_dir: Path) -> Evidence:
 
 def _logs(log_dir: Path) -> tuple[Path, ...]:
     return tuple(sorted(p for p in log_dir.iterdir() if p.suffix in (".log", ".argv")))
-
-
-def boot_order(disks: Iterable[DiskSpec], *, first: int) -> tuple[DiskSpec, ...]:
-    """Numbers disks for booting, from *first* on."""
-    return tuple(replace(disk, boot_index=first + i) for i, disk in enumerate(disks))
