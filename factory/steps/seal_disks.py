@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from factory.drivers.machine_spec import DiskSpec
-from factory.drivers.protocols import ApplianceDriver
+from factory.drivers.protocols import ApplianceDriver, DiskImages
 from factory.plan.resources import BuildSecrets, MachineState
 from factory.plan.step import Scope, Step
 from factory.seal.model import SealOptions
@@ -30,7 +30,7 @@ class SealDisks(Step):
     secrets: Mapping[str, Secret[str]] = field(default_factory=dict)
 
     version: ClassVar[int] = 2
-    needs: ClassVar[tuple[type, ...]] = (ApplianceDriver, MachineState, BuildSecrets)
+    needs: ClassVar[tuple[type, ...]] = (ApplianceDriver, DiskImages, MachineState, BuildSecrets)
 
     @property
     def title(self) -> str:
@@ -51,6 +51,7 @@ class SealDisks(Step):
             driver=scope.get(ApplianceDriver),
             runtime_dir=scope.runtime_dir,
             emit=scope.emit,
+            images=scope.get(DiskImages),
         )
         text = json.dumps(report.to_json(), indent=2)
         await asyncio.to_thread((state.folder / SEAL_REPORT).write_text, text)
