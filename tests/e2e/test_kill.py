@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.command import Outcome, Place, reaches
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 MOMENTS = [
     ("step_started", "fetch-media", ""),

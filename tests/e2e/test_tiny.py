@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.command import Outcome, Place
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 def test_every_phase_ran_in_order(tiny: Outcome) -> None:

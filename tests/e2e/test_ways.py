@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.command import Outcome, Place
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 def test_uefi_typed_on_a_scsi_disk(tiny: Outcome, place: Place) -> None:
