@@ -1,0 +1,65 @@
+"""Reading a guest's screen, and typing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from factory.deadline import Deadline
+from factory.drivers.protocols.machine import Machine
+from factory.events import Emit
+from factory.quantity import Duration
+
+
+class ScreenReader(Protocol):
+    """The senses (``drivers/screen``)."""
+
+    async def read_text(self, machine: Machine) -> str:
+        """What a person would read on the machine's screen now; empty when nothing can be read."""
+
+    async def wait_for_text(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
+        """Waits until the screen shows *pattern* and returns the screen. Raises: DeadlineExpired with what it saw."""
+
+    async def wait_for_serial(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
+        """Waits until the serial line has said *pattern* since the last such wait matched. Raises: DeadlineExpired."""
+
+    async def wait_still(self, machine: Machine, still: Duration, deadline: Deadline) -> None:
+        """Waits until nothing has changed on the screen for *still*. Raises: DeadlineExpired."""
+
+
+class BootWaits(Protocol):
+    """The waits that a boot command may contain."""
+
+    async def wait(self, duration: Duration) -> None: ...
+
+    async def wait_text(self, pattern: re.Pattern[str], budget: Duration) -> None: ...
+
+    async def wait_serial(self, pattern: re.Pattern[str], budget: Duration) -> None: ...
+
+    async def wait_still(self, still: Duration, budget: Duration) -> None: ...
+
+    async def wait_seed(self, path: str, budget: Duration) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TypingReport:
+    """How typing went: characters typed, of these read back and right, of these typed again; seconds in all."""
+
+    characters: int
+    verified: int
+    retyped: int
+    duration: Duration
+    warnings: tuple[str, ...] = ()
+
+
+class Typist(Protocol):
+    """Hands (``drivers/keyboard``)."""
+
+    async def type(
+        self, machine: Machine, command: str, *, dialect: str, layout: str, waits: BootWaits, emit: Emit
+    ) -> TypingReport:
+        """Types a boot command whose late names are filled in. ``dialect`` is "factory" or "packer".
+
+        Raises: TemplateError, UnexpectedScreen, DeadlineExpired, MachineDied.
+        """

@@ -1,0 +1,68 @@
+"""What a person wrote, as frozen typed data. Knows nothing of this host.
+
+Two documents: a ``Template`` (``images/*.yml``) and a ``Profile`` (``boot_configs/*.yml``). Both refuse unknown
+fields. Texts that need a value which exists only while a build runs (``seed.url``, the build key, a generated
+password) stay a ``LateText``: they are rendered when the value is there and only their source enters a key.
+"""
+
+from __future__ import annotations
+
+from factory.template.model.access import Access, Ssh, WinRm
+from factory.template.model.finish import Seal, Shutdown, Verify
+from factory.template.model.install import BootMethod, Install, SeedDelivery, SeedFile
+from factory.template.model.loaded import Loaded
+from factory.template.model.machine import Disk, Firmware, Machine, Nic, Tpm
+from factory.template.model.profile import DirectBoot, Expect, Finished, Profile, ProfileSeed, Recognise, TypedBoot
+from factory.template.model.provision import PROVISIONER_KINDS, Ansible, File, Plugin, Provision, Reboot, Shell
+from factory.template.model.source import BuiltFile, ImageSource, IsoSource, Source
+from factory.template.model.template import Layers, Template
+from factory.template.model.text import LATE_NAMES, Identifier, LateText, Name, Strict, Text, Texts
+from factory.template.model.variables import Variable, VariableType
+
+__all__ = [
+    "LATE_NAMES",
+    "PROVISIONER_KINDS",
+    "Access",
+    "Ansible",
+    "BootMethod",
+    "BuiltFile",
+    "DirectBoot",
+    "Disk",
+    "Expect",
+    "File",
+    "Finished",
+    "Firmware",
+    "Identifier",
+    "ImageSource",
+    "Install",
+    "IsoSource",
+    "LateText",
+    "Layers",
+    "Loaded",
+    "Machine",
+    "Name",
+    "Nic",
+    "Plugin",
+    "Profile",
+    "ProfileSeed",
+    "Provision",
+    "Reboot",
+    "Recognise",
+    "Seal",
+    "SeedDelivery",
+    "SeedFile",
+    "Shell",
+    "Shutdown",
+    "Source",
+    "Ssh",
+    "Strict",
+    "Template",
+    "Text",
+    "Texts",
+    "Tpm",
+    "TypedBoot",
+    "Variable",
+    "VariableType",
+    "Verify",
+    "WinRm",
+]

@@ -1,0 +1,76 @@
+"""What a machine is made of."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from factory.drivers.machine_spec import Bus
+from factory.quantity import Size
+from factory.template.model.text import Identifier, Strict
+
+
+class Firmware(StrEnum):
+    BIOS = "bios"
+    UEFI = "uefi"
+    UEFI_SECURE = "uefi-secure"
+
+
+class Disk(Strict):
+    """A disk of the machine; the first one is installed to and delivered first."""
+
+    id: Identifier = Field("main", description="Names it, and its file among the artifacts.")
+    size: Size = Field(Size(8 * 2**30), description="What the guest sees.")
+    bus: Bus = Field(Bus.VIRTIO, description="The controller that it is attached to.")
+    serial: str = Field("", description="A serial number that the guest can read.")
+
+
+class Nic(Strict):
+    """A network card."""
+
+    id: Identifier = Field("net0", description="Names it.")
+    model: str = Field("virtio-net-pci", description="A device of QEMU.")
+    mac: Annotated[str, StringConstraints(pattern=r"^(([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2})?$")] = Field(
+        "", description="Default: QEMU's."
+    )
+    bridge: str = Field("", description="A bridge of this host; default: QEMU's user network.")
+
+
+class Tpm(Strict):
+    """An emulated TPM; its state is kept with the layers."""
+
+    version: Literal["1.2", "2.0"] = Field("2.0", description="Of the specification.")
+    model: Literal["tpm-crb", "tpm-tis"] = Field("tpm-crb", description="`tpm-tis` for TPM 1.2 and older guests.")
+
+
+def _tpm_switch(value: object) -> object:
+    return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
+
+
+class Machine(Strict):
+    """The machine that the image is made on."""
+
+    arch: Literal["x86_64"] = Field("x86_64", description="Of the processor.")
+    type: Literal["q35", "pc"] = Field("q35", description="QEMU's machine type.")
+    cpus: Annotated[int, Field(ge=1, le=512)] = Field(2, description="Number of processors; does not count for a key.")
+    cpu: str = Field("", description="QEMU CPU model; default: host under KVM, max otherwise.")
+    memory: Size = Field(Size(2 * 2**30), description="RAM.")
+    firmware: Firmware = Field(Firmware.BIOS, description="Secure boot needs q35.")
+    tpm: Annotated[Tpm | None, BeforeValidator(_tpm_switch, json_schema_input_type=Tpm | bool | None)] = Field(
+        None, description="`true` for a TPM 2.0."
+    )
+    disks: Annotated[tuple[Disk, ...], Field(min_length=1)] = Field((Disk(),), description="The first is the system's.")
+    nics: tuple[Nic, ...] = Field((Nic(),), description="The first is how the guest is reached.")
+    display: str = Field("std", description="A VGA device of QEMU, or none.")
+    extra_args: tuple[str, ...] = Field((), description="Appended to QEMU's command line as they are.")
+    replaced_switches: tuple[str, ...] = Field((), description="Generated switches to drop, as Packer's qemuargs does.")
+
+    @model_validator(mode="after")
+    def _unique(self) -> Machine:
+        for kind, ids in (("disk", [d.id for d in self.disks]), ("nic", [n.id for n in self.nics])):
+            twice = {i for i in ids if ids.count(i) > 1}
+            if twice:
+                raise ValueError(f"two {kind}s have the id {', '.join(sorted(twice))}")
+        return self

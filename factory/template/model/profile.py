@@ -1,0 +1,85 @@
+"""Boot profiles: how a family of installers is recognised, booted and answered."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from factory.quantity import Duration
+from factory.template.model.install import SeedDelivery
+from factory.template.model.text import Name, Strict, Text, Texts
+
+
+class Expect(Strict):
+    """A wait that the profile makes part of the installation."""
+
+    serial: str = Field("", description="A regular expression on the serial line.")
+    text: str = Field("", description="A regular expression on the screen.")
+    deadline: Duration = Field(Duration(5 * 60), description="How long to wait.")
+    means: str = Field("", description="What it shows, in words: used in errors.")
+
+
+class TypedBoot(Strict):
+    """What is typed at the ISO's boot prompt."""
+
+    wait: Duration = Field(Duration(0), description="Before the first key.")
+    command: Texts = Field((), description="The boot command; several are joined.")
+    command_uefi: Texts = Field((), description="Where the ISO's UEFI boot menu differs; default: `command`.")
+
+
+class DirectBoot(Strict):
+    """Kernel and initrd as they lie in the ISO: what `.treeinfo` names, else the first pair that exists."""
+
+    kernel: tuple[str, ...] = Field((), description="Names in the ISO; `*` stands for any part of a name.")
+    initrd: tuple[str, ...] = Field(
+        (), description="Names in the ISO, in the order of `kernel`; a `*` stands for what it stood for there."
+    )
+    command_line: Text = Field("", description="The kernel's.")
+    seed_in_initrd: Text | None = Field(
+        None,
+        description="Added to the command line for a seed in the initrd; not given: the installer does not look there.",
+    )
+
+
+class ProfileSeed(Strict):
+    """The answer files of the family."""
+
+    directory: str = Field(description="A folder of http_seed/.")
+    main: str = Field("", description="The file whose fetch shows that the installer has found its seed.")
+    delivery: SeedDelivery = Field(SeedDelivery.HTTP, description="How they reach the installer.")
+    cd_label: str = Field("cidata", description="Of the CD or floppy.")
+
+
+class Recognise(Strict):
+    """How `factory init` knows this family from an ISO's content: every condition given must hold."""
+
+    volume_id: str = Field("", description="A regular expression on the volume identifier.")
+    paths: tuple[str, ...] = Field((), description="Files that it has.")
+    treeinfo: str = Field("", description="A regular expression on `.treeinfo`.")
+    disk_info: str = Field("", description="A regular expression on `.disk/info`.")
+
+
+class Finished(StrEnum):
+    RESET = "guest-reset"
+    POWER_OFF = "guest-shutdown"
+
+
+class Profile(Strict):
+    """How one family of installers is recognised, booted and told where its seed is."""
+
+    format: Literal[1] = Field(description="Of this file.")
+    name: Name = Field(description="As the file is called, without `.yml`.")
+    description: str = Field("", description="In a sentence.")
+    proven: bool = Field(False, description="True once a build with it has run whole in the project's own tests.")
+    recognise: tuple[Recognise, ...] = Field((), description="How its ISOs are known: one of these must hold.")
+    keyboard: Literal["us", "gb", "de", "fr"] = Field("us", description="The layout that the boot prompt has.")
+    typed: TypedBoot | None = Field(None, description="Booting by keyboard.")
+    direct: DirectBoot | None = Field(None, description="Booting the ISO's kernel without its boot loader.")
+    seed: ProfileSeed | None = Field(None, description="The answer files.")
+    expect: tuple[Expect, ...] = Field((), description="Waits after the boot command, in order.")
+    finished: Finished = Field(Finished.RESET, description="How the installer shows that it is done.")
+    seed_deadline: Duration = Field(Duration(5 * 60), description="Until the seed is fetched.")
+    deadline: Duration = Field(Duration(90 * 60), description="From the first key to the installer's end.")
+    guest: Literal["linux", "bsd", "windows"] = Field("linux", description="What it installs.")
