@@ -33,7 +33,8 @@ def command(
     has not changed is taken from the store. Ctrl-C ends everything that was started and loses nothing that
     was stored.
     """
-    from factory.cli.building import BuildOptions, build_all
+    from factory.cli.building import build_all
+    from factory.cli.one_build import BuildOptions
 
     options = BuildOptions(variables, var_files, output.absolute(), fresh, from_phase, until, layers, as_json, verbose)
     sys.exit(build_all(find_templates(templates), options))

@@ -19,16 +19,16 @@ def command(templates: tuple[Path, ...], variables: dict[str, str], var_files: t
     """Show the variables (and where each value comes from), source, machine, provisioners and outputs of TEMPLATES."""
     from factory.host.facts import template_names
     from factory.template.describe import describe
-    from factory.template.load import load
+    from factory.template.load import load_all
 
     host = template_names()
     descriptions = []
     for path in find_templates(templates):
-        loaded = load(path, variables=variables, var_files=var_files, environ=environment(), host=host)
-        description = describe(loaded)
-        descriptions.append(description.to_json())
-        if not as_json:
-            show(description)
+        for loaded in load_all(path, variables=variables, var_files=var_files, environ=environment(), host=host):
+            description = describe(loaded)
+            descriptions.append(description.to_json())
+            if not as_json:
+                show(description)
     if as_json:
         click.echo(json.dumps(descriptions, indent=2))
 

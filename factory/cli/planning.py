@@ -20,7 +20,7 @@ from factory.plan.explain import changes, why
 from factory.plan.model import Keeps, Plan
 from factory.plan.wiring import check_wiring
 from factory.steps.contents import PlanInputs, make_plan
-from factory.template.load import load
+from factory.template.load import load_all
 from factory.template.model import Layers, Loaded
 
 
@@ -30,12 +30,17 @@ class Planned:
     plan: Plan
 
 
-async def plan_template(
-    template: Path, variables: Mapping[str, str], var_files: Sequence[Path], output: Path, layers: str | None,
-    where: Places, facts: HostFacts,
-) -> Planned:  # fmt: skip
+def load_builds(
+    template: Path, variables: Mapping[str, str], var_files: Sequence[Path], facts: HostFacts
+) -> tuple[Loaded, ...]:
+    """Every build that a file asks for. Raises: TemplateError."""
+    return load_all(
+        template, variables=variables, var_files=var_files, environ=environment(), host=facts.template_names
+    )
+
+
+async def plan_build(loaded: Loaded, output: Path, layers: str | None, where: Places, facts: HostFacts) -> Planned:
     """Raises: TemplateError, HostError, StepError (a checksum file that can't be had)."""
-    loaded = load(template, variables=variables, var_files=var_files, environ=environment(), host=facts.template_names)
     library = media_library(where, loaded.root, where.runs)
     source = loaded.template.source.iso or loaded.template.source.image
     assert source is not None
@@ -80,7 +85,8 @@ def show_plans(
 
     async def all_plans() -> list[Planned]:
         facts = await collect(where.cache)
-        return [await plan_template(t, variables, var_files, output, layers, where, facts) for t in templates]
+        builds = [b for template in templates for b in load_builds(template, variables, var_files, facts)]
+        return [await plan_build(b, output, layers, where, facts) for b in builds]
 
     planned = asyncio.run(all_plans())
     if as_json:

@@ -24,12 +24,12 @@ def command(templates: tuple[Path, ...], variables: dict[str, str], var_files: t
     Needs no network and no QEMU, and changes nothing. Exit code 3 when something is wrong.
     """
     from factory.host.facts import template_names
-    from factory.template.check import check
+    from factory.template.load import check_all
 
     host = template_names()
     problems: list[Problem] = []
     for path in find_templates(templates):
-        _, found = check(path, variables=variables, var_files=var_files, environ=environment(), host=host)
+        _, found = check_all(path, variables=variables, var_files=var_files, environ=environment(), host=host)
         problems += found
         if not as_json:
             for problem in found:

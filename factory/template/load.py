@@ -1,13 +1,13 @@
-"""Loads a template: the one call for who wants to use it."""
+"""Loads a template: the calls for who wants to use it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from factory.errors import TemplateError
+from factory.errors import Problem, TemplateError
 from factory.template.check import check
 from factory.template.model import Loaded
 
@@ -36,3 +36,36 @@ def load(
     if loaded is None:
         raise TemplateError(problems)
     return loaded
+
+
+def load_all(
+    path: Path,
+    *,
+    variables: Mapping[str, str] = _NOTHING,
+    var_files: Sequence[Path] = (),
+    environ: Mapping[str, str] = _NOTHING,
+    host: Mapping[str, Any] = _NOTHING,
+) -> tuple[Loaded, ...]:
+    """Every build that the file at *path* asks for, in the file's order; their names differ.
+
+    Args: as for ``load``.
+
+    Raises: TemplateError with every problem found.
+    """
+    builds, problems = check_all(path, variables=variables, var_files=var_files, environ=environ, host=host)
+    if any(p.severity == "error" for p in problems):
+        raise TemplateError(problems)
+    return builds
+
+
+def check_all(
+    path: Path,
+    *,
+    variables: Mapping[str, str] = _NOTHING,
+    var_files: Sequence[Path] = (),
+    environ: Mapping[str, str] = _NOTHING,
+    host: Mapping[str, Any] = _NOTHING,
+) -> tuple[tuple[Loaded, ...], tuple[Problem, ...]]:
+    """As ``load_all``, but returns the problems, errors and warnings; builds with errors are not among the builds."""
+    loaded, problems = check(path, variables=variables, var_files=var_files, environ=environ, host=host)
+    return (() if loaded is None else (loaded,)), problems
