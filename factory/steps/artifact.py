@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from factory.drivers.protocols import DiskImages
+from factory.outputs.delivery import deliver
 from factory.outputs.export import export_all
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.manifest import write_manifest
@@ -95,11 +96,7 @@ class ExportImages(Step):
 
 @dataclass(frozen=True, slots=True)
 class Publish(Step):
-    """Writes manifest and checksums, then makes everything appear by one rename.
-
-    What stood there before is moved aside first and removed afterwards: a reader sees the old artifact or the new
-    one, never a mixture.
-    """
+    """Writes manifest and checksums, then makes everything appear by one rename."""
 
     about: Mapping[str, Any]
     """What the manifest says besides the files: template, plan key, inputs, versions."""
@@ -122,7 +119,7 @@ class Publish(Step):
             await asyncio.to_thread(shutil.copyfile, state.folder / SEAL_REPORT, staging.folder / SEAL_REPORT)
         verify = verdict.to_json() if verdict else None
         write_manifest(staging.folder, exports, about=self.about, seal=seal, verify=verify)
-        await asyncio.to_thread(replace_folder, staging.folder, staging.destination)
+        await asyncio.to_thread(deliver, staging.folder, staging.destination)
         scope.detail(str(staging.destination))
         yield
 
@@ -134,19 +131,3 @@ def seal_report(state: MachineState) -> dict[str, Any] | None:
         return None
     report: dict[str, Any] = json.loads(path.read_text())
     return report
-
-
-def replace_folder(source: Path, destination: Path) -> None:
-    """Puts *source* in *destination*'s place. Raises: OSError; then the old folder is where it was."""
-    aside = destination.parent / STAGING / f"{destination.name}-replaced-by-{source.name}"
-    had_one = destination.exists()
-    if had_one:
-        destination.rename(aside)
-    try:
-        source.rename(destination)
-    except OSError:
-        if had_one:
-            aside.rename(destination)
-        raise
-    if had_one:
-        shutil.rmtree(aside, ignore_errors=True)
