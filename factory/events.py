@@ -23,6 +23,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class BuildStarted(Event):
+    """A build begins to run its phases."""
+
     template: str
     run_dir: str
     phases: tuple[str, ...]
@@ -30,6 +32,8 @@ class BuildStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class BuildFinished(Event):
+    """A build has ended; ``message`` says why where there is a reason."""
+
     template: str
     outcome: str  # "succeeded", "failed" or "interrupted"
     seconds: float
@@ -38,18 +42,24 @@ class BuildFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted(Event):
+    """A phase runs, and why."""
+
     phase: str
     reason: str = ""  # one sentence: why it runs
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseSkipped(Event):
+    """A phase is stored: its layer is used."""
+
     phase: str
     key: str  # the layer that is used instead
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseFinished(Event):
+    """A phase has ended; ``key`` names the layer that it left."""
+
     phase: str
     seconds: float
     key: str = ""
@@ -57,6 +67,8 @@ class PhaseFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(Event):
+    """A step begins."""
+
     phase: str
     step: str
     title: str
@@ -64,6 +76,8 @@ class StepStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepFinished(Event):
+    """A step has done its work; ``detail`` is a short remark."""
+
     phase: str
     step: str
     title: str
@@ -73,6 +87,8 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepFailed(Event):
+    """A step has failed."""
+
     phase: str
     step: str
     title: str
@@ -82,6 +98,8 @@ class StepFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class TeardownFailed(Event):
+    """Cleaning up after a step has failed; the build's own outcome stands."""
+
     step: str
     message: str
 
@@ -106,6 +124,8 @@ class CommandStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class CommandFinished(Event):
+    """A program on the host has ended."""
+
     command: str
     pid: int
     exit_status: int
@@ -123,6 +143,8 @@ class GuestOutput(Event):
 
 @dataclass(frozen=True, slots=True)
 class SeedRequested(Event):
+    """The guest has asked the seed server for a file."""
+
     method: str
     path: str
     status: int
@@ -141,12 +163,16 @@ class ConnectAttempt(Event):
 
 @dataclass(frozen=True, slots=True)
 class QmpEvent(Event):
+    """QEMU has told of something."""
+
     name: str
     data: str  # JSON
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenChanged(Event):
+    """The guest's screen shows something else; ``sense`` read the text."""
+
     sense: str
     text: str
     screenshot: str = ""
@@ -154,6 +180,8 @@ class ScreenChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Typed(Event):
+    """A boot command has been typed."""
+
     characters: int
     retyped: int
     seconds: float
@@ -169,6 +197,8 @@ class Note(Event):
 
 @dataclass(frozen=True, slots=True)
 class ArtifactReady(Event):
+    """One delivered file."""
+
     path: str
     format: str
     size: int
@@ -176,6 +206,11 @@ class ArtifactReady(Event):
 
 
 Emit: TypeAlias = Callable[[Event], None]
+
+
+def event_name(kind: type[Event]) -> str:
+    """What ``--json`` and the journal call an event: its class name in snake case."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in kind.__name__).lstrip("_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +223,7 @@ class Stamped:
 
     def to_json(self) -> dict[str, Any]:
         """A flat mapping: ``time``, ``build``, ``event`` (the class name in snake case) and the event's own fields."""
-        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(self.event).__name__).lstrip("_")
+        name = event_name(type(self.event))
         return {"time": round(self.time, 3), "build": self.build, "event": name, **dataclasses.asdict(self.event)}
 
 

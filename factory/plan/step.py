@@ -81,9 +81,14 @@ class Step(ABC):
     @abstractmethod
     def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]: ...
 
+    @classmethod
+    def step_name(cls) -> str:
+        """The class name in kebab case, as plans and events have it."""
+        return "".join(f"-{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("-")
+
     @property
     def name(self) -> str:
-        return "".join(f"-{c.lower()}" if c.isupper() else c for c in type(self).__name__).lstrip("-")
+        return self.step_name()
 
     def describe(self) -> dict[str, Any]:
         """For ``factory plan --json``."""

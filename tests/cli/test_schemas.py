@@ -17,4 +17,4 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 @pytest.mark.parametrize(("name", "schema"), [("template", template_schema()), ("profile", profile_schema())])
 def test_the_published_schema_is_the_model_s(name: str, schema: object) -> None:
     published = json.loads((REFERENCE / f"{name}.schema.json").read_text())
-    assert published == json.loads(json.dumps(schema)), "run scripts/dev/schemas"
+    assert published == json.loads(json.dumps(schema)), "run scripts/dev/reference"
