@@ -1,0 +1,146 @@
+"""What the commands on images share: the drivers, a terminal that shows progress, a folder that goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from factory.cli.compose import appliance_settings
+from factory.cli.places import Places, places
+from factory.cli.report.terminal import Terminal
+from factory.deadline import Deadline
+from factory.drivers.guestfs.appliance import GuestfsDriver
+from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
+from factory.drivers.qemu.disk_image import QemuImg
+from factory.errors import StepError
+from factory.events import Emit, EventBus
+from factory.host.facts import collect
+from factory.outputs.source import image_disks
+from factory.plan.resources import SealedDisk
+
+T = TypeVar("T")
+READ_HERE = frozenset({"raw", "qcow2"})
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTools:
+    """``scratch`` is empty at first, lies where there is room for images, and is removed afterwards."""
+
+    driver: ApplianceDriver
+    images: DiskImages
+    scratch: Path
+    runtime: Path
+    emit: Emit
+
+
+def run_with_tools(work: Callable[[ImageTools], Awaitable[T]], *, beside: Path, verbosity: int) -> T:
+    """Runs *work* to its end; signals cancel it, and nothing of it is left. *beside*: a folder with room.
+
+    Raises: click.Abort on a signal, and what *work* raises.
+    """
+    try:
+        return asyncio.run(_run(work, beside, verbosity))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise click.Abort from None
+
+
+async def _run(work: Callable[[ImageTools], Awaitable[T]], beside: Path, verbosity: int) -> T:
+    bus, terminal = EventBus(), Terminal(verbosity=verbosity)
+    bus.subscribe(terminal)
+    emit = bus.emitter("")
+    where = places()
+    try:
+        with _ended_by_signals(), _folder(beside) as scratch, _folder(None) as runtime:
+            driver = _ApplianceWhenNeeded(where)
+            return await work(ImageTools(driver, QemuImg(emit), scratch, runtime, emit))
+    finally:
+        terminal.close()
+
+
+class _ApplianceWhenNeeded:
+    """``protocols.ApplianceDriver``: looks for libguestfs at the first launch, as most work does without."""
+
+    def __init__(self, where: Places) -> None:
+        self._where = where
+
+    @contextlib.asynccontextmanager
+    async def launch(
+        self,
+        disks: Sequence[ApplianceDisk],
+        *,
+        access: DiskAccess,
+        runtime_dir: Path,
+        deadline: Deadline,
+        emit: Emit,
+    ) -> AsyncIterator[Appliance]:
+        settings = await appliance_settings(self._where, await collect(self._where.cache))
+        driver = GuestfsDriver(settings)
+        async with driver.launch(
+            disks, access=access, runtime_dir=runtime_dir, deadline=deadline, emit=emit
+        ) as appliance:
+            yield appliance
+
+
+@contextlib.contextmanager
+def _folder(beside: Path | None) -> Iterator[Path]:
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".factory-" if beside else "factory-", dir=beside))
+    except OSError as error:
+        raise StepError(
+            f"{beside} can't be written to: {error.strerror}", hint="name a folder with `--output` that can"
+        ) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """As a build: SIGINT, SIGTERM and SIGHUP cancel the work, and what it has begun is taken back."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def disks_of(paths: tuple[Path, ...], tools: ImageTools) -> list[SealedDisk]:
+    """One machine's disks: those of an OVA, or images in the machine's order. None of them is written to.
+
+    Raises: StepError when one is in use or no image, CommandFailed when QEMU does not know the format.
+    """
+    if len(paths) == 1:
+        return await image_disks(paths[0], tools.images, tools.scratch / "unpacked")
+    disks: list[SealedDisk] = []
+    for number, path in enumerate(paths, 1):
+        info = await tools.images.info(path)
+        disks.append(SealedDisk(f"disk{number}", path, info.format, info.virtual_size))
+    return disks
+
+
+async def readable_disks(paths: tuple[Path, ...], tools: ImageTools) -> list[ApplianceDisk]:
+    """As ``disks_of``, in formats that our own readers know: others are converted, once, into the scratch folder."""
+    found = []
+    for disk in await disks_of(paths, tools):
+        if disk.format in READ_HERE:
+            found.append(ApplianceDisk(disk.path, disk.format, disk.id))
+            continue
+        copy = tools.scratch / f"{disk.id}.qcow2"
+        await tools.images.convert(disk.path, copy, source_format=disk.format, format="qcow2")
+        found.append(ApplianceDisk(copy, "qcow2", disk.id))
+    return found
