@@ -41,6 +41,32 @@ class GuestTypist:
         return TypingReport(report.characters, report.verified, report.retyped, report.duration, report.warnings)
 
 
+class KnownMachines:
+    """``protocols.MachineDriver`` that notes each machine in the run directory while it lives."""
+
+    def __init__(self, driver: MachineDriver, control: RunControl) -> None:
+        self._driver, self._control = driver, control
+
+    def start(
+        self, spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit: Emit
+    ) -> AbstractAsyncContextManager[Machine]:
+        return self._start(spec, runtime_dir, log_dir, emit)
+
+    @asynccontextmanager
+    async def _start(self, spec: MachineSpec, runtime_dir: Path, log_dir: Path, emit: Emit) -> AsyncIterator[Machine]:
+        async with self._driver.start(spec, runtime_dir=runtime_dir, log_dir=log_dir, emit=emit) as machine:
+            self._control.machine_started(log_dir.name, machine.pid, await machine.attachments())
+            try:
+                yield machine
+            finally:
+                self._control.machine_ended(machine.pid)
+
+    def start_tpm(
+        self, state_dir: Path, *, runtime_dir: Path, version: str, emit: Emit
+    ) -> AbstractAsyncContextManager[Path]:
+        return self._driver.start_tpm(state_dir, runtime_dir=runtime_dir, version=version, emit=emit)
+
+
 class HostPrograms:
     """``protocols.Programs``: scripts of the project may need the network, so proxies are handed on."""
 

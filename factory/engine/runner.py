@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 from factory.drivers.protocols import Checkpoints, DiskImages, Machine
+from factory.engine.failure import Failure, FailureHook, Holder
 from factory.engine.machine_state import SEAL_OVERLAY, branch, copy_small
 from factory.engine.scope import StepScope, merge
 from factory.engine.store import Draft, Layer, LayerStore
@@ -85,13 +86,16 @@ class Runner:
         self, plan: Plan, store: LayerStore, scope: StepScope, *, usable: Usable,
         not_stored: frozenset[str] = frozenset(),
         until: str = "", why: Callable[[Phase], str] = lambda phase: "",
+        hooks: Sequence[FailureHook] = (), holder: Holder | None = None,
     ) -> None:  # fmt: skip
+        self._failure = Failure(hooks, holder, scope.emit)
         self._plan, self._store, self._base, self._usable, self._why = plan, store, scope, usable, why
         self._not_stored = set(not_stored)
         self._until = until
         self._emit: Emit = scope.emit
         self._layer: Layer | None = None
         self._workspace: Workspace | None = None
+        self._phase = ""
         self._session: StepScope | None = None
         self._session_slot = Slot()
         self._workspace_slots: list[Slot] = []
@@ -113,14 +117,38 @@ class Runner:
         for phase in self._plan.phases[:start]:
             self._emit(PhaseSkipped(phase.name, phase.key))
         try:
-            async with self._holds, _ClosingAll(self._workspace_slots), self._session_slot:
+            async with self._holds, _ClosingAll(self._workspace_slots), self._telling(), self._session_slot:
                 self._hold()
                 for index, phase in enumerate(self._plan.phases[start:], start):
-                    await self._run_phase(index, phase)
+                    self._phase = phase.name
+                    try:
+                        await self._run_phase(index, phase)
+                    except Exception as error:  # of the runner itself, such as a full disk while a layer is stored
+                        await self._failed(error, self._scope_for(phase))
+                        raise
                     if phase.name == self._until:
                         break
         finally:
             self._workspace = self._session = None
+
+    @asynccontextmanager
+    async def _telling(self) -> AsyncIterator[None]:
+        """Lies between workspaces and session: here QEMU has ended, and what it wrote is still there."""
+        try:
+            yield
+        except Exception as error:
+            scope = (self._session or self._base).child(phase=self._phase, workspace=self._base.workspace)
+            await self._failed(error, scope)  # the machine's own death is told here
+            first = self._failure.error
+            if first is not None and not isinstance(error, _Overtaken):
+                await self._failure.ended(self._workspace.draft.path if self._workspace else None)
+                if first is not error and self._failure.outlived:
+                    raise first from error  # the machine was only being looked at when it died
+            raise
+
+    async def _failed(self, error: BaseException, scope: StepScope) -> None:
+        if not isinstance(error, _Overtaken):
+            await self._failure.happened(_single(error), self._phase, scope)
 
     def _resume_point(self) -> int:
         """The number of the first phase that must run; sets the layer that it goes on from."""
@@ -165,6 +193,8 @@ class Runner:
                 self._emit(StepFailed(scope.phase, step.name, step.title, time.monotonic() - started, message))
                 if isinstance(error, FactoryError):
                     error.evidence = merge(error.evidence, await _collect(scope))
+                if isinstance(error, Exception):
+                    await self._failed(error, scope)
                 raise
             seconds = time.monotonic() - started
             self._emit(StepFinished(scope.phase, step.name, step.title, seconds, "; ".join(scope.details)))
@@ -331,3 +361,10 @@ async def _collect(scope: StepScope) -> Evidence:
             return await scope.collect_evidence()
     except TimeoutError:
         return Evidence(notes=(f"the machine gave no evidence within {EVIDENCE_PATIENCE}",))
+
+
+def _single(error: BaseException) -> BaseException:
+    """The one error in a group of one: a task group wraps what its tasks raise."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

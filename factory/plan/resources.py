@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from factory.drivers.protocols import GuestAddress
 from factory.quantity import Size
@@ -83,6 +84,12 @@ class GuestAt:
     """Where the guest's SSH (or WinRM) port is reachable from this host."""
 
     address: GuestAddress
+
+
+class GuestNotice(Protocol):
+    """Where a build notes how people get into its guest (``engine.run_control``)."""
+
+    def guest_reachable(self, kind: str, address: GuestAddress, user: str, key: Path | None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class Machine(Qmp, Protocol):
         """Ends QEMU: QMP ``quit``, then TERM, then KILL. Does nothing when it is gone already."""
 
     async def attachments(self) -> Mapping[str, str]:
-        """How a person can look: 'vnc' and 'serial' → socket paths."""
+        """How a person can look: 'vnc', 'serial' and 'observer' (QMP, one visitor at a time) → socket paths."""
 
 
 class MachineDriver(Protocol):

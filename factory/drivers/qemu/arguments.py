@@ -16,6 +16,7 @@ from factory.drivers.qemu.argument import KEPT, Argument, Slots, option
 from factory.drivers.qemu.storage import Storage
 
 QMP_SOCKET = "qmp.sock"
+OBSERVER_SOCKET = "observer.sock"
 SERIAL_SOCKET = "serial.sock"
 VNC_SOCKET = "vnc.sock"
 SERIAL_LOG = "serial.log"
@@ -30,10 +31,12 @@ _DISPLAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Connected sockets that QEMU inherits: its ends of QMP and of the first serial line."""
+    """Sockets that QEMU inherits: its ends of QMP and of the first serial line, connected, and a listening one for
+    observers."""
 
     qmp: int
     serial: int
+    observer: int
 
 
 def arguments(spec: MachineSpec, *, runtime_dir: Path, channels: Channels | None = None) -> tuple[str, ...]:
@@ -125,6 +128,11 @@ def _control(runtime_dir: Path, channels: Channels | None) -> Iterator[Argument]
         place = {"id": "factory-qmp", "path": str(runtime_dir / QMP_SOCKET), "server": "on", "wait": "off"}
     yield Argument("chardev", option("socket", place), KEPT)
     yield Argument("mon", option("", {"chardev": "factory-qmp", "mode": "control"}), KEPT)
+    if channels is not None:
+        # A second monitor, for people who look while the first is the build's: QEMU serves one visitor at a time.
+        watch: dict[str, str | int | None] = {"id": "factory-observer", "fd": channels.observer}
+        yield Argument("chardev", option("socket", {**watch, "server": "on", "wait": "off"}), KEPT)
+        yield Argument("mon", option("", {"chardev": "factory-observer", "mode": "control"}), KEPT)
 
 
 def _serial(spec: MachineSpec, runtime_dir: Path, channels: Channels | None) -> Iterator[Argument]:

@@ -25,7 +25,14 @@ from factory.drivers import swtpm
 from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.process import Patience, Process, spawn
 from factory.drivers.protocols import ShutdownReason
-from factory.drivers.qemu.arguments import QMP_SOCKET, SERIAL_SOCKET, VNC_SOCKET, Channels, arguments
+from factory.drivers.qemu.arguments import (
+    OBSERVER_SOCKET,
+    QMP_SOCKET,
+    SERIAL_SOCKET,
+    VNC_SOCKET,
+    Channels,
+    arguments,
+)
 from factory.drivers.qemu.qmp import ConnectionLost, QmpConnection
 from factory.drivers.qemu.serial import SerialLine
 from factory.errors import Evidence, HostError, MachineDied, StepError
@@ -165,7 +172,8 @@ class QemuMachine:
         await self._qmp.close()
 
     async def attachments(self) -> Mapping[str, str]:
-        places = {"serial": self._runtime_dir / SERIAL_SOCKET, "vnc": self._runtime_dir / VNC_SOCKET}
+        names = {"serial": SERIAL_SOCKET, "vnc": VNC_SOCKET, "observer": OBSERVER_SOCKET}
+        places = {name: self._runtime_dir / file for name, file in names.items()}
         return {name: str(path) for name, path in places.items() if path.is_socket()}
 
     def evidence(self) -> Evidence:
@@ -185,6 +193,8 @@ class QemuMachine:
         except ConnectionLost as error:
             raise await self._death() from error
         self._up = True
+        with suppress(FileNotFoundError):  # QEMU's own umask made it; the others are bound by us
+            (self._runtime_dir / VNC_SOCKET).chmod(0o600)
 
     async def _watch(self) -> None:
         """Returns when QEMU has ended as it should. Raises: MachineDied."""
@@ -285,18 +295,21 @@ async def _launch(
     qmp, qmp_of_qemu = socket.socketpair()
     line, line_of_qemu = socket.socketpair()
     stack.callback(qmp.close)
-    with qmp_of_qemu, line_of_qemu:  # ours are closed once QEMU has its own: then its end is an end of file here
+    observer = listening(runtime_dir / OBSERVER_SOCKET)
+    with qmp_of_qemu, line_of_qemu, observer:  # ours are closed once QEMU has its own: then its end is an end of file here
         serial = SerialLine(line)
         stack.callback(serial.close)
         try:
-            channels = Channels(qmp=qmp_of_qemu.fileno(), serial=line_of_qemu.fileno())
+            channels = Channels(qmp_of_qemu.fileno(), line_of_qemu.fileno(), observer.fileno())
             argv = arguments(spec, runtime_dir=runtime_dir, channels=channels)
             pasteable = arguments(spec, runtime_dir=runtime_dir)
         except ValueError as error:
             raise StepError(f"the machine {spec.name!r} can't be built: {error}") from error
         (log_dir / "qemu.argv").write_text(shlex.join(pasteable) + "\n")
         process = await stack.enter_async_context(
-            spawn(argv, emit=emit, log=log_dir / "qemu.log", pass_fds=(channels.qmp, channels.serial))
+            spawn(
+                argv, emit=emit, log=log_dir / "qemu.log", pass_fds=(channels.qmp, channels.serial, channels.observer)
+            )
         )
     await serial.offer(runtime_dir / SERIAL_SOCKET)
     return QemuMachine(spec, process, serial, runtime_dir=runtime_dir, log_dir=log_dir, emit=emit), qmp
@@ -305,14 +318,28 @@ async def _launch(
 def _prepare(runtime_dir: Path, log_dir: Path) -> None:
     runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     log_dir.mkdir(parents=True, exist_ok=True)
-    longest = max((QMP_SOCKET, SERIAL_SOCKET, VNC_SOCKET), key=len)
+    sockets = (SERIAL_SOCKET, VNC_SOCKET, QMP_SOCKET, OBSERVER_SOCKET)
+    longest = max(sockets, key=len)
     if len(os.fsencode(runtime_dir / longest)) > _LONGEST_SOCKET_PATH:
         raise HostError(
             f"{runtime_dir} is too long a name for a folder of sockets",
             hint="set XDG_RUNTIME_DIR or TMPDIR to a shorter one",
         )
-    for name in (SERIAL_SOCKET, VNC_SOCKET, QMP_SOCKET):
+    for name in sockets:
         (runtime_dir / name).unlink(missing_ok=True)  # of a machine that was killed
+
+
+def listening(path: Path) -> socket.socket:
+    """A unix socket at *path* that only its owner may connect to."""
+    server = socket.socket(socket.AF_UNIX)
+    try:
+        server.bind(str(path))
+        path.chmod(0o600)  # nobody can connect before `listen`
+        server.listen()
+    except BaseException:
+        server.close()
+        raise
+    return server
 
 
 def _said(stderr: str) -> str:

@@ -37,7 +37,11 @@ class SerialLine:
 
     async def offer(self, path: Path) -> None:
         """Lets people attach: a listening unix socket at *path*."""
-        self._server = await self._loop.create_unix_server(lambda: _Attached(self), path=str(path))
+        self._server = await self._loop.create_unix_server(
+            lambda: _Attached(self), path=str(path), start_serving=False
+        )
+        path.chmod(0o600)
+        await self._server.start_serving()
 
     def text(self, limit: Size) -> str:
         """The last *limit* bytes that the guest wrote, with LF as the end of lines."""
@@ -98,8 +102,11 @@ class SerialLine:
         self._tail += data
         if len(self._tail) > 2 * KEPT:
             del self._tail[: len(self._tail) - KEPT]
-        for client in self._clients:
-            client.write(data)
+        for client in tuple(self._clients):
+            if client.get_write_buffer_size() > KEPT:
+                client.abort()  # a terminal that was suspended must not make us keep the whole log
+            else:
+                client.write(data)
         for listener in tuple(self._listeners):
             listener(data)
 
