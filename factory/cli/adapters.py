@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from factory.boot_command.keymap import layout as keyboard_layout
@@ -12,12 +13,14 @@ from factory.deadline import Deadline
 from factory.drivers import floppy, iso, process
 from factory.drivers.iso_view import IsoView
 from factory.drivers.keyboard import Keyboard
-from factory.drivers.protocols import BootWaits, Machine, OnLine, ProgramResult, TypingReport
+from factory.drivers.machine_spec import MachineSpec
+from factory.drivers.protocols import BootWaits, Machine, MachineDriver, OnLine, ProgramResult, TypingReport
 from factory.drivers.screen import ocr
 from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.senses import Senses
 from factory.drivers.screen.waits import ScreenWaits
 from factory.drivers.ssh_keys import generate_build_key
+from factory.engine.run_control import RunControl
 from factory.events import Emit, Note
 from factory.quantity import Duration
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from factory.cli.adapters import DiscMaker, GuestTypist, HostPrograms, MachineScreens, make_build_key
+from factory.cli.adapters import DiscMaker, GuestTypist, HostPrograms, KnownMachines, MachineScreens, make_build_key
 from factory.cli.places import Places
 from factory.drivers import protocols
 from factory.drivers.download import MediaDownloads
@@ -17,11 +17,12 @@ from factory.drivers.qemu.machine import QemuDriver
 from factory.drivers.ssh import SshCommunicator
 from factory.drivers.ssh_banner import wait_for_banner
 from factory.engine.media import Library
+from factory.engine.run_control import RunControl
 from factory.engine.run_directory import Run
 from factory.engine.scope import StepScope
 from factory.events import Emit
 from factory.host.facts import HostFacts
-from factory.plan.resources import BuildName, MachineState
+from factory.plan.resources import BuildName, GuestNotice, MachineState
 from factory.secret import Redactor
 from factory.steps.fetch_media import MediaLibrary
 from factory.template.model import WinRm
@@ -64,13 +65,15 @@ def base_scope(
     emit: Emit,
     winrm: WinRm | None,
     fonts: Path,
+    control: RunControl,
 ) -> StepScope:
     """Everything that the steps of a build may ask for."""
     scope = StepScope(emit, "", run.path, run.runtime, run.path)
     scope.put(redactor)
     scope.put(BuildName(name))
     scope.put_as(MediaLibrary, library)
-    scope.put_as(protocols.MachineDriver, QemuDriver())
+    scope.put_as(GuestNotice, control)
+    scope.put_as(protocols.MachineDriver, KnownMachines(QemuDriver(), control))
     scope.put_as(protocols.DiskImages, QemuImg(emit))
     scope.put_as(protocols.Communicator, communicator(winrm))
     scope.put_as(protocols.SeedServer, HttpSeedServer())

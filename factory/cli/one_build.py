@@ -11,9 +11,11 @@ from factory.cli.places import Places
 from factory.cli.planning import Planned, explain
 from factory.cli.preflighting import check_host
 from factory.engine import delivered
+from factory.engine.failure import FailureHook
 from factory.engine.filesystem import write_json
 from factory.engine.journal import Journal
-from factory.engine.run_directory import open_run
+from factory.engine.run_control import RunControl
+from factory.engine.run_directory import Run, open_run
 from factory.engine.runner import Runner
 from factory.engine.store import Layer, LayerStore
 from factory.errors import FactoryError
@@ -71,6 +73,7 @@ async def _run(planned: Planned, around: Surroundings) -> None:
     plan, options, bus, where, facts = planned.plan, around.options, around.bus, around.where, around.facts
     store, emit = LayerStore(where.cache), bus.emitter(plan.name)
     with open_run(where.runs, plan.name) as run:
+        control, hooks = RunControl(run.path), failure_hooks(run)
         journal = Journal(run.path / "journal.jsonl")
         bus.subscribe(journal)
         try:
@@ -87,6 +90,7 @@ async def _run(planned: Planned, around: Surroundings) -> None:
                 emit=emit,
                 winrm=planned.loaded.template.access.winrm,
                 fonts=where.cache / "fonts",
+                control=control,
             )
             reasons = explain(plan, store)
             runner = Runner(
@@ -95,11 +99,18 @@ async def _run(planned: Planned, around: Surroundings) -> None:
                 not_stored=_not_stored(planned, options),
                 until=options.until,
                 why=lambda phase: reasons.get(phase.name, ""),
+                hooks=hooks,
             )  # fmt: skip
             await runner.run()
         finally:
+            control.ended()
             bus.unsubscribe(journal)
             journal.close()
+
+
+def failure_hooks(run: Run) -> tuple[FailureHook, ...]:
+    """Who explains a failure of *run*, in this order."""
+    return ()
 
 
 def _not_stored(planned: Planned, options: BuildOptions) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Who is told when a build fails: once while its machine still runs, once when QEMU is gone and its disks are still there.
+"""Who is told when a build fails: while its machine still runs, and when QEMU is gone but its disks are not.
 
 Observers explain (a dossier, a recording); at most one *holder* decides how long the broken machine is kept for a
 person to look at.

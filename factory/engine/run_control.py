@@ -1,8 +1,8 @@
 """``control.json``: what a run directory says about its live machines, for people and programs that come to look.
 
-Written by the build whenever something changes, whole or not at all; read by ``factory screen``, ``ssh`` and ``attach``.
-A reader trusts a machine only while a process with its pid *and* start time is there: a build that was killed leaves
-the file behind.
+Written by the build whenever something changes, whole or not at all; read by ``factory screen``, ``ssh`` and
+``attach``. A reader trusts a machine only while a process with its pid *and* start time is there: a build
+that was killed leaves the file behind.
 """
 
 from __future__ import annotations

@@ -296,7 +296,11 @@ async def _launch(
     line, line_of_qemu = socket.socketpair()
     stack.callback(qmp.close)
     observer = listening(runtime_dir / OBSERVER_SOCKET)
-    with qmp_of_qemu, line_of_qemu, observer:  # ours are closed once QEMU has its own: then its end is an end of file here
+    with (
+        qmp_of_qemu,
+        line_of_qemu,
+        observer,
+    ):  # ours are closed once QEMU has its own: then its end is an end of file here
         serial = SerialLine(line)
         stack.callback(serial.close)
         try:

@@ -37,9 +37,7 @@ class SerialLine:
 
     async def offer(self, path: Path) -> None:
         """Lets people attach: a listening unix socket at *path*."""
-        self._server = await self._loop.create_unix_server(
-            lambda: _Attached(self), path=str(path), start_serving=False
-        )
+        self._server = await self._loop.create_unix_server(lambda: _Attached(self), path=str(path), start_serving=False)
         path.chmod(0o600)
         await self._server.start_serving()
 

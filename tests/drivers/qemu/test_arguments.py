@@ -100,7 +100,7 @@ MACHINES = {
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_command_line(name: str, golden: Golden) -> None:
-    argv = arguments(MACHINES[name], runtime_dir=RUN, channels=Channels(qmp=11, serial=12))
+    argv = arguments(MACHINES[name], runtime_dir=RUN, channels=Channels(qmp=11, serial=12, observer=13))
     text = shlex.join(argv).replace(" -", " \\\n  -")
     golden.check(f"argv/{name}.txt", text + "\n")
 

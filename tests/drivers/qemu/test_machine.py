@@ -178,12 +178,36 @@ def test_people_can_look(lab: Lab) -> None:
     async def test() -> None:
         async with lab.start(lab.spec()) as machine:
             places = await machine.attachments()
-            assert places.keys() == {"vnc", "serial"}
+            assert places.keys() == {"vnc", "serial", "observer"}
+            assert {name: Path(place).stat().st_mode & 0o777 for name, place in places.items()} == dict.fromkeys(
+                places, 0o600
+            )
             reader, writer = await asyncio.open_unix_connection(places["vnc"])
             assert (await reader.readexactly(4)) == b"RFB "
             writer.close()
         async with lab.start(lab.spec(display="none"), "blind") as machine:
-            assert (await machine.attachments()).keys() == {"serial"}
+            assert (await machine.attachments()).keys() == {"serial", "observer"}
+
+    go(test())
+
+
+def test_a_visitor_asks_qemu_while_the_build_does(lab: Lab) -> None:
+    async def visit(place: str) -> str:
+        reader, writer = await asyncio.open_unix_connection(place)
+        assert b'"QMP"' in await reader.readline()
+        answers = []
+        for command in ("qmp_capabilities", "query-status"):
+            writer.write(f'{{"execute": "{command}"}}\n'.encode())
+            answers.append(await reader.readline())
+        writer.close()
+        return answers[-1].decode()
+
+    async def test() -> None:
+        async with lab.start(lab.spec()) as machine:
+            place = (await machine.attachments())["observer"]
+            for _ in range(2):  # QEMU waits for the next visitor when one has left
+                assert "prelaunch" in await visit(place)
+                assert (await machine.execute("query-status"))["status"] == "prelaunch"
 
     go(test())
 
