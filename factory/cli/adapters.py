@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from factory.boot_command.keymap import layout as keyboard_layout
 from factory.boot_command.parse import Dialect, parse
 from factory.deadline import Deadline
-from factory.drivers import floppy, iso, process
+from factory.drivers import floppy, iso
 from factory.drivers.iso_view import IsoView
 from factory.drivers.keyboard import Keyboard
 from factory.drivers.machine_spec import MachineSpec
-from factory.drivers.protocols import BootWaits, Machine, MachineDriver, OnLine, ProgramResult, TypingReport
+from factory.drivers.protocols import BootWaits, Machine, MachineDriver, TypingReport
 from factory.drivers.screen import ocr
 from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.senses import Senses
@@ -68,21 +68,6 @@ class KnownMachines:
         self, state_dir: Path, *, runtime_dir: Path, version: str, emit: Emit
     ) -> AbstractAsyncContextManager[Path]:
         return self._driver.start_tpm(state_dir, runtime_dir=runtime_dir, version=version, emit=emit)
-
-
-class HostPrograms:
-    """``protocols.Programs``: scripts of the project may need the network, so proxies are handed on."""
-
-    async def run(
-        self, argv: Sequence[str], *, deadline: Deadline, emit: Emit, cwd: Path | None = None,
-        env: Mapping[str, str] | None = None, log: Path | None = None, on_line: OnLine | None = None,
-    ) -> ProgramResult:  # fmt: skip
-        result = await process.run(
-            argv, deadline=deadline, emit=emit, cwd=cwd, env=env, log=log, inherit=process.PROXIES,
-            on_stdout_line=(lambda line: on_line("stdout", line)) if on_line else None,
-            on_stderr_line=(lambda line: on_line("stderr", line)) if on_line else None,
-        )  # fmt: skip
-        return ProgramResult(result.exit_status, result.stdout, result.stderr)
 
 
 def make_build_key(comment: str) -> tuple[bytes, str]:

@@ -1,13 +1,16 @@
-"""The composition root: picks the concrete drivers and hands them, by their Protocols, to engine and steps."""
+"""The composition root: picks the concrete drivers and hands them, by their Protocols, to engine and steps.
+
+Imported by a build that has something to run: the libraries below take longer to load than a plan takes to make.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from factory.cli.adapters import DiscMaker, GuestTypist, HostPrograms, KnownMachines, MachineScreens, make_build_key
+from factory.cli.adapters import DiscMaker, GuestTypist, KnownMachines, MachineScreens, make_build_key
+from factory.cli.given import HostPrograms
 from factory.cli.places import Places
 from factory.drivers import protocols
-from factory.drivers.download import MediaDownloads
 from factory.drivers.guestfs.appliance import GuestfsDriver
 from factory.drivers.guestfs.environment import ApplianceSettings, find_interpreter
 from factory.drivers.http_server import HttpSeedServer
@@ -22,22 +25,10 @@ from factory.engine.run_directory import Run
 from factory.engine.scope import StepScope
 from factory.events import Emit
 from factory.host.facts import HostFacts
-from factory.plan.resources import BuildName, GuestNotice, MachineState
+from factory.plan.resources import BuildName, GuestNotice
 from factory.secret import Redactor
 from factory.steps.fetch_media import MediaLibrary
 from factory.template.model import WinRm
-
-GIVEN = (
-    Redactor, BuildName, MediaLibrary, MachineState, protocols.MachineDriver, protocols.DiskImages,
-    protocols.Communicator, protocols.SeedServer, protocols.ApplianceDriver, protocols.Checkpoints, protocols.KeyMaker,
-    protocols.ScreenReader, protocols.Typist, protocols.SshProbe, protocols.MediaMaker, protocols.Programs,
-)  # fmt: skip
-"""What every build has before its first step: by this, wiring is checked."""
-
-
-def media_library(places: Places, root: Path, log_dir: Path) -> Library:
-    """Where a project's media come from."""
-    return Library(places.media, root, log_dir, HostPrograms(), MediaDownloads(places.media))
 
 
 async def appliance_settings(places: Places, facts: HostFacts) -> ApplianceSettings:

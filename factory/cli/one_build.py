@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.cli.compose import appliance_settings, base_scope, media_library
+from factory.cli.given import media_library
 from factory.cli.places import Places
 from factory.cli.planning import Planned, explain
 from factory.cli.preflighting import check_host
@@ -70,6 +70,8 @@ async def build_one(planned: Planned, around: Surroundings) -> str:
 
 
 async def _run(planned: Planned, around: Surroundings) -> None:
+    from factory.cli.compose import appliance_settings, base_scope  # heavy: not before something has to run
+
     plan, options, bus, where, facts = planned.plan, around.options, around.bus, around.where, around.facts
     store, emit = LayerStore(where.cache), bus.emitter(plan.name)
     with open_run(where.runs, plan.name) as run:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from factory.cli.compose import GIVEN, media_library
+from factory.cli.given import GIVEN, media_library
 from factory.cli.places import Places, places
 from factory.cli.template_options import environment
 from factory.engine import delivered

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from factory.cli.program import COMMANDS, cli, double_dashes
 
+ROOT = Path(__file__).parents[2]
 HEAVY = {
     "pydantic", "jinja2", "paramiko", "cryptography", "starlette", "uvicorn", "httpx", "PIL", "pycdlib", "libvirt",
     "guestfs", "qemu", "tqdm", "yaml", "asyncio",
 }  # fmt: skip
 
 
-def imported_by(*arguments: str) -> set[str]:
+def imported_by(*arguments: str, **environment: str) -> set[str]:
     """Top-level modules that a run of the program imports."""
     result = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "factory", *arguments], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-X", "importtime", "-m", "factory", *arguments],
+        capture_output=True, text=True, check=True, env={**os.environ, **environment},
+    )  # fmt: skip
     lines = [line for line in result.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
@@ -32,6 +36,13 @@ def test_version_imports_next_to_nothing() -> None:
 @pytest.mark.machine
 def test_help_imports_no_heavy_library() -> None:
     assert not imported_by("--help") & HEAVY
+
+
+@pytest.mark.machine
+def test_a_plan_imports_no_driver_that_only_a_running_build_needs(tmp_path: Path) -> None:
+    """A build in which nothing has changed ends with its plan: it must not wait for these."""
+    only_running = HEAVY - {"pydantic", "jinja2", "yaml", "asyncio"}
+    assert not imported_by("plan", str(ROOT / "images/tiny.yml"), FACTORY_CACHE=str(tmp_path)) & only_running
 
 
 @pytest.mark.unit

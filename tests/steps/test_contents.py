@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.cli.compose import GIVEN
+from factory.cli.given import GIVEN
 from factory.errors import HostError
 from factory.host.platform import Platform, UefiFirmware
 from factory.plan.model import Keeps, Plan
