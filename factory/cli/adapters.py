@@ -17,6 +17,7 @@ from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.protocols import BootWaits, Machine, MachineDriver, TypingReport
 from factory.drivers.screen import ocr
 from factory.drivers.screen.font_library import FontLibrary
+from factory.drivers.screen.recorder import FOLDER, RecorderLimits, recording
 from factory.drivers.screen.senses import Senses
 from factory.drivers.screen.waits import ScreenWaits
 from factory.drivers.ssh_keys import generate_build_key
@@ -45,10 +46,12 @@ class GuestTypist:
 
 
 class KnownMachines:
-    """``protocols.MachineDriver`` that notes each machine in the run directory while it lives."""
+    """``protocols.MachineDriver`` that notes each living machine in the run directory, and records its screen."""
 
-    def __init__(self, driver: MachineDriver, control: RunControl) -> None:
-        self._driver, self._control = driver, control
+    def __init__(
+        self, driver: MachineDriver, control: RunControl, screens: MachineScreens, limits: RecorderLimits
+    ) -> None:
+        self._driver, self._control, self._screens, self._limits = driver, control, screens, limits
 
     def start(
         self, spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit: Emit
@@ -59,8 +62,10 @@ class KnownMachines:
     async def _start(self, spec: MachineSpec, runtime_dir: Path, log_dir: Path, emit: Emit) -> AsyncIterator[Machine]:
         async with self._driver.start(spec, runtime_dir=runtime_dir, log_dir=log_dir, emit=emit) as machine:
             self._control.machine_started(log_dir.name, machine.pid, await machine.attachments())
+            senses = self._screens.senses(machine)
             try:
-                yield machine
+                async with recording(senses, log_dir / FOLDER, self._limits, emit):
+                    yield machine
             finally:
                 self._control.machine_ended(machine.pid)
 
@@ -95,8 +100,8 @@ class DiscMaker:
 class MachineScreens:
     """``protocols.ScreenReader``: the senses of each machine, made when it is first looked at."""
 
-    def __init__(self, emit: Emit, fonts: Path) -> None:
-        self._emit, self._fonts = emit, fonts
+    def __init__(self, fonts: Path) -> None:
+        self._fonts = fonts
         self._senses: dict[int, Senses] = {}
         self._waits: dict[int, ScreenWaits] = {}
 
@@ -109,7 +114,7 @@ class MachineScreens:
 
     def waits(self, machine: Machine) -> ScreenWaits:
         if machine.pid not in self._waits:
-            self._waits[machine.pid] = ScreenWaits(self.senses(machine), machine, emit=self._emit)
+            self._waits[machine.pid] = ScreenWaits(self.senses(machine), machine)
         return self._waits[machine.pid]
 
     async def read_text(self, machine: Machine) -> str:

@@ -17,6 +17,7 @@ from factory.drivers.http_server import HttpSeedServer
 from factory.drivers.qemu.checkpoint import QemuCheckpoints
 from factory.drivers.qemu.disk_image import QemuImg
 from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.screen.recorder import EVIDENCE
 from factory.drivers.ssh import SshCommunicator
 from factory.drivers.ssh_banner import wait_for_banner
 from factory.engine.media import Library
@@ -59,19 +60,19 @@ def base_scope(
     control: RunControl,
 ) -> StepScope:
     """Everything that the steps of a build may ask for."""
+    screens = MachineScreens(fonts)
     scope = StepScope(emit, "", run.path, run.runtime, run.path)
     scope.put(redactor)
     scope.put(BuildName(name))
     scope.put_as(MediaLibrary, library)
     scope.put_as(GuestNotice, control)
-    scope.put_as(protocols.MachineDriver, KnownMachines(QemuDriver(), control))
+    scope.put_as(protocols.MachineDriver, KnownMachines(QemuDriver(), control, screens, EVIDENCE))
     scope.put_as(protocols.DiskImages, QemuImg(emit))
     scope.put_as(protocols.Communicator, communicator(winrm))
     scope.put_as(protocols.SeedServer, HttpSeedServer())
     scope.put_as(protocols.ApplianceDriver, GuestfsDriver(appliance))
     scope.put_as(protocols.Checkpoints, QemuCheckpoints(facts.qemu_version, host_cpu=facts.cpu_name))
     scope.put_as(protocols.KeyMaker, make_build_key)
-    screens = MachineScreens(emit, fonts)
     scope.put_as(protocols.ScreenReader, screens)
     scope.put_as(protocols.Typist, GuestTypist(screens, redactor))
     scope.put_as(protocols.SshProbe, wait_for_banner)

@@ -10,7 +10,7 @@ import asyncio
 import enum
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -127,6 +127,13 @@ class Senses:
         self._learned: Font | None = None
         self._last: tuple[bytes, ScreenText] | None = None
         self._lock = asyncio.Lock()
+        self._watchers: list[Callable[[Frame, ScreenText], None]] = []
+
+    def watch(self, watcher: Callable[[Frame, ScreenText], None]) -> Callable[[], None]:
+        """Calls *watcher* with each screenshot that differs from the one before, and what was read on it, whoever
+        reads. Returns how to stop it."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher) if watcher in self._watchers else None
 
     async def read_screen(self) -> ScreenText:
         """The text on the screen, by the best sense that can read it.
@@ -139,6 +146,8 @@ class Senses:
                 if self._last and self._last[0] == frame.pixels:
                     return self._last[1]
                 read = await self._read(frame)
+                for watcher in tuple(self._watchers):
+                    watcher(frame, read)
                 if read.sense is not Sense.NONE:
                     self._last = (frame.pixels, read)
                     return read

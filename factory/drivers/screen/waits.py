@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from factory.deadline import Deadline, pause
 from factory.drivers.screen.senses import ScreenMachine, ScreenText, Sense, Senses
 from factory.errors import Evidence, UnexpectedScreen
-from factory.events import Emit, ScreenChanged, ignore
 from factory.quantity import Duration, Size
 
 LOOK_EVERY = Duration(0.2)
@@ -27,22 +26,15 @@ class Outcome:
 
 
 class ScreenWaits:
-    """Waits on one machine. Emits ``ScreenChanged`` whenever it sees another text than before."""
+    """Waits on one machine."""
 
-    def __init__(self, senses: Senses, machine: ScreenMachine, *, emit: Emit = ignore) -> None:
+    def __init__(self, senses: Senses, machine: ScreenMachine) -> None:
         self._senses = senses
-        self._machine = machine
-        self._emit = emit
-        self._last_text = ""
         self._heard = SerialReader(machine)
 
     async def look(self) -> ScreenText:
         """The screen as it is now."""
-        read = await self._senses.read_screen()
-        if read.text != self._last_text:
-            self._last_text = read.text
-            self._emit(ScreenChanged(read.sense, read.text))
-        return read
+        return await self._senses.read_screen()
 
     async def for_text(self, pattern: re.Pattern[str], deadline: Deadline) -> ScreenText:
         """Waits until the screen shows *pattern*. Raises: DeadlineExpired that quotes the screen."""
