@@ -19,6 +19,7 @@ from factory.cli.report.failure import show_bug, show_failure
 from factory.cli.report.json_lines import print_json
 from factory.cli.report.terminal import Terminal
 from factory.engine.run_directory import clean
+from factory.engine.scratch import scratch_folder
 from factory.errors import INTERNAL_ERROR_EXIT_CODE, INTERRUPTED_EXIT_CODE, FactoryError, TemplateError
 from factory.events import BuildFinished, EventBus
 from factory.host.facts import collect
@@ -37,7 +38,7 @@ async def _build_all(templates: Sequence[Path], options: BuildOptions) -> int:
     bus = EventBus()
     terminal = None if options.as_json else Terminal(verbosity=options.verbosity)
     bus.subscribe(terminal or print_json)
-    with _signals():
+    with _signals(), scratch_folder():
         where = places()
         clean(where.runs)
         around = Surroundings(options, bus, where, await collect(where.cache))

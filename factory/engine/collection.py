@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from factory.engine.store import LayerStore
+from factory.engine.layer_index import size_on_disk
+from factory.engine.store import LayerInUse, LayerStore
 from factory.errors import TemplateError
 from factory.quantity import Size
 
@@ -25,20 +25,22 @@ def collect_garbage(store: LayerStore, limit: Size) -> list[str]:
     """Removes layers until the rest fits *limit*. Returns what was removed, in words."""
     store.sweep()
     layers = list(store.all())
-    sizes = {layer.key: _on_disk(layer.path) for layer in layers}
-    removed = []
-    while sum(sizes[layer.key] for layer in layers) > limit:
+    sizes = {layer.key: size_on_disk(layer.path) for layer in layers}
+    total, removed, kept = sum(sizes.values()), [], set[str]()
+    while total > limit:
         # The least recently used that nothing stands on: a parent is used whenever its child is.
         parents = {layer.parent for layer in layers}
-        victim = next((x for x in layers if x.key not in parents and not store.in_use(x)), None)
+        victim = next((x for x in layers if x.key not in parents | kept), None)
         if victim is None:
             removed.append(f"the rest is in use and stays, over the limit of {limit}")
             break
-        store.remove(victim.key)
+        try:
+            store.remove(victim.key)
+        except LayerInUse:
+            kept.add(victim.key)
+            continue
         removed.append(f"removed {victim.key[:12]} ({victim.phase}, {Size(sizes[victim.key])})")
         layers.remove(victim)
+        total -= sizes[victim.key]
+    store.remove_unused_locks()
     return removed
-
-
-def _on_disk(path: Path) -> int:
-    return sum(p.lstat().st_blocks * 512 for p in path.rglob("*"))

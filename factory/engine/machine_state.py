@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from factory.drivers.protocols import DiskImages
+from factory.engine.filesystem import copy_file
 from factory.engine.store import Layer
 from factory.plan.resources import BUILD_SECRETS, TPM_STATE, UEFI_VARIABLES, MachineState
 
@@ -37,6 +38,8 @@ def copy_small(source: Path, folder: Path) -> None:
     """Copies firmware variables, TPM state and build secrets."""
     for name in (UEFI_VARIABLES, BUILD_SECRETS):
         if (source / name).exists():
-            shutil.copy2(source / name, folder / name)
+            copy_file(source / name, folder / name)
     if (source / TPM_STATE).is_dir():
-        shutil.copytree(source / TPM_STATE, folder / TPM_STATE, dirs_exist_ok=True)
+        shutil.copytree(
+            source / TPM_STATE, folder / TPM_STATE, dirs_exist_ok=True, copy_function=lambda a, b: copy_file(Path(a), Path(b))
+        )

@@ -17,7 +17,7 @@ from typing import Any
 from factory.deadline import Deadline
 from factory.digest import digest_of, file_digest, tree_digest
 from factory.drivers.protocols import Downloader, Programs
-from factory.engine.filesystem import fsync_path, store_errors
+from factory.engine.filesystem import fsync_path, store_errors, write_text
 from factory.engine.locks import locked
 from factory.errors import StepError, TemplateError
 from factory.events import Emit, Note
@@ -62,11 +62,13 @@ class Library:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = folder / f"{identity}.lock"
             async with locked(lock, deadline, waiting=lambda: emit(Note(f"{built.script} runs already: waiting"))):
-                if not marker.exists() or not path.exists():
+                if not _digest_in(marker) or not path.exists():
                     await self._run(built, path, marker, deadline, emit)
-        return Media(path, marker.read_text().strip())
+            return Media(path, _digest_in(marker))
 
     async def _run(self, built: BuiltFile, path: Path, marker: Path, deadline: Deadline, emit: Emit) -> None:
+        for left in path.parent.glob(f".{path.name}.*"):  # of a build that was killed: we hold the lock
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(2)}")
         script = _local(built.script, self._root)
         try:
@@ -86,7 +88,7 @@ class Library:
             digest = await asyncio.to_thread(file_digest, draft)
             fsync_path(draft)
             draft.rename(path)
-            marker.write_text(digest + "\n")
+            write_text(marker, digest + "\n")
         finally:
             if draft.is_dir():
                 shutil.rmtree(draft, ignore_errors=True)
@@ -119,6 +121,15 @@ def build_identity(built: BuiltFile, root: Path) -> str:
             hint="name scripts and inputs relative to the template or to the project's folder",
         ) from error
     return digest_of(parts)
+
+
+def _digest_in(marker: Path) -> str:
+    """Empty when there is none, or only what a power cut has left of one."""
+    try:
+        text = marker.read_text().strip()
+    except OSError:
+        return ""
+    return text if len(text) == 64 else ""
 
 
 def _env(env: Mapping[str, Text]) -> dict[str, str]:

@@ -10,16 +10,22 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from factory.engine.filesystem import store_errors, write_json
 from factory.engine.locks import is_locked, try_lock
 from factory.errors import StoreError
+from factory.events import CommandStarted, Stamped
+
+RUN, PROCESSES, CLEANED = "run.json", "processes.jsonl", "cleaned"
+RUNTIME_PREFIX = "factory-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +41,51 @@ class Run:
 def open_run(root: Path, name: str) -> Iterator[Run]:
     """Makes a run directory below *root* (0700). Raises: StoreError."""
     identifier = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
+    path = root / identifier
+    runtime = Path(tempfile.gettempdir(), f"{RUNTIME_PREFIX}{secrets.token_hex(5)}")
     with store_errors(root):
-        path = root / identifier
         path.mkdir(parents=True, mode=0o700)
-        runtime = Path(tempfile.mkdtemp(prefix="factory-"))
-    lock = try_lock(path / "lock")
-    if lock is None:
-        raise StoreError(f"somebody holds the lock of the new run {path}", hint="run it again")
+        lock = try_lock(path / "lock")
+        if lock is None:
+            raise StoreError(f"somebody holds the lock of the new run {path}", hint="run it again")
+        try:
+            # Said before it is made: whoever is killed in between leaves nothing that nobody knows of.
+            write_json(
+                path / RUN,
+                {"id": identifier, "template": name, "pid": os.getpid(), "started": start_time(os.getpid()),
+                 "boot": boot_id(), "runtime": str(runtime)},
+            )  # fmt: skip
+            runtime.mkdir(mode=0o700)
+        except BaseException:
+            os.close(lock)
+            raise
     try:
-        write_json(
-            path / "run.json",
-            {"id": identifier, "template": name, "pid": os.getpid(), "started": start_time(os.getpid()),
-             "runtime": str(runtime)},
-        )  # fmt: skip
         yield Run(identifier, path, runtime)
     finally:
         shutil.rmtree(runtime, ignore_errors=True)
         os.close(lock)
 
 
+class ProcessRecord:
+    """An event subscriber that notes every process of a run, with its start time, in ``processes.jsonl``."""
+
+    def __init__(self, run: Run) -> None:
+        self._stream: IO[str] = (run.path / PROCESSES).open("a", encoding="utf-8")
+
+    def __call__(self, stamped: Stamped) -> None:
+        event = stamped.event
+        if isinstance(event, CommandStarted):
+            line = {"pid": event.pid, "started": start_time(event.pid), "command": event.command.split(" ")[0]}
+            self._stream.write(json.dumps(line) + "\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 def runs(root: Path) -> tuple[Path, ...]:
     """Every run directory, the oldest first."""
-    return tuple(sorted(p for p in root.glob("*/") if (p / "run.json").exists())) if root.exists() else ()
+    return tuple(sorted(p for p in root.glob("*/") if (p / RUN).exists())) if root.exists() else ()
 
 
 def is_alive(run: Path) -> bool:
@@ -64,19 +93,57 @@ def is_alive(run: Path) -> bool:
 
 
 def clean(root: Path) -> tuple[str, ...]:
-    """Removes what dead runs left outside their directories. Returns what was removed, in words."""
-    removed = []
+    """Ends what dead runs have left running and removes what they left outside their directories.
+
+    A process is ended only when a process with its number *and* its start time is there, in the same boot of this
+    computer. Returns what was done, in words.
+    """
+    done = []
     for run in runs(root):
-        if is_alive(run):
+        if (run / CLEANED).exists() or is_alive(run):
             continue
-        try:
-            runtime = Path(json.loads((run / "run.json").read_text())["runtime"])
-        except (OSError, ValueError, KeyError):
-            continue
-        if runtime.exists() and runtime.name.startswith("factory-"):
+        about = _read(run / RUN)
+        if about.get("boot", boot_id()) == boot_id():
+            done += [f"{name} (process {pid}) of {run.name}" for pid, name in _end_processes(run)]
+        runtime = Path(str(about.get("runtime", "")))
+        if runtime.name.startswith(RUNTIME_PREFIX) and runtime.exists():
             shutil.rmtree(runtime, ignore_errors=True)
-            removed.append(f"sockets of {run.name}")
-    return tuple(removed)
+            done.append(f"sockets of {run.name}")
+        with suppress(OSError):
+            (run / CLEANED).touch()
+    return tuple(done)
+
+
+def _end_processes(run: Path) -> list[tuple[int, str]]:
+    ended = []
+    try:
+        lines = (run / PROCESSES).read_text().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError, OSError):
+            record = json.loads(line)  # the last line of a killed run may be half
+            pid, started = int(record["pid"]), int(record["started"])
+            if pid > 1 and started and start_time(pid) == started:
+                os.killpg(pid, signal.SIGKILL)  # each leads a group of its own: its children go with it
+                ended.append((pid, str(record["command"])))
+    return ended
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def boot_id() -> str:
+    """Differs after each boot of this computer: start times are counted from there. proc(5)."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def start_time(pid: int) -> int:

@@ -3,12 +3,13 @@
 Layout below the cache folder (folders 0700, files 0600: a layer holds keys and, if live, the machine's memory)::
 
     layers/<key>/            a layer; appears by rename, is never changed afterwards
-        layer.json           what it is, with size, digest and stamp of each file
+        layer.json           what it is, with size, digest and stamp of each file; its mtime says when it was used last
         recipe.json          what its key is made of, to say why something runs again
         disk-<id>.qcow2      overlay on ../<parent key>/disk-<id>.qcow2
         uefi-variables.fd, tpm/, build.json, memory
     layers/.draft-<key>-<pid>-<random>/    one that is being made; whoever finds it unlocked may remove it
     locks/<key>.lock         held while a layer is made
+    checked/<key>.json       stamps of files that were found right although their date had changed
     names/<template>.json    the newest key of each phase of a template
     salt                     makes digests of secrets useless elsewhere
 
@@ -24,39 +25,37 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from factory.deadline import Deadline
-from factory.digest import file_digest
-from factory.engine.filesystem import fsync_path, rename_durably, store_errors, write_json
-from factory.engine.locks import is_locked, locked
+from factory.deadline import Deadline, poll
+from factory.engine.filesystem import (
+    fsync_path,
+    remove_temporaries,
+    rename_durably,
+    store_errors,
+    write_json,
+    write_text,
+)
+from factory.engine.layer_index import Layer, is_undamaged, is_whole, read_layer, read_recipe, write_index
+from factory.engine.locks import is_locked, locked, try_lock
 from factory.errors import StoreError
 from factory.plan.model import Keeps, Recipe
-from factory.quantity import Duration, Size
+from factory.quantity import Duration
 
-LAYER_FORMAT = 1
 WAIT_FOR_OTHER_BUILD = Duration(6 * 3600)
+_SALT_BYTES = 32
+
+__all__ = ["Draft", "Layer", "LayerGone", "LayerInUse", "LayerStore"]
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A stored machine state. ``machine`` says what its memory (if any) is bound to."""
+class LayerInUse(StoreError):
+    """A build holds it."""
 
-    key: str
-    path: Path
-    phase: str
-    keeps: Keeps
-    parent: str
-    created: float
-    size: Size
-    machine: Mapping[str, str]
 
-    @property
-    def memory(self) -> Path | None:
-        return self.path / "memory" if self.keeps is Keeps.MEMORY else None
+class LayerGone(StoreError):
+    """Somebody has removed the layer since it was looked up: look again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +72,39 @@ class LayerStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.layers = root / "layers"
+        self.locks, self.names, self.checked = root / "locks", root / "names", root / "checked"
         with store_errors(root):
-            for folder in (root, self.layers, root / "locks", root / "names"):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self.layers.exists():  # a new store, whoever made the folder: host facts come first
+                _make_private(root)
+            for folder in (self.layers, self.locks, self.names, self.checked):
+                _make_private(folder)
 
     @property
     def salt(self) -> bytes:
         """This store's own random 32 bytes."""
         path = self.root / "salt"
         with store_errors(self.root):
+            known = _read_salt(path)
+            if known:
+                return known
+            fresh = self.root / f".salt.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+            write_text(fresh, secrets.token_hex(_SALT_BYTES))
             try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                return bytes.fromhex(path.read_text().strip())
-            with os.fdopen(descriptor, "w") as stream:
-                value = secrets.token_bytes(32)
-                stream.write(value.hex())
-            return value
+                if path.exists():
+                    fresh.replace(path)  # one that can't be read
+                else:
+                    with suppress(FileExistsError):  # another process was faster: its salt holds
+                        os.link(fresh, path)
+            finally:
+                fresh.unlink(missing_ok=True)
+            return _read_salt(path) or self.salt
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def find(self, key: str) -> Layer | None:
         """The layer named *key*, when it is whole, undamaged, and so are all those it builds on."""
         layer = self._read(key)
-        if layer is None or not self._undamaged(layer):
+        if layer is None or not is_undamaged(layer, self.checked / f"{key}.json"):
             return None
         if layer.parent and self.find(layer.parent) is None:
             return None
@@ -106,73 +114,74 @@ class LayerStore:
         """Every readable layer, the most recently used last."""
         keys = (p.name for p in self.layers.iterdir() if not p.name.startswith("."))
         found = [layer for key in keys if (layer := self._read(key))]
-        return tuple(sorted(found, key=lambda layer: self.last_used(layer)))
+        return tuple(sorted(found, key=self.last_used))
 
     def recipe(self, key: str) -> Recipe | None:
-        try:
-            data = json.loads((self.layers / key / "recipe.json").read_text())
-            return Recipe(data["counts"], data["labels"])
-        except (OSError, ValueError, KeyError):
-            return None
+        return read_recipe(self.layers / key) if key else None
 
     def last_used(self, layer: Layer) -> float:
+        """Seconds since the epoch, as the clock was then; good for an order, see ``touch``."""
         try:
-            return (layer.path / "layer.json").stat().st_atime
+            return layer.index.stat().st_mtime
         except OSError:
             return 0.0
 
     def touch(self, layer: Layer) -> None:
-        """Marks *layer* and its parents as used now (the access time of ``layer.json``)."""
-        current: Layer | None = layer
-        while current:
-            index = current.path / "layer.json"
+        """Marks *layer* and its parents as used now.
+
+        A moment is never earlier than one that was written before, so that the order of use stays right when the clock
+        is set back. (Not the access time: that changes when somebody merely reads.)
+        """
+        newest = max((self.last_used(other) for other in self.all()), default=0.0)
+        now = max(time.time(), newest + 0.001)
+        for member in self.ancestry(layer):
             try:
-                os.utime(index, (time.time(), index.stat().st_mtime))
+                os.utime(member.index, (now, now))
             except OSError:
                 return  # a read-only store can still be read
+
+    def ancestry(self, layer: Layer) -> Iterator[Layer]:
+        """*layer*, its parent, its parent's parent, …"""
+        current: Layer | None = layer
+        while current:
+            yield current
             current = self._read(current.parent) if current.parent else None
 
     @contextmanager
     def hold(self, layer: Layer) -> Iterator[None]:
-        """Keeps *layer* and its parents from being removed while the body runs (shared locks on their indexes)."""
+        """Keeps *layer* and its parents from being removed while the body runs (shared locks on their indexes).
+
+        Raises: LayerGone when one of them was removed before the lock was there.
+        """
         with ExitStack() as stack:
-            current: Layer | None = layer
-            while current:
-                descriptor = os.open(current.path / "layer.json", os.O_RDONLY | os.O_CLOEXEC)
+            for member in self.ancestry(layer):
+                descriptor = _lock_index(member, fcntl.LOCK_SH)
+                if descriptor is None:
+                    raise LayerGone(f"the layer {member.key[:12]} was removed meanwhile", hint="build again")
                 stack.callback(os.close, descriptor)
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
-                current = self._read(current.parent) if current.parent else None
             yield
 
     def in_use(self, layer: Layer) -> bool:
         """True while a build holds it."""
         try:
-            descriptor = os.open(layer.path / "layer.json", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = _lock_index(layer, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        finally:
+        if descriptor is not None:
             os.close(descriptor)
         return False
 
     def verify(self, layer: Layer) -> bool:
         """True when every file of *layer* still has its digest. Reads it all."""
-        files = json.loads((layer.path / "layer.json").read_text())["files"]
-        try:
-            return all(file_digest(layer.path / name) == entry["sha256"] for name, entry in files.items())
-        except OSError:
-            return False
+        return is_whole(layer)
 
     def newest_keys(self, template: str) -> dict[str, str]:
         """Phase → key of the newest build of *template* here."""
         try:
-            data: dict[str, str] = json.loads((self.root / "names" / f"{template}.json").read_text())
-            return data
+            data = json.loads((self.names / f"{template}.json").read_text())
         except (OSError, ValueError):
             return {}
+        return data if isinstance(data, dict) else {}
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
@@ -184,7 +193,7 @@ class LayerStore:
         """
         self.sweep()
         deadline = Deadline.after(WAIT_FOR_OTHER_BUILD, "another build that makes the same layer")
-        lock = self.root / "locks" / f"{key}.lock"
+        lock = self.locks / f"{key}.lock"
         path = self.layers / f".draft-{key}-{os.getpid()}-{secrets.token_hex(4)}"
         with store_errors(self.root):
             async with locked(lock, deadline, waiting=waiting):
@@ -200,103 +209,143 @@ class LayerStore:
         machine: Mapping[str, str],
     ) -> Layer:  # fmt: skip
         """Makes *draft* a layer: index, fsync, rename. Blocks for as long as hashing takes: call it in a thread."""
+        about = {
+            "key": draft.key, "phase": phase, "keeps": keeps.value, "parent": parent, "created": time.time(),
+            "machine": dict(machine),
+        }  # fmt: skip
         with store_errors(self.root):
-            files = {
-                p.relative_to(draft.path).as_posix(): _index_entry(p)
-                for p in sorted(draft.path.rglob("*"))
-                if p.is_file() and not p.is_symlink()
-            }
-            for path in draft.path.rglob("*"):
-                path.chmod(0o700 if path.is_dir() else 0o600)
-            write_json(draft.path / "recipe.json", recipe.to_json())
-            write_json(
-                draft.path / "layer.json",
-                {
-                    "format": LAYER_FORMAT, "key": draft.key, "phase": phase, "keeps": keeps.value, "parent": parent,
-                    "created": time.time(), "machine": dict(machine), "files": files,
-                },
-            )  # fmt: skip
+            write_index(draft.path, about, recipe)
             destination = self.layers / draft.key
             if destination.exists():  # damaged, or built afresh: what stands on the old one has lost its ground
                 self.remove(draft.key)
             rename_durably(draft.path, destination)
-            self._remember(template, phase, draft.key)
+            write_json(self.names / f"{template}.json", {**self.newest_keys(template), phase: draft.key})
         layer = self._read(draft.key)
         if layer is None:
             raise StoreError(f"the layer {draft.key[:12]} vanished while it was stored", hint="is the cache shared?")
         return layer
 
+    async def vacate(self, key: str, *, waiting: Callable[[], None]) -> None:
+        """Waits until no build uses the layers in whose place a new one is to come, and removes them.
+
+        *waiting* is called once when there is something to wait for.
+        """
+        told: list[bool] = []
+
+        async def attempt() -> bool | None:
+            try:
+                self.remove(key)
+            except LayerInUse:
+                if not told:
+                    told.append(True)
+                    waiting()
+                return None
+            return True
+
+        deadline = Deadline.after(WAIT_FOR_OTHER_BUILD, "the build that uses the layer to be replaced")
+        await poll(attempt, deadline, every=Duration(0.5))
+
     def remove(self, key: str) -> None:
         """Removes a layer and every layer that stands on it, by rename first, so that nobody sees half of one.
 
         Overwrites nothing: what was secret in it may be read from the bare disk until the space is used again.
+        Raises: LayerInUse; then all of them are still there.
         """
         with store_errors(self.root):
-            layer = self._read(key)
-            if layer and self.in_use(layer):
-                raise StoreError(
-                    f"the layer {key[:12]} (after {layer.phase}) is in use by a running build",
-                    hint="wait for that build, or end it, and try again",
-                )
-            for other in self.all():
-                if other.parent == key:
-                    self.remove(other.key)
-            self._set_aside(self.layers / key)
+            with ExitStack() as stack:
+                doomed = self._with_descendants(key)
+                for layer in doomed:
+                    try:
+                        descriptor = _lock_index(layer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        raise LayerInUse(
+                            f"the layer {layer.key[:12]} (after {layer.phase}) is in use by a running build",
+                            hint="wait for that build, or end it, and try again",
+                        ) from None
+                    if descriptor is not None:
+                        stack.callback(os.close, descriptor)
+                aside = [self._set_aside(layer.path) for layer in reversed(doomed)]
+                aside.append(self._set_aside(self.layers / key))  # also when its index can't be read
+                fsync_path(self.layers)
+            for path in filter(None, aside):
+                shutil.rmtree(path, ignore_errors=True)
+                (self.checked / f"{path.name.split('-')[1]}.json").unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Removes drafts whose makers are gone."""
-        for path in self.layers.glob(".*"):
-            key = path.name.removeprefix(".draft-").split("-")[0]
-            if not is_locked(self.root / "locks" / f"{key}.lock"):
-                shutil.rmtree(path, ignore_errors=True)
+        """Removes drafts whose makers are gone, and temporary files of killed processes."""
+        with suppress(OSError):  # a read-only store has none that matter
+            for path in self.layers.glob(".*"):
+                key = path.name.removeprefix(".draft-").split("-")[0]
+                if not is_locked(self.locks / f"{key}.lock"):
+                    shutil.rmtree(path, ignore_errors=True)
+            for folder in (self.root, self.names, self.checked):
+                remove_temporaries(folder)
+
+    def remove_unused_locks(self) -> None:
+        """Removes the lock files of layers that are neither there nor being made."""
+        for path in self.locks.glob("*.lock"):
+            if (self.layers / path.stem).exists():
+                continue
+            descriptor = try_lock(path)
+            if descriptor is not None:
+                path.unlink(missing_ok=True)  # whoever has it open sees that it is no longer the same file
+                os.close(descriptor)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
     def _read(self, key: str) -> Layer | None:
-        path = self.layers / key
-        try:
-            data: dict[str, Any] = json.loads((path / "layer.json").read_text())
-            if data["format"] != LAYER_FORMAT or data["key"] != key:
-                return None
-            size = Size(sum(f["size"] for f in data["files"].values()))
-            return Layer(
-                key, path, data["phase"], Keeps(data["keeps"]), data["parent"], data["created"], size, data["machine"]
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return read_layer(self.layers / key)
 
-    def _undamaged(self, layer: Layer) -> bool:
-        files: dict[str, dict[str, Any]] = json.loads((layer.path / "layer.json").read_text())["files"]
-        for name, entry in files.items():
-            path = layer.path / name
-            try:
-                stat = path.stat()
-                if [stat.st_size, stat.st_mtime_ns, stat.st_ino] == entry["stamp"]:
-                    continue
-                if stat.st_size != entry["size"] or file_digest(path) != entry["sha256"]:
-                    return False
-            except OSError:
-                return False
-        return True
+    def _with_descendants(self, key: str) -> list[Layer]:
+        """The layer and all that stand on it, parents first."""
+        layers = self.all()
+        found = [layer for layer in layers if layer.key == key]
+        keys = {key}
+        while more := [x for x in layers if x.parent in keys and x.key not in keys]:
+            found += more
+            keys |= {x.key for x in more}
+        return found
 
-    def _set_aside(self, path: Path) -> None:
-        if not path.exists():
-            return
+    def _set_aside(self, path: Path) -> Path | None:
         aside = self.layers / f".draft-{path.name}-removed-{secrets.token_hex(4)}"
-        path.rename(aside)
-        fsync_path(self.layers)
-        shutil.rmtree(aside, ignore_errors=True)
-
-    def _remember(self, template: str, phase: str, key: str) -> None:
-        keys = self.newest_keys(template)
-        keys[phase] = key
-        write_json(self.root / "names" / f"{template}.json", keys)
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return None
+        return aside
 
 
-def _index_entry(path: Path) -> dict[str, Any]:
-    stat = path.stat()
-    return {
-        "size": stat.st_size,
-        "sha256": file_digest(path),
-        "stamp": [stat.st_size, stat.st_mtime_ns, stat.st_ino],
-    }
+def _lock_index(layer: Layer, operation: int) -> int | None:
+    """Locks *layer*'s index and returns the descriptor; None when the layer is gone. Raises: BlockingIOError."""
+    try:
+        descriptor = os.open(layer.index, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, operation)
+        if os.path.samestat(os.fstat(descriptor), layer.index.stat()):
+            return descriptor
+    except FileNotFoundError:  # it was set aside between the opening and the lock
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _make_private(folder: Path) -> None:
+    """Makes a folder that is this user's alone. Raises: OSError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    status = folder.stat()
+    if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+        folder.chmod(0o700)
+
+
+def _read_salt(path: Path) -> bytes:
+    """Empty when there is none, or only what a power cut has left of one."""
+    try:
+        value = bytes.fromhex(path.read_text().strip())
+    except (FileNotFoundError, ValueError):
+        return b""
+    return value if len(value) == _SALT_BYTES else b""

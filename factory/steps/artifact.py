@@ -17,18 +17,17 @@ from factory.outputs.export import export_all
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.manifest import write_manifest
 from factory.outputs.model import Exports
+from factory.outputs.staging import staging_folder
 from factory.plan.resources import MachineState, SealedDisk, Staging
 from factory.plan.step import Scope, Step
 from factory.steps.seal_disks import SEAL_REPORT
 from factory.steps.verify_images import Verdict
 from factory.template.output_options import OutputOptions
 
-STAGING = ".staging"
-
 
 @dataclass(frozen=True, slots=True)
 class OpenStaging(Step):
-    """A folder beside the final place (so that one rename is enough), emptied of what an earlier build left half."""
+    """A folder beside the final place (so that one rename is enough), and what dead builds left half is removed."""
 
     output: Path
     image: str
@@ -44,14 +43,9 @@ class OpenStaging(Step):
 
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
-        folder = self.output / STAGING / f"{self.image}-{scope.run_dir.name}"
-        folder.mkdir(parents=True, mode=0o755)
-        scope.put(Staging(folder, self.output / self.image))
-        try:
+        with staging_folder(self.output, self.image) as folder:
+            scope.put(Staging(folder, self.output / self.image))
             yield
-        finally:
-            if folder.exists():
-                await asyncio.to_thread(shutil.rmtree, folder, True)
 
 
 @dataclass(frozen=True, slots=True)

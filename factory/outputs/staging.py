@@ -1,0 +1,76 @@
+"""Where an artifact grows: a folder beside its final place, so that one rename is enough.
+
+Whoever makes one holds a lock on the folder itself (``flock``): the kernel releases it when the maker dies, however it
+dies, and the next one removes what it finds unlocked.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+STAGING = ".staging"
+
+
+@contextmanager
+def staging_folder(output: Path, name: str) -> Iterator[Path]:
+    """A new folder below *output* for the artifact *name*; gone afterwards unless it was renamed. Raises: OSError."""
+    sweep_staging(output)
+    folder, descriptor = _claim(output / STAGING, name)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+        with suppress(OSError):  # another build's is still there
+            (output / STAGING).rmdir()
+
+
+def sweep_staging(output: Path) -> tuple[Path, ...]:
+    """Removes what dead builds have left half-made. Returns what was removed."""
+    removed = []
+    for folder in sorted((output / STAGING).glob("*")):
+        descriptor = _lock(folder)
+        if descriptor is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
+            removed.append(folder)
+    with suppress(OSError):
+        (output / STAGING).rmdir()
+    return tuple(removed)
+
+
+def _claim(parent: Path, name: str) -> tuple[Path, int]:
+    while True:
+        folder = parent / f"{name}-{secrets.token_hex(4)}"
+        try:
+            folder.mkdir(parents=True, mode=0o755)
+        except FileNotFoundError:  # somebody has just removed the empty parent
+            continue
+        descriptor = _lock(folder)
+        if descriptor is not None and folder.exists():
+            return folder, descriptor
+        if descriptor is not None:  # swept in the moment before it was locked
+            os.close(descriptor)
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor that holds the lock; None when somebody else does, or the folder is gone."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return None
+        raise
+    return descriptor
