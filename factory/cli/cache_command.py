@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import click
 
 from factory.cli.places import places
-from factory.engine.store import Layer, LayerStore
+from factory.engine.layer_index import read_layer, size_on_disk
+from factory.engine.store import LayerStore
 from factory.errors import StoreError
 from factory.quantity import Duration, Size
 
@@ -33,16 +33,21 @@ def ls() -> None:
     store = _store()
     for layer in store.all():
         age = Duration(max(0.0, time.time() - store.last_used(layer)))
-        kind = "live" if layer.memory else "off"
-        click.echo(f"{layer.key[:12]}  {layer.phase:<14} {kind:<5} {Size(on_disk(layer.path))!s:>10}  used {age} ago")
+        kind, size = "live" if layer.memory else "off", Size(size_on_disk(layer.path))
+        used = "in use" if store.in_use(layer) else f"used {age} ago"
+        click.echo(f"{layer.key[:12]}  {layer.template:<16} {layer.phase:<14} {kind:<5} {size!s:>10}  {used}")
+    for path in store.unreadable():
+        click.echo(f"{path.name[:12]}  can't be read; `factory cache gc` removes it", err=True)
 
 
 @command.command("size")
 def size() -> None:
-    """Print what the store takes on disk."""
+    """Print what the store takes on disk, and its limit."""
+    from factory.engine.collection import limit_from
+
     where = places()
-    layers, media = on_disk(where.cache / "layers"), on_disk(where.media)
-    click.echo(f"layers {Size(layers)}, media {Size(media)}, in {where.cache}")
+    layers, media = size_on_disk(where.cache / "layers"), size_on_disk(where.media)
+    click.echo(f"layers {Size(layers)} (limit {limit_from('')}), media {Size(media)}, in {where.cache}")
 
 
 @command.command("rm")
@@ -50,32 +55,51 @@ def size() -> None:
 def rm(keys: tuple[str, ...]) -> None:
     """Remove layers by KEY (its first characters are enough), and those that stand on them."""
     store = _store()
-    for prefix in keys:
-        store.remove(one(store, prefix).key)
+    chosen = [one(store, prefix) for prefix in keys]
+    for key in chosen:
+        before = {layer.key: layer for layer in store.all()}
+        store.remove(key)
+        after = {layer.key for layer in store.all()}
+        for layer in before.values():
+            if layer.key not in after:
+                click.echo(f"removed {layer.key[:12]} ({layer.template} {layer.phase})")
 
 
 @command.command("verify")
 def verify() -> None:
     """Check every file of every layer against its digest."""
     store = _store()
-    damaged = [layer for layer in store.all() if not store.verify(layer)]
-    for layer in damaged:
-        click.echo(f"{layer.key[:12]}  {layer.phase}: damaged; it will be built again", err=True)
-    click.echo(f"{len(store.all()) - len(damaged)} layers are whole")
+    layers = store.all()
+    damaged = [f"{x.key[:12]}  {x.template} {x.phase}: damaged" for x in layers if not store.verify(x)]
+    damaged += [f"{path.name[:12]}  can't be read" for path in store.unreadable()]
+    for line in damaged:
+        click.echo(f"{line}; it will be built again", err=True)
     if damaged:
         raise StoreError(f"{len(damaged)} layers are damaged", hint="remove them with `factory cache rm`")
+    click.echo(f"{len(layers)} layers are whole")
 
 
 @command.command("why")
 @click.argument("key")
 def why(key: str) -> None:
-    """Say what KEY is made of."""
+    """Say what KEY is made of, and how that differs from the newest build of the same template."""
     import json
 
+    from factory.plan.explain import changes
+
     store = _store()
-    layer = one(store, key)
+    layer = read_layer(store.layers / one(store, key))
+    if layer is None:
+        raise StoreError(f"the layer {key} can't be read", hint="remove it with `factory cache rm`")
     recipe = store.recipe(layer.key)
-    click.echo(f"{layer.key}  after {layer.phase}, on {layer.parent[:12] or 'nothing'}")
+    click.echo(f"{layer.key}  {layer.template}, after {layer.phase}, on {layer.parent[:12] or 'nothing'}")
+    newest = store.newest_keys(layer.template).get(layer.phase, layer.key)
+    newer = store.recipe(newest)
+    if newest == layer.key:
+        click.echo(f"the newest {layer.phase} of {layer.template}")
+    elif recipe and newer:
+        said = [change.sentence() for change in changes(recipe, newer)]
+        click.echo(f"the newest is {newest[:12]}: {'; '.join(said) or 'what runs before it has changed'}")
     if recipe:
         click.echo(json.dumps(recipe.to_json(), indent=2))
 
@@ -83,23 +107,22 @@ def why(key: str) -> None:
 @command.command("gc")
 @click.option("--limit", metavar="SIZE", default="", help="Keep at most this much, e.g. '50 GiB'.")
 def gc(limit: str) -> None:
-    """Remove the layers used least recently until the store fits its limit (FACTORY_CACHE_LIMIT, default 50 GiB)."""
+    """Remove the layers used least recently until the store fits its limit (FACTORY_CACHE_LIMIT, default 50 GiB).
+
+    Every build does the same at its end. What a running build uses always stays.
+    """
     from factory.engine.collection import collect_garbage, limit_from
 
     for line in collect_garbage(_store(), limit_from(limit)):
         click.echo(line)
 
 
-def one(store: LayerStore, prefix: str) -> Layer:
-    """Raises: StoreError when no layer, or more than one, begins so."""
-    found = [layer for layer in store.all() if layer.key.startswith(prefix)]
+def one(store: LayerStore, prefix: str) -> str:
+    """The whole key. Raises: StoreError when no layer, or more than one, begins so."""
+    found = [layer.key for layer in store.all()] + [path.name for path in store.unreadable()]
+    found = [key for key in found if key.startswith(prefix)]
     if len(found) != 1:
         raise StoreError(
             f"{len(found)} layers begin with {prefix!r}", hint="`factory cache ls` lists them; give more characters"
         )
     return found[0]
-
-
-def on_disk(path: Path) -> int:
-    """Bytes that a folder really takes."""
-    return sum(p.lstat().st_blocks * 512 for p in path.rglob("*")) if path.exists() else 0

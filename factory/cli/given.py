@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from factory.cli.places import Places
@@ -10,11 +10,16 @@ from factory.deadline import Deadline
 from factory.drivers import process, protocols
 from factory.drivers.download import MediaDownloads
 from factory.drivers.protocols import OnLine, ProgramResult
+from factory.drivers.qemu.checkpoint import QemuCheckpoints
+from factory.engine.layer_index import Layer, why_unusable
 from factory.engine.media import Library
 from factory.events import Emit
+from factory.host.facts import HostFacts
+from factory.plan.model import Plan
 from factory.plan.resources import BuildName, MachineState
 from factory.secret import Redactor
 from factory.steps.fetch_media import MediaLibrary
+from factory.steps.start_machine import StartMachine
 
 GIVEN = (
     Redactor, BuildName, MediaLibrary, MachineState, protocols.MachineDriver, protocols.DiskImages,
@@ -42,3 +47,12 @@ class HostPrograms:
             on_stderr_line=(lambda line: on_line("stderr", line)) if on_line else None,
         )  # fmt: skip
         return ProgramResult(result.exit_status, result.stdout, result.stderr)
+
+
+def usable_here(plan: Plan, facts: HostFacts) -> Callable[[Layer], str]:
+    """Says why a layer's memory can't be resumed by *plan* on this host; an empty text when it can."""
+    spec = next((step.spec for step in plan.boot if isinstance(step, StartMachine)), None)
+    if spec is None:
+        return lambda layer: ""
+    wanted = QemuCheckpoints(facts.qemu_version, host_cpu=facts.cpu_name).fingerprint(spec)
+    return lambda layer: why_unusable(layer, wanted)

@@ -11,17 +11,17 @@ from factory.cli.places import Places
 from factory.cli.planning import Planned, explain
 from factory.cli.preflighting import check_host
 from factory.engine import delivered
+from factory.engine.collection import collect_garbage, limit_from
 from factory.engine.failure import FailureHook
 from factory.engine.filesystem import write_json
 from factory.engine.journal import Journal
 from factory.engine.run_control import RunControl
-from factory.engine.run_directory import Run, open_run
+from factory.engine.run_directory import ProcessRecord, Run, open_run
 from factory.engine.runner import Runner
-from factory.engine.store import Layer, LayerStore
+from factory.engine.store import LayerStore
 from factory.errors import FactoryError
 from factory.events import BuildStarted, EventBus, Note
 from factory.host.facts import HostFacts
-from factory.plan.model import Keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,9 @@ async def _run(planned: Planned, around: Surroundings) -> None:
     store, emit = LayerStore(where.cache), bus.emitter(plan.name)
     with open_run(where.runs, plan.name) as run:
         control, hooks = RunControl(run.path), failure_hooks(run)
-        journal = Journal(run.path / "journal.jsonl")
+        journal, processes = Journal(run.path / "journal.jsonl"), ProcessRecord(run)
         bus.subscribe(journal)
+        bus.subscribe(processes)
         try:
             write_json(run.path / "plan.json", plan.describe())
             emit(BuildStarted(plan.name, str(run.path), tuple(p.name for p in plan.phases)))
@@ -94,10 +95,10 @@ async def _run(planned: Planned, around: Surroundings) -> None:
                 fonts=where.cache / "fonts",
                 control=control,
             )
-            reasons = explain(plan, store)
+            reasons = explain(plan, store, planned.usable)
             runner = Runner(
                 plan, store, scope,
-                usable=lambda layer: unusable(layer, facts),
+                usable=planned.usable,
                 not_stored=_not_stored(planned, options),
                 until=options.until,
                 why=lambda phase: reasons.get(phase.name, ""),
@@ -106,8 +107,11 @@ async def _run(planned: Planned, around: Surroundings) -> None:
             await runner.run()
         finally:
             control.ended()
-            bus.unsubscribe(journal)
-            journal.close()
+            for reader in (journal, processes):
+                bus.unsubscribe(reader)
+                reader.close()
+            for line in collect_garbage(store, limit_from("")):
+                emit(Note(f"cache: {line}"))
 
 
 def failure_hooks(run: Run) -> tuple[FailureHook, ...]:
@@ -125,14 +129,3 @@ def _not_stored(planned: Planned, options: BuildOptions) -> frozenset[str]:
     if options.from_phase:
         return frozenset(names[names.index(options.from_phase) :])
     return frozenset()
-
-
-def unusable(layer: Layer, facts: HostFacts) -> str:
-    """Why a live layer can't be resumed on this host; empty when it can. Powered-off layers always can."""
-    if layer.keeps is not Keeps.MEMORY:
-        return ""
-    ours = facts.live_layer_fingerprint
-    for name, value in layer.machine.items():
-        if name in ours and ours[name] != value:
-            return f"its memory is bound to {name} {value}, and this host has {ours[name]}"
-    return ""

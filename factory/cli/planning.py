@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from factory.cli.given import GIVEN, media_library
+from factory.cli.given import GIVEN, media_library, usable_here
 from factory.cli.places import Places, places
 from factory.cli.template_options import environment
 from factory.engine import delivered
-from factory.engine.store import LayerStore
+from factory.engine.store import Layer, LayerStore
 from factory.host.facts import HostFacts, collect
 from factory.plan.explain import changes, why
 from factory.plan.model import Keeps, Plan
@@ -26,8 +26,11 @@ from factory.template.model import Layers, Loaded
 
 @dataclass(frozen=True, slots=True)
 class Planned:
+    """``usable`` says why a live layer can't be resumed here; an empty text when it can."""
+
     loaded: Loaded
     plan: Plan
+    usable: Callable[[Layer], str]
 
 
 def load_builds(
@@ -60,18 +63,21 @@ async def plan_build(loaded: Loaded, output: Path, layers: str | None, where: Pl
     )
     plan = await asyncio.to_thread(make_plan, inputs)
     check_wiring(plan, GIVEN)
-    return Planned(loaded, plan)
+    return Planned(loaded, plan, usable_here(plan, facts))
 
 
-def explain(plan: Plan, store: LayerStore) -> dict[str, str]:
-    """For each phase that is not stored, one sentence why."""
+def explain(plan: Plan, store: LayerStore, usable: Callable[[Layer], str]) -> dict[str, str]:
+    """For each phase that will run, one sentence why. *usable* says why a live layer can't be resumed here."""
+    layers = {p.name: store.find(p.key) for p in plan.phases if p.keeps in (Keeps.DISKS, Keeps.MEMORY)}
+    unusable = {name: usable(layer) for name, layer in layers.items() if layer}
+    resumed = max((i for i, p in enumerate(plan.phases) if unusable.get(p.name) == ""), default=-1)
     newest, reasons, changed = store.newest_keys(plan.name), {}, ""
-    for phase in plan.phases:
-        if phase.keeps in (Keeps.DISKS, Keeps.MEMORY) and store.find(phase.key):
-            continue
+    for phase in plan.phases[resumed + 1 :]:
         before = store.recipe(newest[phase.name]) if phase.name in newest else None
         same = before is None or not changes(before, phase.recipe)
         reasons[phase.name] = why(phase.name, before, phase.recipe, parent_changed=changed if same else "")
+        if reason := unusable.get(phase.name):
+            reasons[phase.name] = f"{phase.name} will run again: its live layer can't be resumed here: {reason}"
         changed = changed or phase.name
     return reasons
 
@@ -94,21 +100,24 @@ def show_plans(
         return
     store = LayerStore(where.cache)
     for item in planned:
-        show_plan(item.plan, store, output, where, diff=diff, steps=steps)
+        show_plan(item, store, output, where, diff=diff, steps=steps)
 
 
-def show_plan(plan: Plan, store: LayerStore, output: Path, where: Places, *, diff: bool, steps: bool) -> None:
+def show_plan(item: Planned, store: LayerStore, output: Path, where: Places, *, diff: bool, steps: bool) -> None:
+    plan = item.plan
     click.echo(click.style(plan.name, bold=True) + f"  {plan.template}")
     for name, value in plan.facts.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         click.echo(f"  {name.replace('_', ' ')}: {shown}")
-    reasons, newest = explain(plan, store), store.newest_keys(plan.name)
+    reasons, newest = explain(plan, store, item.usable), store.newest_keys(plan.name)
     stamps = where.cache / "names" / f"{plan.name}.artifact.json"
     for phase in plan.phases:
         if phase.keeps is Keeps.ARTIFACT and delivered.is_current(output / plan.name, phase.key, stamps):
             state = f"delivered in {output / plan.name}"
         elif phase.name in reasons:
             state = reasons[phase.name]
+        elif phase.keeps is Keeps.NOTHING:
+            state = "in the layer that follows"
         else:
             state = f"stored as {phase.key[:12]}"
         click.echo(f"  {click.style(f'{phase.name:<14}', fg='cyan')} {state}")

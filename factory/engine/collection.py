@@ -24,9 +24,13 @@ def limit_from(text: str) -> Size:
 def collect_garbage(store: LayerStore, limit: Size) -> list[str]:
     """Removes layers until the rest fits *limit*. Returns what was removed, in words."""
     store.sweep()
+    removed = []
+    for path in store.unreadable():
+        store.remove(path.name)
+        removed.append(f"removed {path.name[:12]}, which no build can read")
     layers = list(store.all())
     sizes = {layer.key: size_on_disk(layer.path) for layer in layers}
-    total, removed, kept = sum(sizes.values()), [], set[str]()
+    total, kept = sum(sizes.values()), set[str]()
     while total > limit:
         # The least recently used that nothing stands on: a parent is used whenever its child is.
         parents = {layer.parent for layer in layers}

@@ -18,6 +18,8 @@ from factory.quantity import Size
 LAYER_FORMAT = 1
 INDEX = "layer.json"
 RECIPE = "recipe.json"
+_WORDS = {"qemu": "QEMU", "machine_type": "the machine type", "host_cpu": "the host's CPU", "cpu": "the CPU model",
+          "cpus": "a number of CPUs of", "devices": "the devices of version"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Layer:
     created: float
     size: Size
     machine: Mapping[str, str]
+    template: str = ""
+    """Of the build that stored it; others may use it too."""
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Name → ``size``, ``sha256`` and ``stamp`` (size, mtime, inode) when it was stored."""
 
@@ -53,7 +57,7 @@ def read_layer(path: Path) -> Layer | None:
         size = Size(sum(f["size"] for f in data["files"].values()))
         return Layer(
             data["key"], path, data["phase"], Keeps(data["keeps"]), data["parent"], data["created"], size,
-            data["machine"], data["files"],
+            data["machine"], data.get("template", ""), data["files"],
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -115,6 +119,21 @@ def is_whole(layer: Layer) -> bool:
         return all(file_digest(layer.path / name) == entry["sha256"] for name, entry in layer.files.items())
     except OSError:
         return False
+
+
+def why_unusable(layer: Layer, wanted: Mapping[str, str]) -> str:
+    """Why *layer*'s memory can't be resumed in a machine with the fingerprint *wanted*; empty when it can.
+
+    Powered-off layers always can.
+    """
+    if layer.keeps is not Keeps.MEMORY:
+        return ""
+    for name in (*layer.machine, *(n for n in wanted if n not in layer.machine)):
+        ours, its = wanted.get(name, ""), layer.machine.get(name, "")
+        if ours != its:
+            what = _WORDS.get(name, name)
+            return f"its memory is bound to {what} {its or '(unknown)'}, and the machine has {ours or 'none'} now"
+    return ""
 
 
 def size_on_disk(path: Path) -> int:

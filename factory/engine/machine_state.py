@@ -41,5 +41,8 @@ def copy_small(source: Path, folder: Path) -> None:
             copy_file(source / name, folder / name)
     if (source / TPM_STATE).is_dir():
         shutil.copytree(
-            source / TPM_STATE, folder / TPM_STATE, dirs_exist_ok=True, copy_function=lambda a, b: copy_file(Path(a), Path(b))
+            source / TPM_STATE,
+            folder / TPM_STATE,
+            dirs_exist_ok=True,
+            copy_function=lambda a, b: copy_file(Path(a), Path(b)),
         )

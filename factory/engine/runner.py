@@ -14,14 +14,15 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import TypeAlias
 
 from factory.drivers.protocols import Checkpoints, DiskImages, Machine
 from factory.engine.failure import Failure, FailureHook, Holder
+from factory.engine.filesystem import disk_error
 from factory.engine.machine_state import SEAL_OVERLAY, branch, copy_small
 from factory.engine.scope import StepScope, merge
-from factory.engine.store import Draft, Layer, LayerStore
-from factory.errors import Evidence, FactoryError
+from factory.engine.store import Draft, Layer, LayerGone, LayerStore
+from factory.errors import Evidence, FactoryError, MachineDied
 from factory.events import (
     Emit,
     Note,
@@ -70,13 +71,20 @@ class Workspace:
     state: MachineState
 
 
-class _Overtaken(Exception):
-    """Another build has made the layer that we were about to make: start again from there."""
+class _StartAgain(Exception):
+    """Not an error: look again for the layer to go on from."""
 
 
-class Usable(Protocol):
-    def __call__(self, layer: Layer) -> str:
-        """Why a live layer can't be resumed here; empty when it can."""
+class _Overtaken(_StartAgain):
+    """Another build has made the layer that we were about to make."""
+
+
+class _CannotResume(_StartAgain):
+    """QEMU does not take the memory of the layer that we went on from."""
+
+
+Usable: TypeAlias = Callable[[Layer], str]
+"""Says why a live layer can't be resumed here; an empty text when it can."""
 
 
 class Runner:
@@ -100,25 +108,27 @@ class Runner:
         self._session_slot = Slot()
         self._workspace_slots: list[Slot] = []
         self._holds = Slot()
+        self._cannot_resume: set[str] = set()
 
     async def run(self) -> None:
         """Raises: FactoryError with evidence; what was kept before the failure stays kept."""
         while True:
             try:
                 await self._run_once()
-            except _Overtaken:
+            except _StartAgain:
                 continue
+            except OSError as error:
+                raise disk_error(error, self._store.root) or error from error
             return
 
     # --- the walk --------------------------------------------------------------------------------------------------
 
     async def _run_once(self) -> None:
-        start = self._resume_point()
-        for phase in self._plan.phases[:start]:
-            self._emit(PhaseSkipped(phase.name, phase.key))
         try:
             async with self._holds, _ClosingAll(self._workspace_slots), self._telling(), self._session_slot:
-                self._hold()
+                start = self._resume_point()
+                for phase in self._plan.phases[:start]:
+                    self._emit(PhaseSkipped(phase.name, phase.key))
                 for index, phase in enumerate(self._plan.phases[start:], start):
                     self._phase = phase.name
                     try:
@@ -140,14 +150,14 @@ class Runner:
             scope = (self._session or self._base).child(phase=self._phase, workspace=self._base.workspace)
             await self._failed(error, scope)  # the machine's own death is told here
             first = self._failure.error
-            if first is not None and not isinstance(error, _Overtaken):
+            if first is not None and not isinstance(error, _StartAgain):
                 await self._failure.ended(self._workspace.draft.path if self._workspace else None)
                 if first is not error and self._failure.outlived:
                     raise first from error  # the machine was only being looked at when it died
             raise
 
     async def _failed(self, error: BaseException, scope: StepScope) -> None:
-        if not isinstance(error, _Overtaken):
+        if not isinstance(error, _StartAgain):
             await self._failure.happened(_single(error), self._phase, scope)
 
     def _resume_point(self) -> int:
@@ -158,13 +168,18 @@ class Runner:
             if phase.keeps not in (Keeps.DISKS, Keeps.MEMORY) or phase.name in self._not_stored:
                 continue
             layer = self._store.find(phase.key)
-            if layer is None:
+            if layer is None or layer.key in self._cannot_resume:
                 continue
             if layer.keeps is Keeps.MEMORY and (reason := self._usable(layer)):
                 self._emit(Note(f"the live layer after {phase.name} can't be resumed here: {reason}", "warning"))
                 continue
+            try:
+                self._layer = layer
+                self._hold()
+            except LayerGone:  # another command has removed it since
+                self._layer = None
+                continue
             self._store.touch(layer)
-            self._layer = layer
             return index + 1
         return 0
 
@@ -229,7 +244,24 @@ class Runner:
             return
         scope = self._state_scope("boot")
         self._session = scope
-        await self._enter(self._session_slot.stack, self._plan.boot, scope)
+        try:
+            await self._enter(self._session_slot.stack, self._plan.boot, scope)
+        except BaseException as error:
+            self._give_up_memory(scope, error)
+            raise
+
+    def _give_up_memory(self, scope: StepScope, error: BaseException) -> None:
+        """A memory file that QEMU refuses must not stop every build from now on: an earlier layer does.
+
+        Raises: _CannotResume.
+        """
+        resumed = scope.get(MachineState).memory is not None and self._layer is not None
+        died = _single(error)
+        if resumed and isinstance(died, MachineDied) and (died.evidence.exit_status or 0) > 0:  # < 0: it was killed
+            assert self._layer is not None
+            self._cannot_resume.add(self._layer.key)
+            self._emit(Note(f"the live layer after {self._layer.phase} can't be resumed: {died}", "warning"))
+            raise _CannotResume from error
 
     async def _power_off(self) -> None:
         assert self._session is not None
@@ -297,6 +329,10 @@ class Runner:
         return workspace
 
     async def _commit(self, phase: Phase, workspace: Workspace, machine: Mapping[str, str]) -> Layer:
+        def waiting() -> None:
+            self._emit(Note(f"another build uses the layer of {phase.name} that is to be replaced: waiting for it"))
+
+        await self._store.vacate(phase.key, waiting=waiting)
         layer = await asyncio.to_thread(
             self._store.commit,
             workspace.draft,
@@ -338,7 +374,7 @@ class Runner:
         self._emit(Note(f"checkpoint after {phase.name}: the guest stood still for {Duration(pause)}", "debug"))
         self._workspace = following
         self._session.put(following.state)
-        return await self._commit(phase, done, checkpoints.fingerprint(machine))
+        return await self._commit(phase, done, checkpoints.fingerprint(machine.spec))
 
 
 class _ClosingAll:

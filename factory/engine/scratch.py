@@ -55,7 +55,11 @@ def sweep_scratch(root: Path) -> tuple[Path, ...]:
                 fresh = not any(folder.iterdir())
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # An empty one may have been made this very moment, and not be locked yet.
-                if os.fstat(descriptor).st_uid == os.geteuid() and not (fresh and _is_young(folder)) and _remove(folder):
+                if (
+                    os.fstat(descriptor).st_uid == os.geteuid()
+                    and not (fresh and _is_young(folder))
+                    and _remove(folder)
+                ):
                     removed.append(folder)
             finally:
                 os.close(descriptor)

@@ -116,6 +116,11 @@ class LayerStore:
         found = [layer for key in keys if (layer := self._read(key))]
         return tuple(sorted(found, key=self.last_used))
 
+    def unreadable(self) -> tuple[Path, ...]:
+        """Folders that should be layers and are none: damaged, or of another version of factory."""
+        folders = sorted(p for p in self.layers.iterdir() if not p.name.startswith("."))
+        return tuple(p for p in folders if self._read(p.name) is None)
+
     def recipe(self, key: str) -> Recipe | None:
         return read_recipe(self.layers / key) if key else None
 
@@ -211,7 +216,7 @@ class LayerStore:
         """Makes *draft* a layer: index, fsync, rename. Blocks for as long as hashing takes: call it in a thread."""
         about = {
             "key": draft.key, "phase": phase, "keeps": keeps.value, "parent": parent, "created": time.time(),
-            "machine": dict(machine),
+            "machine": dict(machine), "template": template,
         }  # fmt: skip
         with store_errors(self.root):
             write_index(draft.path, about, recipe)
@@ -230,6 +235,8 @@ class LayerStore:
 
         *waiting* is called once when there is something to wait for.
         """
+        if not (self.layers / key).exists():
+            return
         told: list[bool] = []
 
         async def attempt() -> bool | None:

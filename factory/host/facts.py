@@ -130,11 +130,6 @@ class HostFacts:
         """What ``host.<name>`` and ``default: auto`` give in a template."""
         return template_names()
 
-    @property
-    def live_layer_fingerprint(self) -> Mapping[str, str]:
-        """What a memory file made here is bound to (``drivers/qemu/checkpoint`` writes the same names)."""
-        return {"qemu": self.qemu_version, "accelerator": self.accelerator, "host_cpu": self.cpu_name}
-
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain data."""
         plain: dict[str, Any] = _plain(self)

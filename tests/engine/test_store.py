@@ -9,7 +9,8 @@ import pytest
 
 from factory.engine.collection import collect_garbage, limit_from
 from factory.engine.filesystem import store_errors
-from factory.engine.store import Layer, LayerStore
+from factory.engine.layer_index import size_on_disk
+from factory.engine.store import Layer, LayerGone, LayerInUse, LayerStore
 from factory.errors import StoreError, TemplateError
 from factory.plan.model import Keeps, Recipe
 from factory.quantity import Size
@@ -102,10 +103,10 @@ def test_a_layer_in_use_stays(store: LayerStore) -> None:
 def test_garbage_collection_takes_the_least_recently_used_first(store: LayerStore) -> None:
     for i, (key, parent) in enumerate([("aa", ""), ("bb", "aa"), ("cc", ""), ("dd", "")]):
         layer = add(store, key, parent, "x" * 9000)
-        os.utime(layer.path / "layer.json", (1000 + i, 1000))
+        os.utime(layer.path / "layer.json", (1000, 1000 + i))
     held = store.find("cc")
     assert held is not None
-    size = sum(p.lstat().st_blocks * 512 for p in (store.layers / "dd").rglob("*"))
+    size = size_on_disk(store.layers / "dd")
     with store.hold(held):
         lines = collect_garbage(store, Size(2 * size))
     assert [line.split()[1] for line in lines] == ["bb", "aa"]
@@ -124,6 +125,124 @@ def test_the_limit_comes_from_option_environment_and_default(monkeypatch: pytest
     assert limit_from("") == 3 * 2**30
     with pytest.raises(TemplateError, match="not a size"):
         limit_from("much")
+
+
+def test_reading_is_not_using(store: LayerStore) -> None:
+    """Looking at the store must not change what its clean-up removes first."""
+    older, newer = add(store, "aa"), add(store, "bb")
+    os.utime(older.index, (1000, 1000))
+    os.utime(newer.index, (2000, 2000))
+    for _ in range(2):
+        assert [layer.key for layer in store.all()] == ["aa", "bb"]
+        assert store.find("aa")
+        assert store.verify(older)
+    assert store.last_used(older) == 1000
+
+
+def test_the_order_of_use_survives_a_clock_that_jumps(store: LayerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = {key: add(store, key) for key in ("aa", "bb", "cc")}
+    for moment, key in ((5_000_000_000.0, "bb"), (1000.0, "aa"), (900.0, "cc"), (800.0, "bb")):
+        monkeypatch.setattr("time.time", lambda moment=moment: moment)
+        store.touch(layers[key])
+    assert [layer.key for layer in store.all()] == ["aa", "cc", "bb"]
+    assert [line.split()[1] for line in collect_garbage(store, Size(0))] == ["aa", "cc", "bb"]
+
+
+def test_a_store_that_was_copied_is_hashed_once(store: LayerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = add(store, "aa")
+    os.utime(layer.path / "disk-main.qcow2", (1, 1))
+    assert store.find("aa")
+    monkeypatch.setattr("factory.engine.layer_index.file_digest", lambda path: pytest.fail(f"{path} was read again"))
+    assert store.find("aa")
+
+
+def test_a_changed_recipe_makes_a_layer_unusable(store: LayerStore) -> None:
+    layer = add(store, "aa")
+    (layer.path / "recipe.json").write_text('{"counts": {"a": 2}, "labels": {}}')
+    assert store.find("aa") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 1}', "\0\0\0"])
+def test_an_index_of_which_only_half_was_written_is_no_layer(store: LayerStore, content: str) -> None:
+    layer = add(store, "aa")
+    layer.index.write_text(content)
+    assert store.find("aa") is None
+    assert store.all() == ()
+    assert [path.name for path in store.unreadable()] == ["aa"]
+    assert "can read" in collect_garbage(store, Size(2**40))[0]
+    assert not layer.path.exists()
+    assert add(store, "aa") == store.find("aa")
+
+
+def test_a_layer_that_is_removed_before_it_is_held_is_gone(store: LayerStore) -> None:
+    layer = add(store, "bb", add(store, "aa").key)
+    store.remove("aa")
+    with pytest.raises(LayerGone), store.hold(layer):
+        pytest.fail("held what is not there")
+
+
+def test_nothing_is_removed_when_what_stands_on_it_is_in_use(store: LayerStore) -> None:
+    add(store, "aa")
+    add(store, "bb", "aa")
+    child = add(store, "cc", "aa")
+    with store.hold(child):
+        store.remove("bb")  # not held, and goes
+        with pytest.raises(StoreError, match="in use"):
+            store.remove("aa")
+    assert {layer.key for layer in store.all()} == {"aa", "cc"}
+
+
+def test_a_layer_that_is_used_elsewhere_is_replaced_only_afterwards(store: LayerStore) -> None:
+    layer, told = add(store, "aa"), []
+    with store.hold(layer), pytest.raises(LayerInUse):
+        add(store, "aa", content="anew")
+    assert store.find("aa") == layer
+
+    async def replace() -> None:
+        await store.vacate("aa", waiting=lambda: told.append(1))
+
+    asyncio.run(replace())
+    assert told == []
+    assert store.find("aa") is None
+
+
+def test_what_a_killed_writer_left_is_swept(store: LayerStore) -> None:
+    left = [store.names / ".image.json.999999999-ab.tmp", store.root / ".salt.999999999-ab.tmp"]
+    ours = store.names / f".image.json.{os.getpid()}-ab.tmp"
+    for path in (*left, ours):
+        path.touch()
+    store.sweep()
+    assert not any(path.exists() for path in left)
+    assert ours.exists()
+
+
+def test_lock_files_go_with_their_layers(store: LayerStore) -> None:
+    add(store, "aa")
+    add(store, "bb")
+    store.remove("aa")
+    collect_garbage(store, Size(2**40))
+    assert [path.name for path in store.locks.iterdir()] == ["bb.lock"]
+
+
+@pytest.mark.parametrize("content", ["", "ab", "not hexadecimal"])
+def test_a_salt_of_which_only_half_was_written_is_made_anew(store: LayerStore, content: str) -> None:
+    (store.root / "salt").write_text(content)
+    assert len(store.salt) == 32
+    assert store.salt == store.salt
+    assert not list(store.root.glob(".salt*"))
+
+
+def test_everything_in_a_store_is_private_whatever_the_umask(tmp_path: Path) -> None:
+    (tmp_path / "cache" / "host").mkdir(parents=True)  # as the facts of the host make it
+    before = os.umask(0)
+    try:
+        store = LayerStore(tmp_path / "cache")
+        add(store, "aa")
+        assert store.salt
+    finally:
+        os.umask(before)
+    own = [store.root, *(p for p in store.root.rglob("*") if p.name != "host")]
+    assert [str(p) for p in own if p.stat().st_mode & 0o077] == []
 
 
 def test_the_salt_is_made_once(store: LayerStore) -> None:

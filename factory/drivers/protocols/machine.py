@@ -109,5 +109,5 @@ class Checkpoints(Protocol):
         The guest runs on afterwards. Returns the seconds for which it stood still. Raises: StepError, MachineDied.
         """
 
-    def fingerprint(self, machine: Machine) -> Mapping[str, str]:
-        """What a memory file is bound to: QEMU version, machine type, CPU model, firmware."""
+    def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:
+        """What a memory file is bound to: QEMU version, machine type, CPU model and count, devices."""

@@ -88,6 +88,9 @@ def _machine(spec: MachineSpec) -> Iterator[Argument]:
     yield Argument("object", option("rng-random", {"id": "factory-rng-source", "filename": "/dev/urandom"}), KEPT)
     rng = {"id": "factory-rng", "rng": "factory-rng-source", **_slots(spec).rng}
     yield Argument("device", option("virtio-rng-pci", rng), KEPT)
+    # Tells a guest that was resumed from memory that it is a copy: kernels that know it (Linux 5.18, Windows) make
+    # their random numbers anew at once. QEMU's docs/specs/vmgenid.
+    yield Argument("device", option("vmgenid", {"guid": "auto", "id": "factory-generation"}), KEPT)
 
 
 def _cpu_model(spec: MachineSpec) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.deadline import Deadline, poll
-from factory.drivers.machine_spec import Discard, DiskSpec
+from factory.drivers.machine_spec import Discard, DiskSpec, MachineSpec
 from factory.drivers.protocols import Machine
 from factory.errors import StepError
 from factory.quantity import Duration
@@ -23,6 +23,8 @@ from factory.quantity import Duration
 PATIENCE = Duration(900)
 """For the memory to reach its file: some 10 s per GiB on a slow disk, on a loaded host."""
 _UNLIMITED = 2**40  # bytes per second; QEMU's default is meant for a network between data centres
+_DEVICES = "2"
+"""Of every machine (``drivers/qemu/arguments``): raise it when one is added, for memory knows them all."""
 _FILE_URI = (8, 2)  # the QEMU version that brought `file:`
 
 
@@ -53,8 +55,7 @@ class QemuCheckpoints:
             await machine.execute("cont")
         return time.monotonic() - before
 
-    def fingerprint(self, machine: Machine) -> Mapping[str, str]:
-        spec = machine.spec
+    def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:
         found = {
             "qemu": self._qemu_version,
             "accelerator": spec.accelerator,
@@ -62,6 +63,8 @@ class QemuCheckpoints:
             "cpu": spec.cpu.model,
             "cpus": str(spec.cpu.count),
             "memory": str(int(spec.memory)),
+            "display": spec.display,
+            "devices": _DEVICES,
         }
         shows_host = spec.cpu.model == "host" or (spec.cpu.model == "max" and spec.accelerator != "tcg")
         return {**found, "host_cpu": self._host_cpu} if shows_host else found
@@ -71,7 +74,7 @@ class QemuCheckpoints:
         if reasons:
             raise StepError(
                 f"this machine's memory can't be kept: {'; '.join(reasons)}",
-                hint="use `layers: disk`, or another bus: NVMe disks can't be migrated by QEMU",
+                hint="use `layers: off`, or another bus: NVMe disks can't be migrated by QEMU",
             )
 
     async def _switch_disks(self, machine: Machine, overlays: Mapping[str, Path]) -> None:

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factory.outputs.staging import STAGING, staging_folder, sweep_staging
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_staging_folder_that_was_not_renamed_is_gone_afterwards(tmp_path: Path) -> None:
+    with staging_folder(tmp_path, "image") as folder:
+        (folder / "image.raw").write_text("half")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_renamed_one_stays(tmp_path: Path) -> None:
+    with staging_folder(tmp_path, "image") as folder:
+        (folder / "image.raw").write_text("whole")
+        folder.rename(tmp_path / "image")
+    assert (tmp_path / "image" / "image.raw").read_text() == "whole"
+    assert [p.name for p in tmp_path.iterdir()] == ["image"]
+
+
+def test_what_a_killed_build_left_is_removed_and_what_grows_is_not(tmp_path: Path) -> None:
+    left = tmp_path / STAGING / "image-dead"
+    left.mkdir(parents=True)
+    (left / "image.raw").write_text("half")
+    with staging_folder(tmp_path, "image") as one, staging_folder(tmp_path, "image") as other:
+        assert not left.exists()
+        assert one != other
+        assert sweep_staging(tmp_path) == ()
+        assert one.exists()
+
+
+def test_sweeping_where_nothing_is(tmp_path: Path) -> None:
+    assert sweep_staging(tmp_path / "nowhere") == ()
