@@ -29,7 +29,7 @@ class Observer:
     told: list[str] = field(default_factory=list)
 
     async def failed(self, error: BaseException, phase: str, scope: Scope) -> None:
-        machine = scope.find(Machine)
+        machine = scope.find(Machine)  # type: ignore[type-abstract]
         running = "running" if machine else "no machine"
         self.told.append(f"failed {phase}: {error} ({running})")
         self.bench.log.lines.append("told of the failure")
