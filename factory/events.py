@@ -31,6 +31,13 @@ class BuildStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BuildWaiting(Event):
+    """A build can't begin yet; ``reason`` completes "it waits for …"."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BuildFinished(Event):
     """A build has ended; ``message`` says why where there is a reason."""
 

@@ -20,21 +20,34 @@ from factory.cli.template_options import find_templates, template_options
 @click.option("--until", metavar="PHASE", default="", help="End after PHASE.")
 @click.option("--layers", type=click.Choice(["auto", "live", "off", "none"]), default=None,
               help="What is kept between phases, in place of what the template says.")  # fmt: skip
+@click.option(
+    "--parallel-builds",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="At most N builds at once; 0: as many as this computer has memory, processors and space for.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON on standard output.")
 @click.option("-v", "--verbose", count=True, help="Show requests and connection attempts; twice: commands too.")
 def command(
-    templates: tuple[Path, ...], variables: dict[str, str], var_files: tuple[Path, ...], output: Path, fresh: bool,
-    from_phase: str, until: str, layers: str | None, as_json: bool, verbose: int,
+    templates: tuple[Path, ...], variables: dict[str, str], var_files: tuple[Path, ...], only: tuple[str, ...],
+    except_: tuple[str, ...], output: Path, fresh: bool, from_phase: str, until: str, layers: str | None,
+    parallel_builds: int, as_json: bool, verbose: int,
 ) -> None:  # fmt: skip
     """Build images from TEMPLATES (files, or folders of them).
 
     \b
     Artifacts appear whole in OUTPUT/<name>/, with manifest.json and SHA256SUMS. What was built before and
-    has not changed is taken from the store. Ctrl-C ends everything that was started and loses nothing that
-    was stored.
+    has not changed is taken from the store. Several builds run side by side; what they have in common is
+    made once. Ctrl-C ends everything that was started and loses nothing that was stored.
     """
     from factory.cli.building import build_all
     from factory.cli.one_build import BuildOptions
+    from factory.cli.requests import Selection
 
-    options = BuildOptions(variables, var_files, output.absolute(), fresh, from_phase, until, layers, as_json, verbose)
+    selection = Selection(variables, var_files, only, except_)
+    options = BuildOptions(
+        selection, output.absolute(), fresh, from_phase, until, layers, as_json, verbose, parallel_builds
+    )
     sys.exit(build_all(find_templates(templates), options))

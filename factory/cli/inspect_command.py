@@ -15,7 +15,14 @@ from factory.template.describe import Description
 @click.argument("templates", nargs=-1, required=True, type=click.Path(path_type=Path))
 @template_options
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def command(templates: tuple[Path, ...], variables: dict[str, str], var_files: tuple[Path, ...], as_json: bool) -> None:
+def command(
+    templates: tuple[Path, ...],
+    variables: dict[str, str],
+    var_files: tuple[Path, ...],
+    only: tuple[str, ...],
+    except_: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Show the variables (and where each value comes from), source, machine, provisioners and outputs of TEMPLATES."""
     from factory.host.facts import template_names
     from factory.template.describe import describe
@@ -24,7 +31,9 @@ def command(templates: tuple[Path, ...], variables: dict[str, str], var_files: t
     host = template_names()
     descriptions = []
     for path in find_templates(templates):
-        for loaded in load_all(path, variables=variables, var_files=var_files, environ=environment(), host=host):
+        for loaded in load_all(
+            path, variables=variables, var_files=var_files, environ=environment(), host=host, only=only, except_=except_
+        ):
             description = describe(loaded)
             descriptions.append(description.to_json())
             if not as_json:

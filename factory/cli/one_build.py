@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory.cli.given import media_library
 from factory.cli.places import Places
-from factory.cli.planning import Planned, explain
+from factory.cli.planning import Planned, explain, last_layer
 from factory.cli.preflighting import check_host
+from factory.cli.requests import Selection
 from factory.engine import delivered
 from factory.engine.collection import collect_garbage, limit_from
 from factory.engine.failure import FailureHook
@@ -19,17 +21,17 @@ from factory.engine.run_control import RunControl
 from factory.engine.run_directory import ProcessRecord, Run, open_run
 from factory.engine.runner import Runner
 from factory.engine.store import LayerStore
-from factory.errors import FactoryError
-from factory.events import BuildStarted, EventBus, Note
+from factory.errors import TemplateError
+from factory.events import BuildStarted, EventBus, Note, Stamped
 from factory.host.facts import HostFacts
+from factory.template.suggest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """The command line of ``factory build``."""
+    """The command line of ``factory build``. ``at_most`` 0: as many builds at once as the host has room for."""
 
-    variables: Mapping[str, str]
-    var_files: Sequence[Path]
+    selection: Selection
     output: Path
     fresh: bool
     from_phase: str
@@ -37,48 +39,101 @@ class BuildOptions:
     layers: str | None
     as_json: bool
     verbosity: int
+    at_most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all builds of one command share."""
+    """What all builds of one command share. ``made`` holds the keys of layers that this command has stored."""
 
     options: BuildOptions
     bus: EventBus
     where: Places
     facts: HostFacts
+    made: set[str] = field(default_factory=set)
+    warned: set[str] = field(default_factory=set)
+    """What this computer lacks is said once, not by each build."""
+
+    @property
+    def store(self) -> LayerStore:
+        return LayerStore(self.where.cache)
 
 
-async def build_one(planned: Planned, around: Surroundings) -> str:
-    """Builds and delivers, unless that was done before. Returns why nothing had to run; empty when something ran.
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A planned build and how much of it is wanted. ``absent``: phases whose stored layers are not to be used."""
 
-    Raises: FactoryError; what was stored before the failure stays stored.
+    planned: Planned
+    until: str = ""
+    absent: frozenset[str] = frozenset()
+
+    @property
+    def whole(self) -> bool:
+        return not (self.until or self.absent)
+
+    def still_absent(self, made: AbstractSet[str]) -> frozenset[str]:
+        """``absent`` without what this very command has made anew, as *made* names it by key."""
+        phases = self.planned.plan.phases
+        return frozenset(p.name for p in phases if p.name in self.absent and p.key not in made)
+
+
+def order(planned: Planned, options: BuildOptions) -> Ordered:
+    """What the command line wants of a build that it names. Raises: TemplateError for a phase that is not there."""
+    names = [p.name for p in planned.plan.phases]
+    for phase in filter(None, (options.from_phase, options.until)):
+        if phase not in names:
+            hint = did_you_mean(phase, names, kind="its phases")
+            raise TemplateError(f"{planned.plan.name} has no phase called '{phase}'", hint=hint)
+    if options.from_phase and options.until and names.index(options.until) < names.index(options.from_phase):
+        message = f"nothing lies between --from {options.from_phase} and --until {options.until}"
+        raise TemplateError(message, hint=f"the phases are, in this order: {', '.join(names)}")
+    first = 0 if options.fresh else names.index(options.from_phase) if options.from_phase else len(names)
+    return Ordered(planned, options.until, frozenset(names[first:]))
+
+
+def order_base(planned: Planned) -> Ordered:
+    """A build that is there for another to start from: it ends with its last layer.
+
+    Raises: TemplateError when it keeps none.
     """
-    plan, options = planned.plan, around.options
-    for secret in planned.loaded.secrets:
-        around.bus.redactor.add(secret)
-    artifact, stamps = options.output / plan.name, around.where.cache / "names" / f"{plan.name}.artifact.json"
-    whole = not (options.fresh or options.from_phase or options.until)
-    if whole and delivered.is_current(artifact, plan.key, stamps):
-        return "nothing has changed"
-    emit = around.bus.emitter(plan.name)
+    return Ordered(planned, last_layer(planned).name)
+
+
+def is_delivered(planned: Planned, around: Surroundings) -> bool:
+    """Whether the artifact is there, whole, and what this plan would make."""
+    artifact, stamps = _delivery(planned, around)
+    return delivered.is_current(artifact, planned.plan.key, stamps)
+
+
+def _delivery(planned: Planned, around: Surroundings) -> tuple[Path, Path]:
+    name = planned.plan.name
+    return around.options.output / name, around.where.cache / "names" / f"{name}.artifact.json"
+
+
+async def run_build(ordered: Ordered, around: Surroundings) -> None:
+    """Builds and delivers. Raises: FactoryError; what was stored before the failure stays stored."""
+    planned = ordered.planned
+    emit = around.bus.emitter(planned.plan.name)
     for warning in check_host(planned, around.facts):
-        emit(Note(str(warning), "warning"))
-    await _run(planned, around)
-    delivered.remember(artifact, stamps)
-    return ""
+        if str(warning) not in around.warned:
+            around.warned.add(str(warning))
+            emit(Note(str(warning), "warning"))
+    await _run(ordered, around)
+    if not ordered.until:
+        delivered.remember(*_delivery(planned, around))
 
 
-async def _run(planned: Planned, around: Surroundings) -> None:
+async def _run(ordered: Ordered, around: Surroundings) -> None:
     from factory.cli.compose import appliance_settings, base_scope  # heavy: not before something has to run
 
-    plan, options, bus, where, facts = planned.plan, around.options, around.bus, around.where, around.facts
-    store, emit = LayerStore(where.cache), bus.emitter(plan.name)
+    planned = ordered.planned
+    plan, bus, where, facts = planned.plan, around.bus, around.where, around.facts
+    store, emit = around.store, bus.emitter(plan.name)
     with open_run(where.runs, plan.name) as run:
         control, hooks = RunControl(run.path), failure_hooks(run)
         journal, processes = Journal(run.path / "journal.jsonl"), ProcessRecord(run)
-        bus.subscribe(journal)
-        bus.subscribe(processes)
+        tell = _only(plan.name, journal, processes)
+        bus.subscribe(tell)
         try:
             write_json(run.path / "plan.json", plan.describe())
             emit(BuildStarted(plan.name, str(run.path), tuple(p.name for p in plan.phases)))
@@ -99,33 +154,32 @@ async def _run(planned: Planned, around: Surroundings) -> None:
             runner = Runner(
                 plan, store, scope,
                 usable=planned.usable,
-                not_stored=_not_stored(planned, options),
-                until=options.until,
+                not_stored=ordered.still_absent(around.made),
+                until=ordered.until,
                 why=lambda phase: reasons.get(phase.name, ""),
                 hooks=hooks,
             )  # fmt: skip
             await runner.run()
         finally:
             control.ended()
-            for reader in (journal, processes):
-                bus.unsubscribe(reader)
-                reader.close()
+            bus.unsubscribe(tell)
+            journal.close()
+            processes.close()
             for line in collect_garbage(store, limit_from("")):
                 emit(Note(f"cache: {line}"))
+
+
+def _only(build: str, *readers: Callable[[Stamped], None]) -> Callable[[Stamped], None]:
+    """A subscriber that hands on what concerns *build*: others run beside it."""
+
+    def tell(stamped: Stamped) -> None:
+        if stamped.build == build:
+            for reader in readers:
+                reader(stamped)
+
+    return tell
 
 
 def failure_hooks(run: Run) -> tuple[FailureHook, ...]:
     """Who explains a failure of *run*, in this order."""
     return ()
-
-
-def _not_stored(planned: Planned, options: BuildOptions) -> frozenset[str]:
-    names = [p.name for p in planned.plan.phases]
-    if options.fresh:
-        return frozenset(names)
-    for phase in filter(None, (options.from_phase, options.until)):
-        if phase not in names:
-            raise FactoryError(f"no phase is called {phase!r}", hint=f"the phases are {', '.join(names)}")
-    if options.from_phase:
-        return frozenset(names[names.index(options.from_phase) :])
-    return frozenset()

@@ -19,10 +19,12 @@ from factory.cli.template_options import find_templates, template_options
 @click.option("--steps", is_flag=True, help="Show the steps of each phase.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
 def command(
-    templates: tuple[Path, ...], variables: dict[str, str], var_files: tuple[Path, ...], output: Path,
-    layers: str | None, diff: bool, steps: bool, as_json: bool,
+    templates: tuple[Path, ...], variables: dict[str, str], var_files: tuple[Path, ...], only: tuple[str, ...],
+    except_: tuple[str, ...], output: Path, layers: str | None, diff: bool, steps: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Show each phase of TEMPLATES: whether it is stored, and in one sentence why not. Changes nothing."""
     from factory.cli.planning import show_plans
+    from factory.cli.requests import Selection
 
-    show_plans(find_templates(templates), variables, var_files, output.absolute(), layers, diff, steps, as_json)
+    selection = Selection(variables, var_files, only, except_)
+    show_plans(find_templates(templates), selection, output.absolute(), layers, diff, steps, as_json)

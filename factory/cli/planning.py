@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +12,15 @@ import click
 
 from factory.cli.given import GIVEN, media_library, usable_here
 from factory.cli.places import Places, places
-from factory.cli.template_options import environment
+from factory.cli.requests import Selection, find_builds
 from factory.engine import delivered
 from factory.engine.store import Layer, LayerStore
+from factory.errors import TemplateError
 from factory.host.facts import HostFacts, collect
 from factory.plan.explain import changes, why
-from factory.plan.model import Keeps, Plan
+from factory.plan.model import Keeps, Phase, Plan
 from factory.plan.wiring import check_wiring
 from factory.steps.contents import PlanInputs, make_plan
-from factory.template.load import load_all
 from factory.template.model import Layers, Loaded
 
 
@@ -31,15 +31,6 @@ class Planned:
     loaded: Loaded
     plan: Plan
     usable: Callable[[Layer], str]
-
-
-def load_builds(
-    template: Path, variables: Mapping[str, str], var_files: Sequence[Path], facts: HostFacts
-) -> tuple[Loaded, ...]:
-    """Every build that a file asks for. Raises: TemplateError."""
-    return load_all(
-        template, variables=variables, var_files=var_files, environ=environment(), host=facts.template_names
-    )
 
 
 async def plan_build(loaded: Loaded, output: Path, layers: str | None, where: Places, facts: HostFacts) -> Planned:
@@ -66,6 +57,16 @@ async def plan_build(loaded: Loaded, output: Path, layers: str | None, where: Pl
     return Planned(loaded, plan, usable_here(plan, facts))
 
 
+def last_layer(planned: Planned) -> Phase:
+    """The phase whose layer is the whole image: what another build starts from. Raises: TemplateError."""
+    for phase in reversed(planned.plan.phases):
+        if phase.keeps in (Keeps.DISKS, Keeps.MEMORY):
+            return phase
+    raise TemplateError(
+        f"'{planned.plan.name}' keeps no layers, so nothing can start from it", hint="let its `layers` be off or live"
+    )
+
+
 def explain(plan: Plan, store: LayerStore, usable: Callable[[Layer], str]) -> dict[str, str]:
     """For each phase that will run, one sentence why. *usable* says why a live layer can't be resumed here."""
     layers = {p.name: store.find(p.key) for p in plan.phases if p.keeps in (Keeps.DISKS, Keeps.MEMORY)}
@@ -83,16 +84,17 @@ def explain(plan: Plan, store: LayerStore, usable: Callable[[Layer], str]) -> di
 
 
 def show_plans(
-    templates: Sequence[Path], variables: Mapping[str, str], var_files: Sequence[Path], output: Path,
-    layers: str | None, diff: bool, steps: bool, as_json: bool,
+    templates: Sequence[Path], selection: Selection, output: Path, layers: str | None, diff: bool, steps: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Prints."""
     where = places()
 
     async def all_plans() -> list[Planned]:
-        facts = await collect(where.cache)
-        builds = [b for template in templates for b in load_builds(template, variables, var_files, facts)]
-        return [await plan_build(b, output, layers, where, facts) for b in builds]
+        facts = await collect(where.cache, output=output)
+        requests = find_builds(templates, selection, facts.template_names)
+        requests.raise_if_any()
+        return [await plan_build(r.loaded, output, layers, where, facts) for r in requests.builds.values()]
 
     planned = asyncio.run(all_plans())
     if as_json:

@@ -23,7 +23,7 @@ COMMANDS = {
     "cache": "Look at, check and empty the layer store.",
     "clean": "Remove what dead runs have left.",
 }
-SINGLE_DASH = ("var", "var-file", "only", "except", "force", "on-error", "json")
+SINGLE_DASH = ("var", "var-file", "only", "except", "force", "on-error", "json", "parallel-builds")
 """Long options that may be written with one dash, as Packer's users do."""
 
 

@@ -13,7 +13,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def template_options(function: F) -> F:
-    """``-var NAME=VALUE`` and ``-var-file FILE``, both repeatable."""
+    """``-var NAME=VALUE`` and ``-var-file FILE``, ``-only GLOB`` and ``-except GLOB``, all repeatable."""
+    for name, parameter, words in (
+        ("--except", "except_", "Leave out the builds whose names match."),
+        ("--only", "only", "Choose builds by their names, such as those that a matrix makes: 'debian-*-minimal'."),
+    ):
+        function = click.option(
+            name, parameter, multiple=True, metavar="GLOB[,GLOB…]", callback=_patterns, help=words
+        )(function)  # fmt: skip
     function = click.option(
         "--var-file", "var_files", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
         help="YAML or JSON file with variables; later ones win.",
@@ -34,8 +41,15 @@ def _pairs(context: click.Context, option: click.Parameter, values: Sequence[str
     return pairs
 
 
+def _patterns(context: click.Context, option: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
 def find_templates(arguments: Sequence[Path]) -> list[Path]:
-    """Templates named one by one, or all of a folder (not those below ``_base/``). Raises: click.UsageError."""
+    """Templates named one by one, or all of a folder (not those below ``_base/``), each once.
+
+    Raises: click.UsageError.
+    """
     found: list[Path] = []
     for argument in arguments:
         if argument.is_dir():
@@ -47,7 +61,10 @@ def find_templates(arguments: Sequence[Path]) -> list[Path]:
             found.append(argument)
         else:
             raise click.UsageError(f"no such template: {argument}{_alternative(argument)}")
-    return found
+    by_place: dict[Path, Path] = {}
+    for path in found:
+        by_place.setdefault(path.resolve(), path)
+    return list(by_place.values())
 
 
 def _alternative(argument: Path) -> str:

@@ -17,7 +17,14 @@ from factory.errors import Problem, TemplateError
 @click.argument("templates", nargs=-1, required=True, type=click.Path(path_type=Path))
 @template_options
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
-def command(templates: tuple[Path, ...], variables: dict[str, str], var_files: tuple[Path, ...], as_json: bool) -> None:
+def command(
+    templates: tuple[Path, ...],
+    variables: dict[str, str],
+    var_files: tuple[Path, ...],
+    only: tuple[str, ...],
+    except_: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Check TEMPLATES (files, or folders of them) and print every problem with its place.
 
     \b
@@ -29,7 +36,9 @@ def command(templates: tuple[Path, ...], variables: dict[str, str], var_files: t
     host = template_names()
     problems: list[Problem] = []
     for path in find_templates(templates):
-        _, found = check_all(path, variables=variables, var_files=var_files, environ=environment(), host=host)
+        _, found = check_all(
+            path, variables=variables, var_files=var_files, environ=environment(), host=host, only=only, except_=except_
+        )
         problems += found
         if not as_json:
             for problem in found:

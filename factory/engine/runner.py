@@ -99,7 +99,8 @@ class Runner:
         self._failure = Failure(hooks, holder, scope.emit)
         self._plan, self._store, self._base, self._usable, self._why = plan, store, scope, usable, why
         self._not_stored = set(not_stored)
-        self._until = until
+        names = [p.name for p in plan.phases]
+        self._wanted = plan.phases[: names.index(until) + 1] if until else plan.phases
         self._emit: Emit = scope.emit
         self._layer: Layer | None = None
         self._workspace: Workspace | None = None
@@ -127,17 +128,15 @@ class Runner:
         try:
             async with self._holds, _ClosingAll(self._workspace_slots), self._telling(), self._session_slot:
                 start = self._resume_point()
-                for phase in self._plan.phases[:start]:
+                for phase in self._wanted[:start]:
                     self._emit(PhaseSkipped(phase.name, phase.key))
-                for index, phase in enumerate(self._plan.phases[start:], start):
+                for index, phase in enumerate(self._wanted[start:], start):
                     self._phase = phase.name
                     try:
                         await self._run_phase(index, phase)
                     except Exception as error:  # of the runner itself, such as a full disk while a layer is stored
                         await self._failed(error, self._scope_for(phase))
                         raise
-                    if phase.name == self._until:
-                        break
         finally:
             self._workspace = self._session = None
 
@@ -163,8 +162,8 @@ class Runner:
     def _resume_point(self) -> int:
         """The number of the first phase that must run; sets the layer that it goes on from."""
         self._layer = None
-        for index in reversed(range(len(self._plan.phases))):
-            phase = self._plan.phases[index]
+        for index in reversed(range(len(self._wanted))):
+            phase = self._wanted[index]
             if phase.keeps not in (Keeps.DISKS, Keeps.MEMORY) or phase.name in self._not_stored:
                 continue
             layer = self._store.find(phase.key)

@@ -96,8 +96,9 @@ def _source(parts: Parts) -> Iterator[Problem]:
         if isinstance(url, str) and scheme not in _SCHEMES:
             hint = "a file of this host goes under `path`" if not scheme else f"known: {', '.join(_SCHEMES)}"
             yield parts.problem("source", kind, *loc, message=f"'{url}' is no URL that can be fetched", hint=hint)
-    if source.image and source.image.template:
-        yield from _base_template(parts, source.image.template)
+    if source.image and source.image.template and source.image.template == parts.draft.scope.early.get("name"):
+        message = f"'{source.image.template}' can't be built from itself"
+        yield parts.problem("source", "image", message=message)
 
 
 def checksum_problem(checksum: str) -> tuple[str, str]:
@@ -114,15 +115,6 @@ def checksum_problem(checksum: str) -> tuple[str, str]:
         wanted = f"{kind} has {lengths[0]}" if kind else "sha256 has 64"
         return f"a checksum of {len(digest)} digits", f"{wanted}: was it copied whole?"
     return "", ""
-
-
-def _base_template(parts: Parts, name: str) -> Iterator[Problem]:
-    templates = project.templates(parts.draft.root)
-    if name == parts.draft.scope.early.get("name"):
-        yield parts.problem("source", "image", message=f"'{name}' can't be built from itself")
-    elif name not in templates:
-        hint = did_you_mean(name, templates)
-        yield parts.problem("source", "image", message=f"there is no template '{name}' in images/", hint=hint)
 
 
 # --- machine -------------------------------------------------------------------------------------------------------

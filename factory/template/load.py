@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -45,14 +46,19 @@ def load_all(
     var_files: Sequence[Path] = (),
     environ: Mapping[str, str] = _NOTHING,
     host: Mapping[str, Any] = _NOTHING,
+    only: Sequence[str] = (),
+    except_: Sequence[str] = (),
 ) -> tuple[Loaded, ...]:
     """Every build that the file at *path* asks for, in the file's order; their names differ.
 
-    Args: as for ``load``.
+    Args: as for ``load``, and
+        only, except_: shell patterns over the names of builds: those to keep, and those to leave out.
 
     Raises: TemplateError with every problem found.
     """
-    builds, problems = check_all(path, variables=variables, var_files=var_files, environ=environ, host=host)
+    builds, problems = check_all(
+        path, variables=variables, var_files=var_files, environ=environ, host=host, only=only, except_=except_
+    )
     if any(p.severity == "error" for p in problems):
         raise TemplateError(problems)
     return builds
@@ -65,7 +71,16 @@ def check_all(
     var_files: Sequence[Path] = (),
     environ: Mapping[str, str] = _NOTHING,
     host: Mapping[str, Any] = _NOTHING,
+    only: Sequence[str] = (),
+    except_: Sequence[str] = (),
 ) -> tuple[tuple[Loaded, ...], tuple[Problem, ...]]:
     """As ``load_all``, but returns the problems, errors and warnings; builds with errors are not among the builds."""
     loaded, problems = check(path, variables=variables, var_files=var_files, environ=environ, host=host)
-    return (() if loaded is None else (loaded,)), problems
+    builds = () if loaded is None else (loaded,)
+    return tuple(b for b in builds if is_chosen(b.template.name, only, except_)), problems
+
+
+def is_chosen(name: str, only: Sequence[str], except_: Sequence[str]) -> bool:
+    """Whether ``-only`` and ``-except`` leave the build called *name*."""
+    wanted = not only or any(fnmatchcase(name, pattern) for pattern in only)
+    return wanted and not any(fnmatchcase(name, pattern) for pattern in except_)

@@ -94,8 +94,12 @@ def seed_folder_names(root: Path) -> tuple[str, ...]:
 
 def templates(root: Path) -> dict[str, Path]:
     """The templates of the project by their names, which need not be those of their files."""
+    return templates_in(root / "images")
+
+
+def templates_in(folder: Path) -> dict[str, Path]:
+    """The templates of a folder by their names and by those of their files."""
     found: dict[str, Path] = {}
-    folder = root / "images"
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.suffix not in (".yml", ".yaml"):
             continue

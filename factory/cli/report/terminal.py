@@ -15,6 +15,7 @@ from factory.events import (
     ArtifactReady,
     BuildFinished,
     BuildStarted,
+    BuildWaiting,
     CommandStarted,
     ConnectAttempt,
     GuestOutput,
@@ -56,6 +57,8 @@ class Terminal:
         match event:
             case Progress():
                 self._progress(build, event)
+            case BuildWaiting(reason):
+                self._line(build, f"waits for {reason}")
             case BuildStarted():
                 self._line(build, self._style(f"{event.template}: ", bold=True) + " → ".join(event.phases))
                 self._line(build, f"run directory: {event.run_dir}")
@@ -77,6 +80,8 @@ class Terminal:
                 self._note(build, message, level)
             case TeardownFailed(step, message):
                 self._note(build, f"clean-up of {step}: {message}", "warning")
+            case BuildFinished() if self._several:
+                self._line(build, self._style(event.outcome, bold=True) + f" after {Duration(event.seconds)}")
             case PhaseFinished() | BuildFinished() | ArtifactReady():
                 pass  # the table at the end says it
             case SeedRequested() | ConnectAttempt() if self._verbosity >= 1:

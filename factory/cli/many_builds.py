@@ -1,0 +1,190 @@
+"""Runs the builds of one command side by side, as many as this host has room for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from factory.cli.capacity import capacity, load_of, missing_phases
+from factory.cli.one_build import Ordered, Surroundings, is_delivered, order, order_base, run_build
+from factory.cli.planning import Planned, plan_build
+from factory.cli.report.summary import Row, State
+from factory.cli.report.view import View
+from factory.cli.requests import Request, Requests
+from factory.deadline import pause
+from factory.engine.scheduler import Job, Scheduler
+from factory.errors import INTERNAL_ERROR_EXIT_CODE, FactoryError, TemplateError
+from factory.events import BuildFinished, BuildWaiting, PhaseFinished, Stamped
+from factory.plan.model import Keeps
+from factory.quantity import Duration
+
+TICK = Duration(0.5)
+"""How often the times on the terminal move."""
+
+
+@dataclass(slots=True)
+class _Ended:
+    """How a build ended; ``error`` is None when it went well."""
+
+    state: State
+    seconds: float
+    detail: str = ""
+    error: Exception | None = None
+
+
+class ManyBuilds:
+    """One command's builds. A failure ends what starts from it and nothing else."""
+
+    def __init__(self, requests: Requests, around: Surroundings, view: View) -> None:
+        self._requests, self._around, self._view = requests, around, view
+        self._positions = {name: i for i, name in enumerate(requests.builds)}
+        self._scheduler = Scheduler(capacity(around.facts), at_most=around.options.at_most)
+        self._plans: dict[str, Planned | FactoryError] = {}
+        self._planning: dict[str, asyncio.Lock] = {}
+        self._builds: dict[str, asyncio.Task[None]] = {}
+        self._began: dict[str, float] = {}
+        self._ended: dict[str, _Ended] = {}
+        self._group = asyncio.TaskGroup()
+
+    async def run(self) -> int:
+        """Returns the exit code: the first failure's in the order given, 0 when there is none."""
+        for name, error in self._requests.failures.items():
+            self._failed(name, error, 0.0)
+        self._around.bus.subscribe(self._on_event)
+        try:
+            async with asyncio.TaskGroup() as clock:
+                ticking = clock.create_task(self._tick())
+                async with self._group:
+                    for name, request in self._requests.builds.items():
+                        if request.asked:
+                            self._begin(name)
+                ticking.cancel()
+        finally:
+            self._around.bus.unsubscribe(self._on_event)
+            self._view.end(list(self._rows()))
+        return next((_exit_code(e.error) for _, e in self._in_order() if e.error), 0)
+
+    def _begin(self, name: str) -> asyncio.Task[None]:
+        """The task of a build, begun when somebody first wants it: one that nobody needs never runs."""
+        if name not in self._builds:
+            self._builds[name] = self._group.create_task(self._one(self._requests.builds[name]), name=name)
+        return self._builds[name]
+
+    async def _plan(self, name: str) -> Planned:
+        """Planned once, whoever asks first. Raises: what went wrong then, for everybody."""
+        async with self._planning.setdefault(name, asyncio.Lock()):
+            if name not in self._plans:
+                try:
+                    self._plans[name] = await self._planned(self._requests.builds[name])
+                except FactoryError as error:
+                    self._plans[name] = error
+        found = self._plans[name]
+        if isinstance(found, FactoryError):
+            raise found
+        return found
+
+    async def _planned(self, request: Request) -> Planned:
+        around = self._around
+        return await plan_build(
+            request.loaded, around.options.output, around.options.layers, around.where, around.facts
+        )
+
+    # --- one build -------------------------------------------------------------------------------------------------
+
+    async def _one(self, request: Request) -> None:
+        name, started = request.name, time.monotonic()
+        try:
+            state = await self._build(request)
+        except asyncio.CancelledError:
+            state = "interrupted" if name in self._began else "not begun"
+            self._end(name, _Ended(state, self._seconds(name, started)))
+            raise
+        except Exception as error:
+            self._failed(name, error, self._seconds(name, started))
+        else:
+            self._end(name, _Ended(state, self._seconds(name, started)))
+
+    def _seconds(self, name: str, started: float) -> float:
+        """Since it was let run: waiting for others is not its own time."""
+        return time.monotonic() - self._began.get(name, started)
+
+    async def _build(self, request: Request) -> State:
+        around, name = self._around, request.name
+        planned = await self._plan(name)
+        for secret in planned.loaded.secrets:
+            around.bus.redactor.add(secret)
+        ordered = order(planned, around.options) if request.asked else order_base(planned)
+        if ordered.whole and await asyncio.to_thread(is_delivered, planned, around):
+            return "unchanged"
+        job = await asyncio.to_thread(self._job, ordered)
+        emit = around.bus.emitter(name)
+        async with self._scheduler.turn(job, waiting=lambda reason: emit(BuildWaiting(reason))):
+            self._began[name] = time.monotonic()
+            await run_build(ordered, around)
+        return "stored" if ordered.until else "built"
+
+    def _job(self, ordered: Ordered) -> Job:
+        planned, name = ordered.planned, ordered.planned.plan.name
+        absent = ordered.still_absent(self._around.made)
+        missing = missing_phases(planned, self._around.store, absent, ordered.until)
+        makes = {p.key for p in missing if p.keeps in (Keeps.DISKS, Keeps.MEMORY)}
+        return Job(name, self._positions[name], load_of(planned, self._around.facts, missing), makes)
+
+    def _on_event(self, stamped: Stamped) -> None:
+        if isinstance(stamped.event, PhaseFinished) and stamped.event.key:
+            self._around.made.add(stamped.event.key)
+            self._scheduler.stored(stamped.event.key)
+
+    # --- ends ------------------------------------------------------------------------------------------------------
+
+    def _failed(self, name: str, error: Exception, seconds: float) -> None:
+        found = unwrapped(error)
+        self._end(name, _Ended("failed", seconds, _cause(found), error if not isinstance(found, Exception) else found))
+        self._view.failed(name, error if not isinstance(found, FactoryError) else found)
+
+    def _end(self, name: str, ended: _Ended) -> None:
+        self._ended[name] = ended
+        outcome = {"failed": "failed", "interrupted": "interrupted", "not begun": "interrupted"}
+        message = ended.detail or ("nothing has changed" if ended.state == "unchanged" else "")
+        event = BuildFinished(name, outcome.get(ended.state, "succeeded"), ended.seconds, message)
+        self._around.bus.emitter(name)(event)
+
+    def _in_order(self) -> Iterator[tuple[str, _Ended]]:
+        """As the summary lists them: what could not even be loaded first. A base that nobody needed is left out."""
+        for name in (*self._requests.failures, *self._requests.builds):
+            if name in self._ended:
+                yield name, self._ended[name]
+            elif name in self._builds:
+                yield name, _Ended("not begun", 0.0)
+
+    def _rows(self) -> Iterator[Row]:
+        for name, ended in self._in_order():
+            artifact = self._around.options.output / name
+            delivered = ended.state in ("built", "unchanged") and artifact.exists()
+            yield Row(name, ended.state, ended.seconds, str(artifact) if delivered else ended.detail)
+
+    async def _tick(self) -> None:
+        while True:
+            await pause(TICK)
+            self._view.tick()
+
+
+def _cause(error: BaseException) -> str:
+    """In one line: the first problem of a template with its place, without hints."""
+    if isinstance(error, TemplateError) and error.problems:
+        first = next((p for p in error.problems if p.severity == "error"), error.problems[0])
+        return f"{first.place}: {first.message}" if first.place else first.message
+    return (error.message if isinstance(error, FactoryError) else repr(error)).partition("\n")[0]
+
+
+def _exit_code(error: Exception) -> int:
+    return error.exit_code if isinstance(error, FactoryError) else INTERNAL_ERROR_EXIT_CODE
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """The one error in a group of one (a TaskGroup wraps what its tasks raise)."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

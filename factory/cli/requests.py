@@ -1,0 +1,122 @@
+"""Which builds a command line asks for: those of its files that `-only` leaves, and what they start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from factory.cli.template_options import environment
+from factory.errors import FactoryError, TemplateError
+from factory.template.bases import base_name, chain_of
+from factory.template.load import load_all
+from factory.template.model import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is loaded, and with what."""
+
+    variables: Mapping[str, str]
+    var_files: Sequence[Path]
+    only: tuple[str, ...] = ()
+    except_: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A build. ``asked`` is False for one that is there because another starts from it."""
+
+    loaded: Loaded
+    base: str = ""
+    asked: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.loaded.template.name
+
+
+@dataclass(slots=True)
+class Requests:
+    """In the order of the command line, each after what it starts from. ``failures`` are files or builds that can't
+    be loaded, by name."""
+
+    builds: dict[str, Request] = field(default_factory=dict)
+    failures: dict[str, FactoryError] = field(default_factory=dict)
+
+    def raise_if_any(self) -> None:
+        """Raises: the first failure; all problems of all templates when there are several."""
+        errors = list(self.failures.values())
+        if len(errors) > 1 and all(isinstance(e, TemplateError) for e in errors):
+            raise TemplateError([p for e in errors if isinstance(e, TemplateError) for p in e.problems])
+        for error in errors:
+            raise error
+
+
+def find_builds(templates: Sequence[Path], selection: Selection, host: Mapping[str, Any]) -> Requests:
+    """Loads everything. What one file does wrong is noted and spoils no other.
+
+    Raises: TemplateError when `-only` and `-except` leave nothing.
+    """
+    found = Requests()
+    loader = _Loader(selection, host)
+    asked: list[Loaded] = []
+    for path in templates:
+        try:
+            asked += loader.load(path)
+        except FactoryError as error:
+            found.failures[_free_name(path.stem, found)] = error
+    if not asked and not found.failures:
+        raise TemplateError("no build is left", hint="-only and -except match names such as `factory inspect` shows")
+    by_name = _by_name(asked, found)
+    for loaded in by_name.values():
+        try:
+            chain = chain_of(loaded, by_name, loader.load)
+        except FactoryError as error:
+            found.failures[loaded.template.name] = error
+            continue
+        for item in reversed((loaded, *chain)):
+            name = item.template.name
+            if name not in found.builds:
+                found.builds[name] = Request(item, base_name(item), name in by_name)
+    return found
+
+
+class _Loader:
+    def __init__(self, selection: Selection, host: Mapping[str, Any]) -> None:
+        self._selection, self._host = selection, host
+
+    def load(self, path: Path) -> tuple[Loaded, ...]:
+        selection = self._selection
+        return load_all(
+            path,
+            variables=selection.variables,
+            var_files=selection.var_files,
+            environ=environment(),
+            host=self._host,
+            only=selection.only,
+            except_=selection.except_,
+        )
+
+
+def _by_name(asked: Sequence[Loaded], found: Requests) -> dict[str, Loaded]:
+    """The builds by name; the second of a name is a failure."""
+    by_name: dict[str, Loaded] = {}
+    for loaded in asked:
+        name = loaded.template.name
+        if name in by_name:
+            message = f"two builds are called '{name}': of {by_name[name].path} and of {loaded.path}"
+            found.failures[_free_name(loaded.path.stem, found, name)] = TemplateError(
+                message, hint="their artifacts would lie in the same folder: give one of them another `name`"
+            )
+        else:
+            by_name[name] = loaded
+    return by_name
+
+
+def _free_name(wanted: str, found: Requests, *taken: str) -> str:
+    name, number = wanted, 2
+    while name in found.failures or name in taken:
+        name, number = f"{wanted} ({number})", number + 1
+    return name
