@@ -22,9 +22,9 @@ provision:
         - "echo random=$(od -A n -N 16 -t x1 /dev/urandom | tr -d ' ')"
         - "echo uuid=$(cat /proc/sys/kernel/random/uuid)"
         - "echo hwrng=$(cat /sys/class/misc/hw_random/rng_current)"
-        - "echo before=$(ifconfig eth0 | grep -o 'addr:[0-9.]*')"
+        - "echo before=$(ifconfig eth0 | grep -o 'inet addr:[0-9.]*')"
         - "udhcpc -i eth0 -n -q -s /usr/share/udhcpc/default.script"
-        - "echo after=$(ifconfig eth0 | grep -o 'addr:[0-9.]*')"
+        - "echo after=$(ifconfig eth0 | grep -o 'inet addr:[0-9.]*')"
         - "echo from=${SSH_CONNECTION%% *}"
       env: {GREETING: "{{ vars.greeting }}"}
 """
@@ -86,7 +86,7 @@ def test_its_address_can_be_leased_again_and_its_connection_holds(
     resumed: tuple[Outcome, dict[str, str], float],
 ) -> None:
     _, said, _ = resumed
-    assert said["before"] == said["after"] == "addr:10.0.2.15"
+    assert said["before"] == said["after"] == "inet addr:10.0.2.15"
     assert said["from"] == "10.0.2.2"
 
 
