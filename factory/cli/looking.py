@@ -73,6 +73,8 @@ def look(machine: MachineControl, *, fonts: Path, again: bool) -> Iterator[Seen]
 async def save_picture(machine: MachineControl, path: Path) -> None:
     """Raises: StepError when there is no display, or no such folder."""
     visitor = observer(machine)
+    if not path.absolute().parent.is_dir():
+        raise StepError(f"there is no folder {path.absolute().parent} to save a picture in")
     try:
         async with visitor.visit():
             await visitor.screenshot(path)
