@@ -12,6 +12,7 @@
     │   ├─ GuestCommandFailed    a command inside the guest ended badly
     │   ├─ UnexpectedScreen      the screen shows something else than what was waited for
     │   ├─ DeadlineExpired       a named deadline passed
+    │   │   └─ MachineStalled    … or would have: the machine has stopped doing anything
     │   └─ SeedError             an answer file could not be rendered or was never fetched
     ├─ StoreError             6  the layer store is damaged, full or read-only
     ├─ PluginError            7  a plug-in is missing or broken
@@ -73,8 +74,17 @@ class Evidence:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a dossier found out about an error: the cause in one sentence, what to try, and the page with all of it."""
+
+    sentence: str
+    advice: tuple[str, ...]
+    report: Path
+
+
 class FactoryError(Exception):
-    """Base of every error that a user is meant to see.
+    """Base of every error that a user is meant to see. ``explanation`` is set when a dossier was made.
 
     Args:
         message: one sentence, what happened.
@@ -89,6 +99,7 @@ class FactoryError(Exception):
         self.message = message
         self.hint = hint
         self.evidence = evidence or Evidence()
+        self.explanation: Explanation | None = None
 
 
 class TemplateError(FactoryError):
@@ -147,6 +158,10 @@ class UnexpectedScreen(StepError):
 
 class DeadlineExpired(StepError):
     """A named deadline passed."""
+
+
+class MachineStalled(DeadlineExpired):
+    """A machine that is waited for does nothing any more: no disk, network, serial line or screen moves."""
 
 
 class SeedError(StepError):

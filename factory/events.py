@@ -177,12 +177,92 @@ class QmpEvent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MachineStarted(Event):
+    """QEMU runs. ``name`` is the folder of its logs in the run directory; ``command`` is for pasting into a shell."""
+
+    name: str
+    pid: int
+    accelerator: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineEnded(Event):
+    """QEMU has ended. ``stderr`` is the tail of what it said."""
+
+    name: str
+    pid: int
+    exit_status: int
+    stderr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SerialOutput(Event):
+    """Whole lines that the guest wrote to its first serial line; of a flood only the beginning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineActivity(Event):
+    """What a machine has done while something was waited for, since the last such event.
+
+    ``disk`` and ``network`` are bytes, ``serial`` bytes, ``cpu`` the guest's CPU time over the time that passed (1.0:
+    one CPU, busy throughout); ``quiet`` is for how many seconds none of it, nor the screen, has moved.
+    """
+
+    awaited: str
+    seconds: float
+    disk: int
+    network: int
+    serial: int
+    cpu: float
+    quiet: float
+
+
+@dataclass(frozen=True, slots=True)
+class BuildBroke(Event):
+    """A build's error with all that explains it, told while its machine still runs."""
+
+    phase: str
+    kind: str  # the error's class
+    message: str
+    hint: str = ""
+    layer: str = ""
+    command: str = ""
+    exit_status: int = 0
+    stderr: str = ""
+    serial: str = ""
+    screen: str = ""
+    screenshot: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GuestLog(Event):
+    """A log file that was read from the guest's disk after a failure; ``text`` is its tail, ``size`` the whole's."""
+
+    path: str
+    size: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScreenChanged(Event):
     """The guest's screen shows something else; ``sense`` read the text."""
 
     sense: str
     text: str
     screenshot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWritten(Event):
+    """A failure has been explained: by which rule, in which sentence, and on which page."""
+
+    rule: str
+    sentence: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from factory.drivers import floppy, iso
 from factory.drivers.iso_view import IsoView
 from factory.drivers.keyboard import Keyboard
 from factory.drivers.machine_spec import MachineSpec
-from factory.drivers.protocols import BootWaits, Machine, MachineDriver, TypingReport
+from factory.drivers.protocols import Activity, BootWaits, Machine, MachineDriver, TypingReport
+from factory.drivers.qemu.activity import MachineProbe
 from factory.drivers.screen import ocr
 from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.recorder import FOLDER, RecorderLimits, recording
@@ -61,7 +62,7 @@ class KnownMachines:
     @asynccontextmanager
     async def _start(self, spec: MachineSpec, runtime_dir: Path, log_dir: Path, emit: Emit) -> AsyncIterator[Machine]:
         async with self._driver.start(spec, runtime_dir=runtime_dir, log_dir=log_dir, emit=emit) as machine:
-            self._control.machine_started(log_dir, machine.pid, await machine.attachments())
+            self._control.machine_started(log_dir.name, machine.pid, await machine.attachments())
             senses = self._screens.senses(machine)
             try:
                 async with recording(senses, log_dir / FOLDER, self._limits, emit):
@@ -95,6 +96,19 @@ class DiscMaker:
 
     async def extract(self, image: Path, files: Mapping[str, Path]) -> None:
         await iso.extract(image, files)
+
+
+class MachineProbes:
+    """``protocols.ActivityProbe``: one probe for each machine, which remembers what it has seen."""
+
+    def __init__(self, screens: MachineScreens) -> None:
+        self._screens = screens
+        self._probes: dict[int, MachineProbe] = {}
+
+    async def sample(self, machine: Machine) -> Activity:
+        if machine.pid not in self._probes:
+            self._probes[machine.pid] = MachineProbe(machine, self._screens.senses(machine).frame)
+        return await self._probes[machine.pid].sample()
 
 
 class MachineScreens:

@@ -24,7 +24,8 @@ from factory.steps.start_machine import StartMachine
 GIVEN = (
     Redactor, BuildName, MediaLibrary, MachineState, protocols.MachineDriver, protocols.DiskImages,
     protocols.Communicator, protocols.SeedServer, protocols.ApplianceDriver, protocols.Checkpoints, protocols.KeyMaker,
-    protocols.ScreenReader, protocols.Typist, protocols.SshProbe, protocols.MediaMaker, protocols.Programs,
+    protocols.ScreenReader, protocols.ActivityProbe, protocols.Typist, protocols.SshProbe, protocols.MediaMaker,
+    protocols.Programs,
 )  # fmt: skip
 """What every build has before its first step: by this, wiring is checked."""
 

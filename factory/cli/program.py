@@ -20,13 +20,8 @@ COMMANDS = {
     "init": "Recognise an installer ISO and write a template for it.",
     "schema": "Print the JSON Schema of templates or boot profiles.",
     "doctor": "Say what this computer can do, and what to install.",
-    "runs": "List the builds that run, and those whose machine is kept.",
-    "screen": "Read the screen of a running build.",
-    "ssh": "Log in to the guest of a running build.",
-    "attach": "Sit down at the serial line of a running build.",
-    "release": "Let a machine go that --on-error keeps.",
-    "record": "Make a film of what a build's machines have shown.",
     "cache": "Look at, check and empty the layer store.",
+    "report": "Explain a failed build again, from its journal.",
     "clean": "Remove what dead runs have left.",
 }
 SINGLE_DASH = ("var", "var-file", "only", "except", "force", "on-error", "json", "parallel-builds")

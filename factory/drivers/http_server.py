@@ -34,7 +34,7 @@ from factory.drivers.seed_request import (
     parse_range,
     split_token,
 )
-from factory.errors import Evidence, FactoryError, SeedError
+from factory.errors import DeadlineExpired, Evidence, FactoryError, SeedError
 from factory.events import Emit, SeedRequested
 from factory.quantity import Duration
 
@@ -143,8 +143,8 @@ class _Endpoint:
             if deadline.expired:
                 raise self._never_asked(name, deadline)
             changed = self._changed
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(float(deadline.left)):
+            with contextlib.suppress(DeadlineExpired):
+                async with deadline.limit():
                     await changed.wait()
 
     def _never_asked(self, name: str, deadline: Deadline) -> FactoryError:

@@ -32,7 +32,7 @@ class MachineControl:
 
     ``started`` is in clock ticks since the host's boot (``run_directory.start_time``). ``observer`` is a second QMP
     monitor, for one visitor at a time; ``serial`` the first serial line, for any number; ``vnc`` is empty without a
-    display. All three are unix sockets. ``logs`` is the folder of its logs.
+    display. All are unix sockets.
     """
 
     name: str
@@ -41,7 +41,6 @@ class MachineControl:
     observer: str = ""
     serial: str = ""
     vnc: str = ""
-    logs: str = ""
 
     @property
     def alive(self) -> bool:
@@ -98,16 +97,11 @@ class RunControl:
         self._control = Control()
         self._write(self._control)
 
-    @property
-    def now(self) -> Control:
-        """What the file says."""
-        return self._control
-
-    def machine_started(self, log_dir: Path, pid: int, attachments: Mapping[str, str]) -> None:
+    def machine_started(self, name: str, pid: int, attachments: Mapping[str, str]) -> None:
         """*attachments* as ``Machine.attachments`` gives them."""
         machine = MachineControl(
-            log_dir.name, pid, start_time(pid),
-            attachments.get("observer", ""), attachments.get("serial", ""), attachments.get("vnc", ""), str(log_dir),
+            name, pid, start_time(pid),
+            attachments.get("observer", ""), attachments.get("serial", ""), attachments.get("vnc", ""),
         )  # fmt: skip
         self._write(replace(self._control, machines=(*self._control.machines, machine)))
 

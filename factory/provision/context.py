@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +33,10 @@ class ProvisionContext(Protocol):
 
     async def reconnect(self, deadline: Deadline) -> GuestConnection:
         """Gives the connection up and makes a new one. Raises: GuestUnreachable."""
+
+    def watching(self, deadline: Deadline) -> AbstractAsyncContextManager[Deadline]:
+        """Watches the machine while its guest is awaited: yields the deadline to wait by, which ends early when the
+        guest hangs and late when it works. Raises: MachineStalled in place of the body's error."""
 
     @property
     def emit(self) -> Emit: ...

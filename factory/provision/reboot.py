@@ -28,6 +28,10 @@ class RebootProvisioner:
         deadline = deadline.within(self.budget, "the guest to be back after its reboot")
         before = await context.connection.boot_id()
         await self._trigger(context, deadline)
+        async with context.watching(deadline) as watched:
+            await self._until_back(context, watched, before)
+
+    async def _until_back(self, context: ProvisionContext, deadline: Deadline, before: str) -> None:
         same_boot = False
         while True:
             try:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from factory.deadline import Deadline
-from factory.drivers.protocols import Machine, SeedEndpoint, ShutdownReason
+from factory.drivers.protocols import ActivityProbe, Machine, SeedEndpoint, ShutdownReason
 from factory.errors import StepError
 from factory.plan.resources import SeedPlace
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
+from factory.steps.watch import watching
 from factory.template.model import Finished
 
 
@@ -22,8 +23,10 @@ class AwaitSeedFetch(Step):
 
     file: str
     budget: Duration
+    stall: Duration
 
     needs: ClassVar[tuple[type, ...]] = (Machine, SeedEndpoint, SeedPlace)
+    wants: ClassVar[tuple[type, ...]] = (ActivityProbe,)
 
     @property
     def title(self) -> str:
@@ -35,7 +38,8 @@ class AwaitSeedFetch(Step):
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         deadline = Deadline.after(self.budget, f"the installer to fetch its seed {self.file}")
-        await scope.get(SeedEndpoint).wait_for_request(self.file, deadline)
+        async with watching(scope, deadline, self.stall) as watched:
+            await scope.get(SeedEndpoint).wait_for_request(self.file, watched)
         yield
 
 
@@ -45,8 +49,10 @@ class AwaitPowerOff(Step):
 
     finished: Finished
     budget: Duration
+    stall: Duration
 
     needs: ClassVar[tuple[type, ...]] = (Machine,)
+    wants: ClassVar[tuple[type, ...]] = (ActivityProbe,)
 
     @property
     def title(self) -> str:
@@ -59,7 +65,8 @@ class AwaitPowerOff(Step):
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         deadline = Deadline.after(self.budget, "the installer to finish")
-        reason = await scope.get(Machine).wait_for_shutdown(deadline)
+        async with watching(scope, deadline, self.stall) as watched:
+            reason = await scope.get(Machine).wait_for_shutdown(watched)
         if reason is ShutdownReason.GUEST_PANIC:
             raise StepError("the installer's kernel panicked", hint="the serial log ends with the panic")
         if reason.value != self.finished.value:

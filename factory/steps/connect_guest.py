@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from factory.deadline import Deadline
-from factory.drivers.protocols import Communicator, Credentials, GuestAddress, GuestConnection, Machine
+from factory.drivers.protocols import ActivityProbe, Communicator, Credentials, GuestAddress, GuestConnection, Machine
 from factory.errors import GuestUnreachable
 from factory.events import Emit
 from factory.plan.resources import BuildSecrets, GuestAt, GuestNotice, MachineState
@@ -17,7 +18,7 @@ from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.secret import Redactor, Secret
 from factory.steps.late import late_values
-from factory.steps.resumed_guest import refresh
+from factory.steps.watch import watching
 from factory.template.late import render_late
 from factory.template.model import Text
 
@@ -56,10 +57,11 @@ class ConnectGuest(Step):
     password: Text | None
     private_key: Path | None
     budget: Duration
+    stall: Duration
     kind: str = "SSH"
 
     needs: ClassVar[tuple[type, ...]] = (Machine, GuestAt, BuildSecrets, Communicator, MachineState)
-    wants: ClassVar[tuple[type, ...]] = (GuestNotice,)
+    wants: ClassVar[tuple[type, ...]] = (GuestNotice, ActivityProbe)
     provides: ClassVar[tuple[type, ...]] = (GuestLink,)
 
     @property
@@ -78,14 +80,22 @@ class ConnectGuest(Step):
             notice.guest_reachable(self.kind, address, given.user, given.private_key)
         link = GuestLink(scope.get(Communicator), address, given, scope.emit)
         try:
-            connection = await link.connect(deadline)
+            async with watching(scope, deadline, self.stall) as watched:
+                connection = await link.connect(watched)
             scope.put(link)
             scope.detail(str(address))
             if scope.get(MachineState).memory:
-                await refresh(connection, self.kind, scope.emit)
+                await set_clock(connection)
             yield
         finally:
             await link.close()
+
+
+async def set_clock(connection: GuestConnection) -> None:
+    """A guest resumed from memory still has the time of its checkpoint: everything that checks certificates or
+    timestamps would fail. Best effort: a guest without ``date`` or without the right to set it goes on as it is."""
+    command = f"date -u -s @{time.time():.0f} || sudo -n date -u -s @{time.time():.0f}"
+    await connection.run(command, deadline=Deadline.after(Duration(20), "the guest to set its clock"))
 
 
 def credentials(step: ConnectGuest, scope: Scope) -> Credentials:

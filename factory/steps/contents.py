@@ -18,7 +18,7 @@ from factory.outputs.hardware import OvfHardware
 from factory.plan.keys import ROOT, chain, make_recipe
 from factory.plan.model import Keeps, Phase, Plan, Power
 from factory.plan.step import Step
-from factory.quantity import Size
+from factory.quantity import Duration, Size
 from factory.seal.model import SealOptions
 from factory.secret import Secret
 from factory.steps.artifact import ExportImages, OpenStaging, Publish
@@ -37,7 +37,7 @@ from factory.steps.shut_down import ShutDown
 from factory.steps.start_machine import Role, StartMachine, StartTpm
 from factory.steps.type_boot_command import AwaitExpectation
 from factory.steps.verify_images import VerifyImages
-from factory.template.model import Firmware, Layers, Loaded, SeedDelivery, Ssh
+from factory.template.model import DEFAULT_STALL, Firmware, Layers, Loaded, Profile, SeedDelivery, Ssh
 
 LIVE_LAYERS_UP_TO = Size(4 * 2**30)
 """``layers: auto`` checkpoints machines with up to this much memory: their memory files stay small and quick."""
@@ -91,7 +91,7 @@ class _Planner:
             template=str(self.loaded.path),
             phases=tuple(self.phases),
             boot=boot,
-            power_off=(ShutDown(self.template.shutdown.command, self.template.shutdown.deadline),),
+            power_off=(ShutDown(self.template.shutdown.command, self.template.shutdown.deadline, self._stall()),),
             facts=self._facts(),
         )
 
@@ -154,9 +154,9 @@ class _Planner:
             steps.append(boot_command(self.loaded))
         if delivery is SeedDelivery.HTTP and profile.seed and profile.seed.main:
             budget = install.seed_deadline or profile.seed_deadline
-            steps.append(AwaitSeedFetch(profile.seed.main, budget))
+            steps.append(AwaitSeedFetch(profile.seed.main, budget, self._stall(profile)))
         steps += [AwaitExpectation(expect) for expect in profile.expect]
-        steps.append(AwaitPowerOff(profile.finished, install.deadline or profile.deadline))
+        steps.append(AwaitPowerOff(profile.finished, install.deadline or profile.deadline, self._stall(profile)))
         return steps
 
     def _boot_recipe(self) -> dict[str, Any]:
@@ -186,7 +186,7 @@ class _Planner:
             self._add(
                 f"provision-{number}",
                 provision_recipe(provision, self.contents),
-                [RunProvisioner(provision, number, self.loaded)],
+                [RunProvisioner(provision, number, self.loaded, self._stall())],
                 power=Power.RUNNING,
                 keeps=keeps,
             )
@@ -242,10 +242,17 @@ class _Planner:
         if access.none:
             return []
         if access.winrm:
-            return [ConnectGuest(access.winrm.user, access.winrm.password, None, access.winrm.deadline, "WinRM")]
+            winrm = access.winrm
+            return [ConnectGuest(winrm.user, winrm.password, None, winrm.deadline, self._stall(), "WinRM")]
         ssh = self._ssh()
         key = self.loaded.resolve(ssh.private_key) if ssh.private_key else None
-        return [ConnectGuest(ssh.user, ssh.password, key, ssh.deadline)]
+        return [ConnectGuest(ssh.user, ssh.password, key, ssh.deadline, self._stall())]
+
+    def _stall(self, profile: Profile | None = None) -> Duration:
+        """What the template says; else an installer's profile, and the profiles' default for an installed system."""
+        if self.template.stall is not None:
+            return self.template.stall
+        return profile.stall if profile else DEFAULT_STALL
 
     def _ssh(self) -> Ssh:
         return self.template.access.ssh or Ssh()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from factory.deadline import Deadline
-from factory.drivers.protocols import GuestConnection, Programs
+from factory.drivers.protocols import ActivityProbe, GuestConnection, Machine, Programs
 from factory.errors import PluginError
 from factory.events import Emit
 from factory.plan.resources import BuildName
@@ -21,11 +21,13 @@ from factory.provision.context import Policy, Provisioner, run_provisioner
 from factory.provision.file import Direction, FileProvisioner
 from factory.provision.reboot import RebootProvisioner
 from factory.provision.shell import Script, ShellProvisioner
+from factory.quantity import Duration
 from factory.secret import Redactor, Secret
 from factory.steps.connect_guest import GuestLink
 from factory.steps.late import late_values
+from factory.steps.watch import watching
 from factory.template.late import render_late, render_late_value
-from factory.template.model import Ansible, File, Loaded, Plugin, Provision, Reboot, Shell, Text
+from factory.template.model import DEFAULT_STALL, Ansible, File, Loaded, Plugin, Provision, Reboot, Shell, Text
 
 PLUGINS = "factory.provisioners"
 """Entry-point group: a callable that takes the options of the template and gives a ``provision.Provisioner``."""
@@ -36,8 +38,10 @@ class RunProvisioner(Step):
     provision: Provision
     number: int
     loaded: Loaded
+    stall: Duration = DEFAULT_STALL
 
     needs: ClassVar[tuple[type, ...]] = (GuestLink, Programs, Redactor, BuildName)
+    wants: ClassVar[tuple[type, ...]] = (Machine, ActivityProbe)
 
     @property
     def title(self) -> str:
@@ -56,15 +60,15 @@ class RunProvisioner(Step):
         options = self.provision
         provisioner = await asyncio.to_thread(_Maker(self.loaded, scope).make, options)
         policy = Policy(pause_before=options.pause_before, timeout=options.timeout, retries=options.retries)
-        await run_provisioner(provisioner, Surroundings(self.label, scope), policy)
+        await run_provisioner(provisioner, Surroundings(self.label, scope, self.stall), policy)
         yield
 
 
 class Surroundings:
     """``provision.context.ProvisionContext`` in a running build."""
 
-    def __init__(self, name: str, scope: Scope) -> None:
-        self._name, self._scope = name, scope
+    def __init__(self, name: str, scope: Scope, stall: Duration = DEFAULT_STALL) -> None:
+        self._name, self._scope, self._stall = name, scope, stall
         self._link = scope.get(GuestLink)
 
     @property
@@ -77,6 +81,9 @@ class Surroundings:
 
     async def reconnect(self, deadline: Deadline) -> GuestConnection:
         return await self._link.connect(deadline)
+
+    def watching(self, deadline: Deadline) -> AbstractAsyncContextManager[Deadline]:
+        return watching(self._scope, deadline, self._stall)
 
     @property
     def emit(self) -> Emit:

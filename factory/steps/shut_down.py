@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from factory.deadline import Deadline
-from factory.drivers.protocols import Machine
+from factory.drivers.protocols import ActivityProbe, Machine
 from factory.errors import DeadlineExpired, GuestUnreachable, StepError
 from factory.events import Note
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.steps.connect_guest import GuestLink
 from factory.steps.late import late_values
+from factory.steps.watch import watching
 from factory.template.late import render_late
 from factory.template.model import Text
 
@@ -27,9 +28,10 @@ _ANSWER = Duration(15)
 class ShutDown(Step):
     command: Text | None
     budget: Duration
+    stall: Duration
 
     needs: ClassVar[tuple[type, ...]] = (Machine,)
-    wants: ClassVar[tuple[type, ...]] = (GuestLink,)
+    wants: ClassVar[tuple[type, ...]] = (GuestLink, ActivityProbe)
 
     @property
     def title(self) -> str:
@@ -53,7 +55,8 @@ class ShutDown(Step):
             if link:
                 scope.emit(Note("the guest has not powered off: pressing its power button", "warning"))
             await machine.power_button()
-            await self._last_wait(machine, whole)
+            async with watching(scope, whole, self.stall) as watched:
+                await self._last_wait(machine, watched)
         yield
 
     async def _ask(self, scope: Scope, link: GuestLink, command: str, whole: Deadline) -> None:

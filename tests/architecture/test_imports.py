@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "boot_command": LEAVES,
     "host": LEAVES | {"drivers.process", "plan.platform"},
     "template": LEAVES | {"boot_command", "drivers.machine_spec", "drivers.iso_view"},
+    "dossier": LEAVES | SEAMS | {"plan.step"},
     "drivers": LEAVES | {"boot_command", "disk"},
     "plan": LEAVES | SEAMS | {"template"},
     "provision": LEAVES | SEAMS,

@@ -60,6 +60,10 @@ class Surroundings:
     reconnects: int = 0
     current: GuestConnection | None = None
 
+    @asynccontextmanager
+    async def watching(self, deadline: Deadline) -> AsyncIterator[Deadline]:
+        yield deadline  # there is no machine here
+
     @property
     def emit(self) -> Emit:
         return self.events.append

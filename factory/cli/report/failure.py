@@ -11,6 +11,8 @@ import click
 from factory.errors import Evidence, FactoryError, Problem, TemplateError
 
 TAIL_LINES = 12
+ADVICE = 2
+"""So many things to try; the report has all of them."""
 
 
 def show_failure(error: FactoryError) -> None:
@@ -27,10 +29,16 @@ def failure_lines(error: FactoryError) -> Iterator[str]:
         if error.hint and not any(p.hint == error.hint for p in error.problems):
             yield f"  {click.style('try:', bold=True)} {error.hint}"
         return
-    yield click.style("error: ", fg="red", bold=True) + error.message
+    found = error.explanation
+    yield click.style("error: ", fg="red", bold=True) + (found.sentence if found else error.message)
+    if found and found.sentence.rstrip(".") not in error.message:
+        yield f"  {error.message}"
     yield from evidence_lines(error.evidence)
-    if error.hint:
-        yield f"  {click.style('try:', bold=True)} {error.hint}"
+    hints = found.advice[:ADVICE] if found else ()
+    for hint in hints or filter(None, (error.hint,)):
+        yield f"  {click.style('try:', bold=True)} {hint}"
+    if found:
+        yield f"  {click.style('report:', bold=True)} {found.report}"
 
 
 def problem_lines(problem: Problem) -> Iterator[str]:

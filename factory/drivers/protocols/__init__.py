@@ -6,6 +6,7 @@ All blocking work happens in threads or child processes behind these async calls
 
 from __future__ import annotations
 
+from factory.drivers.protocols.activity import Activity, ActivityProbe
 from factory.drivers.protocols.appliance import (
     Appliance,
     ApplianceCall,
@@ -32,6 +33,8 @@ from factory.drivers.protocols.seed import SeedEndpoint, SeedServer, SeedSource
 from factory.drivers.protocols.senses import BootWaits, ScreenReader, TypingReport, Typist
 
 __all__ = [
+    "Activity",
+    "ActivityProbe",
     "Appliance",
     "ApplianceCall",
     "ApplianceCallFailed",

@@ -35,8 +35,9 @@ from factory.drivers.qemu.arguments import (
 )
 from factory.drivers.qemu.qmp import ConnectionLost, QmpConnection
 from factory.drivers.qemu.serial import SerialLine
-from factory.errors import Evidence, HostError, MachineDied, StepError
-from factory.events import Emit, Note, QmpEvent
+from factory.drivers.qemu.serial_events import SerialEvents
+from factory.errors import DeadlineExpired, Evidence, HostError, MachineDied, StepError
+from factory.events import Emit, MachineEnded, MachineStarted, Note, QmpEvent
 from factory.quantity import Duration, Size
 
 START_PATIENCE = Duration(120)
@@ -107,11 +108,10 @@ class QemuMachine:
         return True if status["status"] != "inmigrate" else None
 
     async def wait_for_shutdown(self, deadline: Deadline) -> ShutdownReason:
-        scope = asyncio.timeout(float(deadline.left))
         try:
-            async with scope:
+            async with deadline.limit():
                 await self._stopped.wait()
-        except TimeoutError:
+        except DeadlineExpired:
             raise deadline.error(evidence=self.evidence()) from None
         if self._reason is None:
             raise await self._death()
@@ -185,6 +185,12 @@ class QemuMachine:
             serial=self.serial_text(_EVIDENCE_TAIL),
             files=tuple(path for path in (self._log_dir / "qemu.log", self._spec.serial_log) if path is not None),
         )
+
+    def tell_end(self) -> None:
+        """Emits how QEMU ended; to be called once it has."""
+        status = self._process.exit_status
+        stderr = self._process.stderr[-int(_EVIDENCE_TAIL) :]
+        self._emit(MachineEnded(self._log_dir.name, self.pid, status if status is not None else 0, stderr))
 
     async def _connect(self, connected: socket.socket) -> None:
         deadline = Deadline.after(START_PATIENCE, "QEMU to come up")
@@ -267,6 +273,7 @@ async def _running(spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit:
     failure: BaseException | None = None
     async with AsyncExitStack() as stack:
         machine, qmp = await _launch(stack, spec, runtime_dir, log_dir, emit)
+        stack.callback(machine.tell_end)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(machine._watch())
@@ -302,6 +309,9 @@ async def _launch(
         observer,
     ):  # ours are closed once QEMU has its own: then its end is an end of file here
         serial = SerialLine(line)
+        told = SerialEvents(emit)
+        serial.subscribe(told.feed)
+        stack.callback(told.close)
         stack.callback(serial.close)
         try:
             channels = Channels(qmp_of_qemu.fileno(), line_of_qemu.fileno(), observer.fileno())
@@ -315,6 +325,7 @@ async def _launch(
                 argv, emit=emit, log=log_dir / "qemu.log", pass_fds=(channels.qmp, channels.serial, channels.observer)
             )
         )
+    emit(MachineStarted(log_dir.name, process.pid, spec.accelerator, shlex.join(pasteable)))
     await serial.offer(runtime_dir / SERIAL_SOCKET)
     return QemuMachine(spec, process, serial, runtime_dir=runtime_dir, log_dir=log_dir, emit=emit), qmp
 

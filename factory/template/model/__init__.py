@@ -12,7 +12,16 @@ from factory.template.model.finish import Seal, Shutdown, Verify
 from factory.template.model.install import BootMethod, Install, SeedDelivery, SeedFile
 from factory.template.model.loaded import Loaded
 from factory.template.model.machine import Disk, Firmware, Machine, Nic, Tpm
-from factory.template.model.profile import DirectBoot, Expect, Finished, Profile, ProfileSeed, Recognise, TypedBoot
+from factory.template.model.profile import (
+    DEFAULT_STALL,
+    DirectBoot,
+    Expect,
+    Finished,
+    Profile,
+    ProfileSeed,
+    Recognise,
+    TypedBoot,
+)
 from factory.template.model.provision import PROVISIONER_KINDS, Ansible, File, Plugin, Provision, Reboot, Shell
 from factory.template.model.source import BuiltFile, ImageSource, IsoSource, Source
 from factory.template.model.template import Layers, Template
@@ -20,6 +29,7 @@ from factory.template.model.text import LATE_NAMES, Identifier, LateText, Name, 
 from factory.template.model.variables import Variable, VariableType
 
 __all__ = [
+    "DEFAULT_STALL",
     "LATE_NAMES",
     "PROVISIONER_KINDS",
     "Access",

@@ -11,6 +11,9 @@ from factory.quantity import Duration
 from factory.template.model.install import SeedDelivery
 from factory.template.model.text import Name, Strict, Text, Texts
 
+DEFAULT_STALL = Duration(5 * 60)
+"""How long a machine may do nothing while something is awaited of it."""
+
 
 class Expect(Strict):
     """A wait that the profile makes part of the installation."""
@@ -82,4 +85,9 @@ class Profile(Strict):
     finished: Finished = Field(Finished.RESET, description="How the installer shows that it is done.")
     seed_deadline: Duration = Field(Duration(5 * 60), description="Until the seed is fetched.")
     deadline: Duration = Field(Duration(90 * 60), description="From the first key to the installer's end.")
+    stall: Duration = Field(
+        DEFAULT_STALL,
+        description="How long its machine may do nothing (no disk, network, serial line or screen moves) before the "
+        "installation counts as hung; `0s` for ever.",
+    )
     guest: Literal["linux", "bsd", "windows"] = Field("linux", description="What it installs.")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from factory.quantity import Duration
 from factory.template.model.access import Access
 from factory.template.model.finish import Seal, Shutdown, Verify
 from factory.template.model.install import Install
@@ -55,6 +56,11 @@ class Template(Strict):
     outputs: Annotated[tuple[Output, ...], BeforeValidator(_outputs)] = Field((), description="What is delivered.")
     verify: Annotated[Verify | None, BeforeValidator(_switch, json_schema_input_type=Verify | bool | None)] = Field(
         Verify(), description="`false` delivers without proof."
+    )
+    stall: Duration | None = Field(
+        None,
+        description="How long a machine that is waited for may do nothing before it counts as hung; `0s` for ever. "
+        "Default: the boot profile's for the installation, then 5 minutes.",
     )
     layers: Layers = Field(Layers.AUTO, description="What is kept of a build, to go on from.")
 

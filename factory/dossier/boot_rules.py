@@ -1,0 +1,189 @@
+"""Rules for guests that do not start: panics, nothing to boot, reboots without end, too little speed."""
+
+from __future__ import annotations
+
+import re
+
+from factory.dossier.record import Entry, Record
+from factory.dossier.verdict import Quote, Verdict, find, installing, shorten, waited
+from factory.quantity import Duration
+
+LOOPING = 3
+"""So many resets during one wait are no accident."""
+BUSY = 0.5
+"""CPU time over time: a guest at this or more was held up by nothing but its own speed."""
+
+_PANIC = (
+    re.compile(r"Kernel panic - not syncing: *(.+)"),
+    re.compile(r"^(?:panic: )(.+)", re.MULTILINE),  # FreeBSD, OpenBSD
+    re.compile(r"(?:Your (?:device|PC) ran into a problem|\*\*\* STOP: *)(.*)"),
+)
+_PANIC_ADVICE = (
+    (
+        r"root fs|VFS:|root device",
+        "it did not find its root file system: compare `root=` on its command line with the disk, and check that its "
+        "initrd has the driver for the disk's bus (`machine.disks[].bus`)",
+    ),
+    (
+        r"init|exitcode",
+        "its first program ended or is missing: look at the lines before the panic, is the initrd whole?",
+    ),
+    (r"memory|Out of memory|System is deadlocked", "give the machine more memory (`machine.memory`)"),
+)
+_NOT_BOOTABLE = (
+    re.compile(r"No bootable device", re.IGNORECASE),
+    re.compile(r"BdsDxe: No bootable option or device was found"),
+    re.compile(
+        r"(?:Missing operating system|Operating System not found|Invalid partition table|Error loading operating)"
+    ),
+    re.compile(r"^grub rescue>", re.MULTILINE),
+    re.compile(r"^(?:Shell> *$|UEFI Interactive Shell)", re.MULTILINE),
+    re.compile(r"isolinux\.bin missing or corrupt|Failed to load ldlinux"),
+)
+
+
+def kernel_panic(record: Record) -> Verdict | None:
+    found = find(record, _PANIC, logs=False)
+    told = any(e.text("name") == "GUEST_PANICKED" for e in record.recent("qmp_event"))
+    if not waited(record) or not (found or told):
+        return None
+    who = "installer" if installing(record) else "guest"
+    if found is None:
+        return Verdict("kernel-panic", f"The {who}'s kernel panicked.", ("look at the screen and the serial line",))
+    match, quote = found
+    reason = shorten(match[1].strip().rstrip("]").rstrip(" -") or "no reason given")
+    advice = [text for pattern, text in _PANIC_ADVICE if re.search(pattern, reason)][:1]
+    context = _before(match)
+    return Verdict(
+        "kernel-panic",
+        f"The {who}'s kernel panicked: {reason}.",
+        (*advice, "the last lines on the serial line say what it did before; a kernel that boots elsewhere may lack a "
+         "driver for this machine's devices"),
+        (quote, *([Quote("the lines before", context)] if context else [])),
+    )  # fmt: skip
+
+
+def _before(match: re.Match[str]) -> str:
+    lines = [line for line in match.string[: match.start()].splitlines()[:-1] if line.strip()][-3:]
+    return "\n".join(shorten(line) for line in lines)
+
+
+def no_bootable_device(record: Record) -> Verdict | None:
+    found = find(record, _NOT_BOOTABLE, logs=False)
+    if not waited(record) or not found:
+        return None
+    if installing(record):
+        sentence = "The machine found nothing to boot: the installer's ISO is not bootable with this firmware."
+        advice = (
+            "is the ISO whole, and made for this firmware? Try `machine.firmware: bios` or `uefi`",
+            "`factory init ISO` says what an ISO is and how it boots",
+        )
+    else:
+        sentence = "The machine found nothing to boot on its disks: the installation left no boot loader there."
+        advice = (
+            "did the seed install a boot loader, on the first disk, for this firmware (`machine.firmware`)?",
+            "with UEFI, a guest that keeps no boot entries needs \\EFI\\BOOT\\BOOTX64.EFI",
+        )
+    return Verdict("no-bootable-device", sentence, advice, (found[1],))
+
+
+def reboot_loop(record: Record) -> Verdict | None:
+    resets = [e for e in record.recent("qmp_event") if e.text("name") == "RESET" and '"guest": true' in e.text("data")]
+    if not waited(record) or len(resets) < LOOPING:
+        return None
+    took = Duration(max(1.0, resets[-1].time - resets[0].time))
+    said = [line for line in record.serial.splitlines() if line.strip()]
+    who = "installer" if installing(record) else "guest"
+    return Verdict(
+        "reboot-loop",
+        f"The {who} rebooted {len(resets)} times in {took} instead of starting up.",
+        (
+            "look at the last words on the serial line before each reboot: a kernel that can't be loaded, a triple "
+            "fault or a watchdog restarts a machine without a word",
+            "is the installation whole, and does the CPU model (`machine.cpu`) have what its kernel needs?",
+        ),
+        (Quote("the serial line", "\n".join(map(shorten, said[-3:]))),) if said else (),
+    )
+
+
+def too_slow(record: Record) -> Verdict | None:
+    """The time was up for a guest that was busy throughout: nothing was wrong but its speed."""
+    if record.kind not in ("DeadlineExpired", "GuestUnreachable", "StepError"):
+        return None
+    work = record.recent("machine_activity")
+    if not work or not _busy(work[-1]):
+        return None
+    last, accelerator = work[-1], record.accelerator or "its accelerator"
+    emulated = accelerator == "tcg"
+    how = "is emulated (tcg), without help of the CPU" if emulated else f"runs with {accelerator}"
+    slow = (
+        "nothing here is quicker than emulation: `factory doctor` says why; build where /dev/kvm works"
+        if emulated
+        else f"is {accelerator} the quickest accelerator here? `factory doctor` measures them"
+    )
+    return Verdict(
+        "too-slow",
+        f"The guest was still working when its time was up: it {how}, and needed longer than the deadline.",
+        (slow, "give it more time: raise the deadline that expired", "give the machine more CPUs (`machine.cpus`)"),
+        (Quote("its last minute", describe_activity(last)),),
+    )  # fmt: skip
+
+
+def stalled(record: Record) -> Verdict | None:
+    if record.kind != "MachineStalled":
+        return None
+    who = "installer" if installing(record) else "guest"
+    work = record.last("machine_activity")
+    lines = [line for line in (record.screen or record.serial).splitlines() if line.strip()]
+    shown = (Quote("what it showed last", "\n".join(map(shorten, lines[-6:]))),) if lines else ()
+    return Verdict(
+        "stalled",
+        f"The {who} hung: {_first_sentence(record.message)}.",
+        (
+            "look at the picture of the screen: does it wait for an answer, or did it stop in the middle of a line?",
+            "if it was at work on something that neither reads, writes nor computes, raise `stall`",
+        ),
+        (*((Quote("its activity", describe_activity(work)),) if work else ()), *shown),
+    )
+
+
+def machine_died(record: Record) -> Verdict | None:
+    if record.kind != "MachineDied":
+        return None
+    ended = record.last("machine_ended")
+    stderr = (record.broke.text("stderr") if record.broke else "") or (ended.text("stderr") if ended else "")
+    hint = record.broke.text("hint") if record.broke else ""
+    lines = [line for line in stderr.splitlines() if line.strip()][-4:]
+    status = ended.number("exit_status") if ended else 0
+    if status in (-9, 137):
+        sentence = "QEMU was killed (signal 9): by the kernel for want of memory, or by somebody."
+        hint = hint or "look for an out-of-memory kill in `dmesg`; give the machine less memory, or end something"
+    else:
+        sentence = f"QEMU itself ended: {_first_sentence(record.message.partition(': ')[2] or record.message)}."
+    advice = tuple(filter(None, (hint, "the exact command line is below: paste it to see QEMU fail again")))
+    return Verdict("machine-died", sentence, advice, (Quote("QEMU", "\n".join(lines)),) if lines else ())
+
+
+def describe_activity(entry: Entry) -> str:
+    """One ``machine_activity`` in words."""
+    parts = [f"disk {_bytes(entry.number('disk'))}", f"network {_bytes(entry.number('network'))}"]
+    parts += [f"serial {_bytes(entry.number('serial'))}", f"CPU {entry.number('cpu'):.0%}"]
+    quiet = entry.number("quiet")
+    still = f"; nothing has moved for {Duration(quiet)}" if quiet >= 1 else ""
+    return f"in {Duration(max(0.1, entry.number('seconds')))}: {', '.join(parts)}{still}"
+
+
+def _busy(entry: Entry) -> bool:
+    return entry.number("cpu") >= BUSY or entry.number("disk") >= 2**20 or entry.number("network") >= 2**20
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def _first_sentence(text: str) -> str:
+    return shorten(text.strip().splitlines()[0].rstrip(".")) if text.strip() else "it said nothing"

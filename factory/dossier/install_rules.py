@@ -1,0 +1,264 @@
+"""Rules for installers: seeds that are not found, questions, full disks, mirrors out of reach."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from factory.dossier.record import Entry, Record
+from factory.dossier.verdict import (
+    Quote,
+    Verdict,
+    expected_address,
+    find,
+    installing,
+    line_of,
+    shorten,
+    unframed,
+    waited,
+)
+
+_OUT_OF_DISK = (
+    re.compile(r"No space left on device|ENOSPC|not enough (?:free )?(?:disk )?space|disk (?:is )?full", re.I),
+)
+_MIRROR = (
+    re.compile(r"Bad archive mirror|(?:mirror|repository) (?:is not available|does not|could not be)[^\n]*", re.I),
+    re.compile(r"(?:Temporary failure|Could not|Couldn't|Failed to) resol\w+[^\n]*", re.I),
+    re.compile(r"bad address '[^']+'|Name or service not known|unable to resolve host address[^\n]*", re.I),
+    re.compile(
+        r"(?:Failed to fetch|Cannot download|Unable to fetch|Download(?:ing)? failed|Error downloading)[^\n]*", re.I
+    ),
+    re.compile(r"(?:can't|cannot|could not|unable to|failed to) connect to (?!the bus)[^\n]*", re.I),
+    re.compile(r"Network is unreachable|No route to host|Connection timed out", re.I),
+    re.compile(r"Curl error \(\d+\)[^\n]*|wget: [^\n]*(?:refused|timed out|server returned error)[^\n]*", re.I),
+)
+_URL = re.compile(r"(?:https?|ftp)://[^\s'\"|│>]+|(?<=bad address ')[^']+")
+_BUTTONS = re.compile(
+    r"<\s*(?:Go Back|Continue|Yes|No|Ok|OK|Cancel|Retry|Abort)\s*>|\[\s*(?:Continue|Done|Back|Retry)[^\]]*\]"
+)
+_ASKS = re.compile(
+    r"[^\n]*(?:\(yes/no\)|\(y/n\)|\[y/n\]|\(yes\|no\)|\? *(?:\[[^\]\n]*\])? *$|press (?:any key|enter|return)[^\n]*$"
+    r"|please (?:choose|select|enter|make a selection)[^\n]*|enter (?:your|a|the) [^\n]*: *$)",
+    re.I | re.M,
+)
+_LAST_LINES = 8
+
+
+def requests(record: Record) -> tuple[Entry, ...]:
+    return record.recent("seed_requested")
+
+
+def seed_broken(record: Record) -> Verdict | None:
+    """An answer file that can't be rendered."""
+    bad = [e for e in requests(record) if e.number("status") >= 500]
+    message = bad[-1].text("message") if bad else record.message if record.kind == "SeedError" else ""
+    if not message or (not bad and "render" not in message.lower() and ":" not in message):
+        return None
+    name = bad[-1].text("path").lstrip("/") if bad else ""
+    said = message.removeprefix(f"could not render {name}: ") if name else message
+    what = f"The seed {name} has an error in its template" if name else "The seed has an error in its template"
+    hint = record.broke.text("hint") if record.broke else ""
+    advice = tuple(
+        filter(None, (hint, "mend the answer file in http_seed/; `factory validate` renders every one of them"))
+    )
+    return Verdict("seed-template-error", f"{what}: {shorten(said.splitlines()[0].rstrip('.'))}.", advice, _told(bad))
+
+
+def seed_not_found(record: Record) -> Verdict | None:
+    """Asked for, but under a name or address that is not served."""
+    asked = requests(record)
+    missing = [e for e in asked if e.number("status") == 404]
+    if (
+        not waited(record)
+        or not missing
+        or (any(200 <= e.number("status") < 300 for e in asked) and not _seed_step(record))
+    ):
+        return None
+    last = missing[-1]
+    path = last.text("path")
+    token = "token" in last.text("message")
+    why = "its address is not the one that this build serves" if token else "there is no such file"
+    near = re.search(r"closest: (.+)", last.text("message"))
+    advice = [f"the name that is served and comes closest to it is `{near[1]}`"] if near else []
+    if token:
+        advice.append("the address was typed or passed on wrong: it must be {{ seed.url }}/NAME, with all of its parts")
+    advice.append("compare the boot command (or `direct.command_line`) with the names in http_seed/")
+    return Verdict(
+        "seed-not-found",
+        f"The installer asked the seed server for {path} and got 404: {why}.",
+        tuple(advice),
+        (*_told(missing), *_typed_line(record)),
+    )
+
+
+def seed_never_requested(record: Record) -> Verdict | None:
+    """Nothing was asked for at all: the boot line is wrong, or the guest has no network."""
+    served = expected_address(record)
+    if not waited(record) or not installing(record) or not served or requests(record):
+        return None
+    typed = any(e.text("step") == "type-boot-command" for e in record.named("step_finished", "step_failed"))
+    line = _typed_line(record)
+    wrong = bool(line) and served not in line[0].text
+    if wrong:
+        why = f"what reached it does not name {served}"
+    elif typed:
+        why = "the boot command was typed wrong or in the wrong place, or the guest has no network"
+    else:
+        why = "its command line does not name it, or the guest has no network"
+    return Verdict(
+        "seed-never-requested",
+        f"The installer never asked for its seed at {served}: {why}.",
+        (
+            "look at the screen: does it show the boot prompt still, a menu, or an installer that asks?",
+            *(("wait for the prompt before typing: `<waitText \"boot:\" 60s>`, not `<wait10>`",) if typed else ()),
+            "does the installer's kernel have a driver for the network card (`machine.nics[].model`)?",
+        ),
+        (*line, *_shown(record)),
+    )  # fmt: skip
+
+
+def out_of_disk(record: Record) -> Verdict | None:
+    for entry in record.recent("qmp_event"):
+        if entry.text("name") == "BLOCK_IO_ERROR" and '"nospace": true' in entry.text("data"):
+            return Verdict(
+                "host-disk-full",
+                "This computer's disk is full: the machine could not write to its image.",
+                ("free some space where the cache lies (`factory cache`, FACTORY_CACHE), then build again",),
+                (Quote("QEMU", shorten(entry.text("data"))),),
+            )
+    error = f"{record.message}\n{record.broke.text('stderr') if record.broke else ''}"
+    if record.kind in ("StoreError", "CommandFailed", "HostError", "MachineDied"):
+        if found := _OUT_OF_DISK[0].search(error):
+            return Verdict(
+                "host-disk-full",
+                "This computer's disk is full.",
+                ("free some space where the cache and the output lie, then build again",),
+                (Quote("the host", line_of(found)),),
+            )
+        return None
+    quote = _from_output(record, _OUT_OF_DISK)
+    if quote is None and waited(record):
+        found_there = find(record, _OUT_OF_DISK)
+        quote = found_there[1] if found_there else None
+    if quote is None:
+        return None
+    return Verdict(
+        "out-of-disk",
+        f"A disk of the guest is full: {quote.text}" + ("" if quote.text.endswith(".") else "."),
+        ("make the disk bigger (`machine.disks[].size`), or install less", "does the seed use the whole disk?"),
+        (quote,),
+    )
+
+
+def mirror_unreachable(record: Record) -> Verdict | None:
+    quote = _from_output(record, _MIRROR)
+    if quote is None and waited(record) and record.phase in ("install", "import"):
+        found = find(record, _MIRROR)
+        quote = found[1] if found else None
+    if quote is None or _only_the_seed(record, quote):
+        return None
+    address = _URL.search(quote.text)
+    where = address[0].rstrip(".,:;") if address else "its package mirror"
+    return Verdict(
+        "mirror-unreachable",
+        f"The guest could not reach {where}: {quote.text.rstrip('.')}.",
+        (
+            "does this computer reach that address? The guest goes out by this computer's own network",
+            "set another mirror (`-var mirror=HOST`); behind a proxy, give the installer its address in the seed",
+        ),
+        (quote,),
+    )
+
+
+def installer_asks(record: Record) -> Verdict | None:
+    """A dialog is open that no answer file has answered."""
+    if not waited(record) or not (installing(record) or record.phase == "install"):
+        return None
+    question = asked_question(record.screen) or asked_question("\n".join(record.serial.splitlines()[-_LAST_LINES:]))
+    if not question:
+        return None
+    return Verdict(
+        "installer-asks",
+        f"The installer is asking a question that its seed does not answer: “{question}”",
+        (
+            "answer it in the seed (http_seed/): the installer's manual names the answer to each question",
+            "was the seed read at all? A seed that was found but not understood leaves every question open",
+        ),
+        _shown(record),
+    )
+
+
+def asked_question(screen: str) -> str:
+    """The question that a screen of text asks; empty when it asks none.
+
+    A dialog shows buttons; its question is the text above them. Else a last line that ends like a question counts.
+    """
+    lines = [unframed(line) for line in screen.splitlines()]
+    buttons = [i for i, line in enumerate(lines) if _BUTTONS.search(line)]
+    if buttons:
+        return _dialog_text(lines[: buttons[0]])
+    text = "\n".join(line for line in lines[-_LAST_LINES * 3 :] if line)
+    last = list(_ASKS.finditer(text))
+    # A question further up has been answered: what matters is the end.
+    if last and text.count("\n", last[-1].end()) <= 2:
+        return shorten(" ".join(last[-1][0].split()))
+    return ""
+
+
+def _dialog_text(lines: Sequence[str]) -> str:
+    titles = [line for line in lines if re.search(r"\[[!?.]{1,2}\]", line)]
+    title = re.sub(r"[┌┐─┤├]|\[[!?.]{1,2}\]", "", titles[-1]).strip() if titles else ""
+    start = lines.index(titles[-1]) + 1 if titles else 0
+    body = [line for line in lines[start:] if line and not re.fullmatch(r"[\W_]*", line)]
+    ending = [i for i, line in enumerate(body) if line.endswith(("?", ":"))]
+    if ending:
+        begin = ending[-1]
+        while begin > 0 and not body[begin - 1].endswith((".", "?", ":", "!")) and ending[-1] - begin < 3:
+            begin -= 1
+        return shorten(": ".join(filter(None, (title, " ".join(body[begin : ending[-1] + 1])))))
+    return shorten(": ".join(filter(None, (title, " ".join(body[:4])))))
+
+
+def _seed_step(record: Record) -> bool:
+    step = record.failed_step
+    return bool(step and step.text("step") == "await-seed-fetch")
+
+
+def _told(entries: Sequence[Entry]) -> tuple[Quote, ...]:
+    lines = [
+        f"{e.text('method')} {e.text('path')} → {e.text('status')} {e.text('message')}".rstrip() for e in entries[-3:]
+    ]
+    return (Quote("the seed server", "\n".join(dict.fromkeys(lines))),) if lines else ()
+
+
+def _typed_line(record: Record) -> tuple[Quote, ...]:
+    """The command line with which the guest's kernel was really started, or what its prompt shows."""
+    for source, text in (("the serial line", record.serial), ("the screen", record.screen)):
+        for pattern in (r"(?:Kernel )?[Cc]ommand line: *([^\n]+)", r"^(?:boot: ?|> ?|grub> ?)([^\n]*\S[^\n]*)$"):
+            found = list(re.finditer(pattern, text, re.M))
+            if found:
+                return (Quote(f"{source}: what the installer was started with", shorten(found[-1][1].strip())),)
+    return ()
+
+
+def _shown(record: Record) -> tuple[Quote, ...]:
+    lines = [line.rstrip() for line in record.screen.splitlines() if line.strip()][-6:]
+    return (Quote("the screen", "\n".join(map(shorten, lines))),) if lines else ()
+
+
+def _from_output(record: Record, patterns: Sequence[re.Pattern[str]]) -> Quote | None:
+    """A provisioner's last words, when it is one that failed."""
+    if record.kind not in ("GuestCommandFailed", "CommandFailed"):
+        return None
+    text = "\n".join(record.guest_output[-40:])
+    for pattern in patterns:
+        found = list(pattern.finditer(text))
+        if found:
+            return Quote("the provisioner's output", line_of(found[-1]))
+    return None
+
+
+def _only_the_seed(record: Record, quote: Quote) -> bool:
+    """The address that was out of reach is the seed server's: other rules know more about that."""
+    address = expected_address(record)
+    return bool(address) and (address in quote.text or ("10.0.2.2" in quote.text and not requests(record)))

@@ -1,0 +1,41 @@
+"""The rule engine: from everything that is known of a failed build to one sentence.
+
+Rules are asked in order, and the first that knows the cause speaks. The order is by how certain a sign is: a machine
+that died or a kernel that panicked explains everything that follows from it; silence explains nothing.
+"""
+
+from __future__ import annotations
+
+from factory.dossier import boot_rules, guest_rules, install_rules
+from factory.dossier.record import Record
+from factory.dossier.verdict import Rule, Verdict
+
+RULES: tuple[Rule, ...] = (
+    guest_rules.killed,
+    boot_rules.kernel_panic,
+    install_rules.out_of_disk,
+    boot_rules.machine_died,
+    install_rules.seed_broken,
+    boot_rules.no_bootable_device,
+    boot_rules.reboot_loop,
+    install_rules.seed_not_found,
+    install_rules.mirror_unreachable,
+    install_rules.installer_asks,
+    install_rules.seed_never_requested,
+    guest_rules.command_failed,
+    guest_rules.ssh_failed,
+    boot_rules.stalled,
+    boot_rules.too_slow,
+)
+
+
+def judge(record: Record) -> Verdict:
+    """The cause of *record*'s failure. Builds that did not fail get a sentence that says so."""
+    if record.outcome in ("succeeded", "running"):
+        going = "is running" if record.outcome == "running" else "succeeded"
+        return Verdict(record.outcome, f"The build {going}: there is no failure to explain.")
+    for rule in RULES:
+        verdict = rule(record)
+        if verdict is not None:
+            return verdict
+    return guest_rules.in_its_own_words(record)

@@ -1,0 +1,282 @@
+"""What ends a wait and what prolongs it, with guests that really hang, spin, chatter and work."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factory.cli.adapters import MachineProbes, MachineScreens
+from factory.deadline import Deadline, Shift, pause
+from factory.drivers.machine_spec import Forward, NicSpec, Reboot
+from factory.drivers.protocols import ActivityProbe, Communicator, GuestAddress, Machine, ShutdownReason
+from factory.drivers.qemu.activity import differs
+from factory.drivers.qemu.machine import QemuMachine
+from factory.drivers.qemu.sockets import TcpTraffic
+from factory.drivers.screen.frame import Frame
+from factory.drivers.ssh import SshCommunicator
+from factory.drivers.ssh_keys import generate_build_key
+from factory.engine.scope import StepScope
+from factory.errors import DeadlineExpired, GuestUnreachable, MachineDied, MachineStalled
+from factory.events import MachineActivity, Note
+from factory.plan.resources import BuildSecrets, GuestAt, MachineState
+from factory.quantity import Duration
+from factory.secret import Redactor
+from factory.steps.await_installer import AwaitPowerOff
+from factory.steps.connect_guest import ConnectGuest
+from factory.steps.watch import watching
+from factory.template.model import Finished
+from tests.drivers.qemu.conftest import Lab, lab, soon
+from tests.drivers.qemu.guests import CLI, HANG, POWER_OFF, RESET, disk, say
+
+__all__ = ["lab"]
+FOREVER = Duration(300)
+
+
+def run(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Makes a test of a coroutine."""
+
+    @functools.wraps(test)
+    def called(*arguments: Any, **options: Any) -> None:
+        asyncio.run(test(*arguments, **options))
+
+    return called
+
+
+CHATTER = (
+    b"\xba\xf8\x03"  # 1: mov dx, 0x3f8
+    b"\xb0\x2e"  # mov al, '.'
+    b"\xee"  # out dx, al
+    b"\xb9\xff\xff"  # mov cx, 0xffff
+    b"\xe2\xfe"  # 2: loop 2b
+    b"\xeb\xf3"  # jmp 1b
+)
+SPIN = b"\xeb\xfe"  # 1: jmp 1b
+
+
+def reads_disk(seconds: float) -> bytes:
+    """Reads its disk's first 64 sectors over and over, for so long by the BIOS's clock (18.2 ticks a second)."""
+    ticks = int(seconds * 18.2).to_bytes(2, "little")
+    return (
+        b"\xb8\x40\x00\x8e\xe0"  # mov ax, 0x40; mov fs, ax: the BIOS's data
+        b"\xb8\x00\x10\x8e\xc0"  # mov ax, 0x1000; mov es, ax
+        b"\xfb"  # sti: the clock must tick
+        b"\x64\x8b\x36\x6c\x00"  # mov si, fs:[0x6c]
+        b"\xb8\x40\x02"  # 1: mov ax, 0x0240: read 64 sectors
+        b"\xb9\x01\x00\xba\x80\x00\x31\xdb"  # mov cx, 1; mov dx, 0x80; xor bx, bx
+        b"\xcd\x13"  # int 0x13
+        b"\x64\xa1\x6c\x00"  # mov ax, fs:[0x6c]
+        b"\x29\xf0\x3d" + ticks +  # sub ax, si; cmp ax, ticks
+        b"\x72\xe8"  # jb 1b
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def awaited(lab: Lab, *code: bytes) -> AsyncIterator[tuple[StepScope, QemuMachine]]:
+    """A running guest, in the scope that steps get."""
+    spec = lab.spec(disk(lab.logs / "disk.raw", *code))
+    async with lab.start(spec) as machine:
+        scope = StepScope(lab.events.append, "install", lab.logs, lab.root, lab.logs)
+        scope.put_as(Machine, machine)
+        scope.put_as(ActivityProbe, MachineProbes(MachineScreens(lab.logs)))
+        await machine.resume()
+        yield scope, machine
+
+
+def told(lab: Lab) -> MachineActivity:
+    return [e for e in lab.events if isinstance(e, MachineActivity)][-1]
+
+
+@pytest.mark.machine
+@run
+async def test_a_guest_that_hangs_is_told_long_before_its_deadline(lab: Lab) -> None:
+    async with awaited(lab, CLI, say("last words"), HANG) as (scope, _):
+        with pytest.raises(MachineStalled, match="no disk, network, serial line or screen has moved") as caught:
+            async with AwaitPowerOff(Finished.POWER_OFF, FOREVER, Duration(1)).enter(scope):
+                pass
+    assert "its CPUs sleep" in caught.value.message
+    assert "the installer to finish" in caught.value.message
+    assert "last words" in caught.value.evidence.serial
+    assert told(lab).quiet >= 1
+    assert told(lab).cpu < 0.2
+
+
+@pytest.mark.machine
+@run
+async def test_a_guest_that_spins_hangs_too_but_is_given_longer(lab: Lab) -> None:
+    async with awaited(lab, CLI, SPIN) as (scope, _):
+        with pytest.raises(MachineStalled, match="its CPUs spin"):
+            async with AwaitPowerOff(Finished.POWER_OFF, FOREVER, Duration(0.5)).enter(scope):
+                pass
+    assert told(lab).quiet >= 2
+
+
+@pytest.mark.machine
+@run
+async def test_a_guest_that_writes_without_end_is_alive_but_its_deadline_holds(lab: Lab) -> None:
+    async with awaited(lab, CLI, CHATTER) as (scope, _):
+        with pytest.raises(DeadlineExpired, match="waited 2s for the installer to finish") as caught:
+            async with AwaitPowerOff(Finished.POWER_OFF, Duration(2), Duration(0.5)).enter(scope):
+                pass
+    assert not isinstance(caught.value, MachineStalled)
+    assert told(lab).serial > 0
+    assert not [e for e in lab.events if isinstance(e, Note)]
+
+
+@pytest.mark.machine
+@run
+async def test_a_guest_at_work_may_pass_its_deadline(lab: Lab) -> None:
+    step = AwaitPowerOff(Finished.POWER_OFF, Duration(2), Duration(3))
+    async with awaited(lab, reads_disk(3), POWER_OFF, HANG) as (scope, machine), step.enter(scope):
+        assert machine.shutdown_reason is ShutdownReason.GUEST_SHUTDOWN
+    notes = [e.message for e in lab.events if isinstance(e, Note)]
+    assert notes == [
+        "2s for the installer to finish have passed, but the guest is still at work: it may go on, for 6s in all"
+    ]
+
+
+@pytest.mark.machine
+@run
+async def test_work_without_end_ends_as_well(lab: Lab) -> None:
+    async with awaited(lab, reads_disk(3000)) as (scope, _):
+        with pytest.raises(DeadlineExpired, match=r"waited 1\.5s") as caught:
+            async with AwaitPowerOff(Finished.POWER_OFF, Duration(1.5), Duration(3)).enter(scope):
+                pass
+    assert not isinstance(caught.value, MachineStalled)
+    assert told(lab).disk > 2**20
+
+
+@pytest.mark.machine
+@run
+async def test_a_guest_that_resets_without_end_loops(lab: Lab) -> None:
+
+    spec = lab.spec(disk(lab.logs / "disk.raw", CLI, say("again\n"), RESET, HANG), reboot=Reboot.RESETS)
+    async with lab.start(spec) as machine:
+        scope = StepScope(lab.events.append, "boot", lab.logs, lab.root, lab.logs)
+        scope.put_as(Machine, machine)
+        scope.put_as(ActivityProbe, MachineProbes(MachineScreens(lab.logs)))
+        await machine.resume()
+        with pytest.raises(MachineStalled, match=r"it has rebooted \d+ times meanwhile"):
+            async with watching(scope, Deadline.after(Duration(30), "the guest to answer"), Duration(0)) as deadline:
+                await machine.wait_for_shutdown(deadline)
+
+
+@pytest.mark.machine
+@run
+async def test_no_stall_means_for_ever(lab: Lab) -> None:
+    async with awaited(lab, CLI, HANG) as (scope, _):
+        with pytest.raises(DeadlineExpired, match=r"waited 1\.5s") as caught:
+            async with AwaitPowerOff(Finished.POWER_OFF, Duration(1.5), Duration(0)).enter(scope):
+                pass
+    assert not isinstance(caught.value, MachineStalled)
+
+
+@pytest.mark.machine
+@run
+async def test_the_death_of_the_machine_is_not_taken_for_a_stall(lab: Lab) -> None:
+
+    async def killed() -> None:
+        async with awaited(lab, CLI, HANG) as (scope, machine), watching(scope, soon(), Duration(60)) as deadline:
+            os.kill(machine.pid, signal.SIGKILL)
+            await machine.wait_for_shutdown(deadline)
+
+    with pytest.raises(MachineDied):
+        await killed()
+
+
+@pytest.mark.machine
+@run
+async def test_bytes_that_a_machine_carries_over_tcp_are_counted() -> None:
+    """The process is this one: it opens a connection and accepts one; only the first is its guest's."""
+
+    traffic = TcpTraffic(os.getpid())
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as ours:
+        theirs, _ = server.accept()
+        with theirs:
+            before = traffic.bytes()
+            theirs.sendall(b"x" * 100_000)
+            left = 100_000
+            while left:
+                left -= len(ours.recv(65536))
+            assert 100_000 <= traffic.bytes() - before < 110_000
+    after = traffic.bytes()
+    assert after >= before + 100_000  # what was carried stays carried
+
+
+@pytest.fixture
+def screens() -> tuple[Frame, Frame, Frame]:
+    """A black screen of 720x400, the same with a clock's five cells changed, and with two lines of text."""
+    black = bytearray(720 * 400 * 3)
+
+    def painted(cells: int) -> Frame:
+        pixels = bytearray(black)
+        for cell in range(cells):
+            for row in range(16):
+                start = (row * 720 + cell % 80 * 9 + cell // 80 * 16 * 720) * 3
+                pixels[start : start + 27] = b"\xff" * 27
+        return Frame(720, 400, bytes(pixels))
+
+    return painted(0), painted(5), painted(160)
+
+
+@pytest.mark.unit
+def test_a_clock_is_no_change_of_the_screen(screens: tuple[Frame, Frame, Frame]) -> None:
+    blank, clock, text = screens
+    assert not differs(blank, blank)
+    assert not differs(blank, clock)
+    assert differs(blank, text)
+    assert differs(blank, Frame(640, 480, bytes(640 * 480 * 3)))
+
+
+@pytest.mark.unit
+@run
+async def test_a_deadline_that_is_moved_ends_who_waits_within_it() -> None:
+    shift = Shift()
+    deadline = Deadline.after(Duration(1000), "what never comes").movable(shift)
+    assert deadline.left > 900
+
+    async def wait() -> None:
+        async with deadline.limit():
+            shift.move(-2000)
+            while True:
+                await pause(Duration(0))
+
+    with pytest.raises(DeadlineExpired, match="for what never comes"):
+        await wait()
+    assert deadline.expired
+    shift.move(5000)
+    assert not deadline.expired
+
+
+@pytest.mark.machine
+@run
+async def test_a_guest_that_does_not_answer_and_sleeps_is_named_with_both(lab: Lab, tmp_path: Path) -> None:
+    """The step that connects: no server speaks, and the machine sleeps."""
+
+    spec = lab.spec(disk(lab.logs / "disk.raw", CLI, HANG), nics=(NicSpec("net0", forwards=(Forward(22),)),))
+    async with lab.start(spec) as machine:
+        scope = StepScope(lab.events.append, "boot", lab.logs, lab.root, lab.logs)
+        scope.put_as(Machine, machine)
+        scope.put_as(ActivityProbe, MachineProbes(MachineScreens(lab.logs)))
+        scope.put_as(Communicator, SshCommunicator())
+        scope.put(Redactor())
+        key = tmp_path / "key"
+        key.write_bytes(generate_build_key().private_pem.reveal())
+        scope.put(BuildSecrets(key, "", {}))
+        scope.put(MachineState(tmp_path))
+        await machine.resume()
+        scope.put(GuestAt(GuestAddress("127.0.0.1", await machine.forwarded_port(22))))
+        with pytest.raises((MachineStalled, GuestUnreachable)) as caught:
+            async with ConnectGuest("root", None, None, FOREVER, Duration(2)).enter(scope):
+                pass
+    assert isinstance(caught.value, MachineStalled)
+    assert "the guest to answer by SSH, the guest hung" in caught.value.message
+    assert "no SSH server spoke" in caught.value.message
