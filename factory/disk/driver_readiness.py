@@ -41,43 +41,89 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
+class Drivers:
+    """Modules of a guest's newest kernel: ``early`` is there before the root is mounted, ``all`` when the guest runs.
+
+    ``unknown`` says why nothing could be told; then both are empty.
+    """
+
+    kernel: str = ""
+    early: frozenset[str] = frozenset()
+    all: frozenset[str] = frozenset()
+    unknown: str = ""
+
+    def meets(self, need: Need) -> bool:
+        return bool(set(need.modules) & (self.early if need.early else self.all))
+
+
+@dataclass(frozen=True, slots=True)
 class Readiness:
     """``missing``: what is not met, with ``mend`` as the way out; ``unknown`` says why nothing could be told."""
 
     kernel: str = ""
     missing: tuple[Need, ...] = ()
     unknown: str = ""
+    absent: tuple[Need, ...] = ()
+    """Of ``missing``, what the kernel's package has no module for: no initramfs can mend that."""
 
     @property
     def mend(self) -> str:
-        modules = " ".join(sorted({n.modules[0] for n in self.missing if n.early}))
-        return (
-            f"add {modules} to /etc/initramfs-tools/modules and run update-initramfs -u, or to dracut's add_drivers and"
-            " run dracut -f, in the last provisioner"
-            if modules
-            else "install the kernel's package of extra modules"
-        )
+        """What to do about ``missing``; empty when nothing is."""
+        hints = []
+        if any(need.early and need not in self.absent for need in self.missing):
+            hints.append("`initramfs: rebuild` in the template puts what the kernel has into the initramfs")
+        if self.absent:
+            hints.append(
+                f"kernel {self.kernel} has no {', '.join(sorted({n.modules[0] for n in self.absent}))}: install one"
+                " that has (Debian: linux-image-amd64), or choose hardware that it knows (VMware:"
+                " `controller: pvscsi`, `network: vmxnet3`)"
+            )
+        return "; ".join(hints)
 
 
 def readiness(root: Ext, needs: Sequence[Need], boot: Ext | None = None) -> Readiness:
-    """Looks into the newest kernel's initramfs and modules. Blocking. *boot*: the file system of a separate /boot."""
+    """Which of *needs* the guest does not meet. Blocking. *boot*: the file system of a separate /boot."""
+    return judge(drivers(root, boot), needs)
+
+
+def judge(found: Drivers, needs: Sequence[Need]) -> Readiness:
+    """Which of *needs* a guest with these drivers does not meet."""
+    if found.unknown:
+        return Readiness(found.kernel, unknown=found.unknown)
+    lacking = tuple(n for n in needs if not found.meets(n))
+    return Readiness(found.kernel, lacking, absent=tuple(n for n in lacking if not set(n.modules) & found.all))
+
+
+def drivers(root: Ext, boot: Ext | None = None) -> Drivers:
+    """Looks into the newest kernel's initramfs and modules. Blocking."""
     folder_system, prefix = (boot, "/") if boot is not None else (root, "/boot")
     folder = folder_system.folder(prefix)
-    versions = [m[1] for m in map(_KERNEL.match, folder) if m and not m[0].endswith(".old")]
-    if not versions:
-        return Readiness(unknown="no kernel was found in /boot")
-    kernel = max(versions, key=_version)
+    names_of_kernels = [m for m in map(_KERNEL.match, folder) if m and not m[0].endswith(".old")]
+    if not names_of_kernels:
+        return Drivers(unknown="no kernel was found in /boot")
+    kernel = max((m[1] for m in names_of_kernels), key=_version)
     image = next((i for i in (p.format(kernel) for p in _INITRAMFS) if i in folder), "")
-    early = _builtin(root, kernel)
+    release = kernel or _newest_modules(root)  # a plain "vmlinuz" does not say which it is
+    early = _builtin(root, release)
     if image:
         number = folder_system.lookup(posixpath.join(prefix, image))
         try:
             early |= {_module(name) for name in names(folder_system.content(number or 0)) if ".ko" in name}
         except (UnreadableInitramfs, ValueError) as error:
-            return Readiness(kernel, unknown=f"the initramfs of kernel {kernel} can't be read: {error}")
-    modules = _modules(root, kernel) | early
-    missing = tuple(n for n in needs if not set(n.modules) & (early if n.early and image else modules))
-    return Readiness(kernel, missing)
+            return Drivers(release, unknown=f"the initramfs of kernel {release} can't be read: {error}")
+    every = _modules(root, release) | early
+    # Without an initramfs whatever the kernel does not have built in comes too late for the root, but nobody can tell
+    # from here how such a guest boots.
+    return Drivers(release, frozenset(early if image else every), frozenset(every))
+
+
+def _newest_modules(root: Ext) -> str:
+    for folder in ("/usr/lib/modules", "/lib/modules"):
+        if root.lookup(folder) is not None:
+            found = [name for name in root.folder(folder) if name not in (".", "..")]
+            if found:
+                return max(found, key=_version)
+    return ""
 
 
 def _version(text: str) -> list[tuple[int, str]]:

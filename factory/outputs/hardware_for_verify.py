@@ -1,28 +1,65 @@
-"""How a machine must look to resemble the one that an exported file is meant for: data for the verify step.
+"""How a machine must look to resemble the one that an exported file is meant for, and what stands in for it.
 
-What QEMU can't be is stood in for by the nearest thing it can: Hyper-V's own SCSI by AHCI, its network by e1000.
+What QEMU can't be is stood in for by the nearest thing it can: Hyper-V's own SCSI by AHCI, its network by e1000. A
+guest without a driver for that hardware is booted on the next of a fixed list that it has drivers for; the manifest
+says so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from factory.disk.driver_readiness import Drivers
 from factory.drivers.machine_spec import Bus
 from factory.template.output_options import OutputOptions, Ova, Vagrant, Vmdk
 
 
 @dataclass(frozen=True, slots=True)
 class TargetMachine:
-    """``type`` is "q35" or "pc" (IDE exists on pc only); ``nic`` a QEMU device. Firmware is the image's own."""
+    """``type`` is "q35" or "pc" (IDE exists on pc only); ``nic`` a QEMU device. Firmware is the image's own.
+
+    ``instead`` says why this is not the target's own hardware; empty where it is.
+    """
 
     type: str
     bus: Bus
     nic: str
     stands_for: str
+    instead: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}, {self.bus}, {self.nic}"
 
 
-_KVM = TargetMachine("q35", Bus.VIRTIO, "virtio-net-pci", "KVM")
+KVM = "KVM"
+"""The platform whose machines look like the one that was built: same buses, same UEFI variables."""
+_KVM = TargetMachine("q35", Bus.VIRTIO, "virtio-net-pci", KVM)
 _CONTROLLERS = {"lsilogic": Bus.LSILOGIC, "pvscsi": Bus.PVSCSI, "sata": Bus.SATA, "ide": Bus.IDE}
+
+BUS_FALLBACKS: dict[Bus, tuple[Bus, ...]] = {
+    Bus.LSILOGIC: (Bus.PVSCSI, Bus.SATA, Bus.IDE, Bus.VIRTIO, Bus.SCSI, Bus.NVME),
+    Bus.PVSCSI: (Bus.LSILOGIC, Bus.SATA, Bus.IDE, Bus.VIRTIO, Bus.SCSI, Bus.NVME),
+    Bus.SATA: (Bus.IDE, Bus.LSILOGIC, Bus.PVSCSI, Bus.VIRTIO, Bus.SCSI, Bus.NVME),
+    Bus.IDE: (Bus.SATA, Bus.LSILOGIC, Bus.PVSCSI, Bus.VIRTIO, Bus.SCSI, Bus.NVME),
+    Bus.VIRTIO: (Bus.SCSI, Bus.NVME, Bus.SATA, Bus.IDE),
+    Bus.SCSI: (Bus.VIRTIO, Bus.NVME, Bus.SATA, Bus.IDE),
+    Bus.NVME: (Bus.VIRTIO, Bus.SCSI, Bus.SATA, Bus.IDE),
+    Bus.USB: (Bus.SATA, Bus.VIRTIO),
+}
+NIC_FALLBACKS = ("e1000", "vmxnet3", "e1000e", "virtio-net-pci")
+"""In this order, the wanted one before them all."""
+_BUS_DRIVERS: dict[Bus, tuple[str, ...]] = {
+    Bus.VIRTIO: ("virtio_blk",),
+    Bus.SCSI: ("virtio_scsi",),
+    Bus.LSILOGIC: ("mptsas",),
+    Bus.PVSCSI: ("vmw_pvscsi",),
+    Bus.SATA: ("ahci",),
+    Bus.IDE: ("ata_piix", "ata_generic"),
+    Bus.NVME: ("nvme",),
+    Bus.USB: ("usb_storage", "uas"),
+}
+_NIC_DRIVERS = {"virtio-net-pci": "virtio_net", "e1000": "e1000", "e1000e": "e1000e", "vmxnet3": "vmxnet3"}
 
 
 def target_machine(options: OutputOptions) -> TargetMachine | None:
@@ -36,8 +73,8 @@ def target_machine(options: OutputOptions) -> TargetMachine | None:
     return {
         "qcow2": _KVM,
         "raw": _KVM,
-        "vagrant": _KVM,
-        "containerdisk": TargetMachine("q35", Bus.VIRTIO, "virtio-net-pci", "KubeVirt"),
+        "vagrant": replace(_KVM, stands_for="libvirt"),
+        "containerdisk": replace(_KVM, stands_for="KubeVirt"),
         "gce": TargetMachine("q35", Bus.SCSI, "virtio-net-pci", "Google Compute Engine"),
         "vhd": TargetMachine("pc", Bus.IDE, "e1000", "Azure (generation 1)"),
         "vhdx": TargetMachine("q35", Bus.SATA, "e1000", "Hyper-V (generation 2)"),
@@ -47,3 +84,40 @@ def target_machine(options: OutputOptions) -> TargetMachine | None:
 def _vmware(controller: str, network: str) -> TargetMachine:
     bus = _CONTROLLERS[controller]
     return TargetMachine("pc" if bus is Bus.IDE else "q35", bus, network, "VMware")
+
+
+def choices(target: TargetMachine, drivers: Drivers, *, only_q35: bool) -> tuple[TargetMachine, ...]:
+    """The machines to try, in this order; *only_q35*: the firmware (secure boot) works on no other.
+
+    Where the guest's drivers are known that is one: the wanted hardware, or what comes first in the lists above that
+    the guest has drivers for. Where nothing is known it is the wanted one, then virtio.
+    """
+    if drivers.unknown:
+        tried = [_on(target, target.bus, target.nic, "", only_q35=only_q35)]
+        if (target.bus, target.nic) != (Bus.VIRTIO, "virtio-net-pci"):
+            why = f"the guest did not come up on {target.bus} and {target.nic}, and its drivers are not known"
+            tried.append(_on(target, Bus.VIRTIO, "virtio-net-pci", why, only_q35=only_q35))
+        return tuple(tried)
+    buses = (target.bus, *BUS_FALLBACKS[target.bus])
+    bus = next((b for b in buses if set(_BUS_DRIVERS[b]) & drivers.early), target.bus)
+    nic = _first_driven((target.nic, *NIC_FALLBACKS), drivers) or target.nic
+    lacking = [str(wanted) for wanted, used in ((target.bus, bus), (target.nic, nic)) if wanted != used]
+    why = f"the guest's kernel {drivers.kernel} has no driver for {' and '.join(lacking)}" if lacking else ""
+    return (_on(target, bus, nic, why, only_q35=only_q35),)
+
+
+def drives_nic(machine: TargetMachine, drivers: Drivers) -> bool:
+    """Whether the guest will have a network there; true where that can't be told."""
+    driver = _NIC_DRIVERS.get(machine.nic)
+    return bool(drivers.unknown) or driver is None or driver in drivers.all
+
+
+def _first_driven(nics: Sequence[str], drivers: Drivers) -> str:
+    return next((n for n in nics if _NIC_DRIVERS.get(n, "") in drivers.all), "")
+
+
+def _on(target: TargetMachine, bus: Bus, nic: str, why: str, *, only_q35: bool) -> TargetMachine:
+    if bus is Bus.IDE and only_q35:
+        bus, why = Bus.SATA, why or "secure boot needs q35, which has no IDE"
+    type_ = target.type if bus is target.bus else "pc" if bus is Bus.IDE else "q35"
+    return TargetMachine("pc" if bus is Bus.IDE else type_, bus, nic, target.stands_for, why)

@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from factory.drivers.machine_spec import Bus
 from factory.errors import VerificationFailed
-from factory.outputs.manifest_model import Manifest
-from factory.outputs.model import Exported, Exports
+from factory.outputs.hardware import OvfHardware
+from factory.outputs.hardware_for_verify import TargetMachine
+from factory.outputs.manifest_model import File, Manifest, read_manifest
+from factory.outputs.model import Exported, Exports, Part
+from factory.quantity import Size
 
 FORMAT = 1
 MANIFEST, CHECKSUMS = "manifest.json", "SHA256SUMS"
 
 
 def describe(exports: Exports, *, about: Mapping[str, Any], seal: Any = None) -> dict[str, Any]:
-    """The manifest as plain data. *about*: template, plan key, inputs, versions; *seal*: the report of the seal."""
+    """The manifest as plain data.
+
+    *about*: template, plan key, inputs, versions, drivers; *seal*: the report of the seal.
+    """
     hardware = exports.hardware
     return {
         "format": FORMAT,
@@ -62,7 +69,8 @@ def _file(file: Exported) -> dict[str, Any]:
             for p in file.parts
         ]
     if file.target:
-        data["target"] = {"machine": file.target.type, "bus": str(file.target.bus), "nic": file.target.nic}
+        data["target"] = {"machine": file.target.type, "bus": str(file.target.bus), "nic": file.target.nic,
+                          "stands_for": file.target.stands_for}  # fmt: skip
     return data
 
 
@@ -76,6 +84,37 @@ def _summary(seal: Any) -> dict[str, Any] | None:
         "guest": dict(seal.get("guest") or {}),
         "report": "seal.json",
     }
+
+
+def exports_of(manifest: Manifest) -> Exports:
+    """What a manifest describes, as exporting gave it: to prove it again on another computer."""
+    return Exports(
+        tuple(_exported(file) for file in manifest.files),
+        manifest.name,
+        OvfHardware(
+            cpus=manifest.hardware.cpus,
+            memory=Size(manifest.hardware.memory),
+            uefi=manifest.hardware.firmware == "uefi",
+            secure_boot=manifest.hardware.secure_boot,
+            macs=("",) * manifest.hardware.nics,
+        ),
+        dict(manifest.export_seconds),
+    )
+
+
+def _exported(file: File) -> Exported:
+    target = file.target
+    return Exported(
+        Path(file.path),
+        file.format,
+        Size(file.size),
+        file.sha256,
+        Size(file.virtual_size),
+        file.usage,
+        tuple(Part(d.disk, d.name, d.format, d.offset, d.length, d.packing) for d in file.disks),
+        file.sidecar,
+        TargetMachine(target.machine, Bus(target.bus), target.nic, target.stands_for) if target else None,
+    )
 
 
 def schema() -> str:
@@ -107,14 +146,35 @@ def write_manifest(
 
 
 def check_folder(folder: Path) -> None:
-    """Compares every file with ``SHA256SUMS``. Raises: VerificationFailed that names the first that differs."""
-    for line in (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines():
+    """Compares every file with ``SHA256SUMS``. Raises: VerificationFailed that names every one that differs."""
+    wrong = list(differing(folder))
+    if wrong:
+        raise VerificationFailed("; ".join(wrong), hint="copy the whole folder again, or build again")
+
+
+def differing(folder: Path) -> Iterator[str]:
+    """What is not as ``SHA256SUMS`` and the manifest say, in words. Blocking."""
+    try:
+        lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        yield f"{CHECKSUMS} can't be read: {error}"
+        return
+    listed = set()
+    for line in lines:
         digest, _, name = line.partition("  ")
+        listed.add(name)
         path = folder / name
-        if not path.is_file():
-            raise VerificationFailed(f"{name} is missing from {folder}", hint="copy the whole folder again")
-        with path.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != digest:
-                raise VerificationFailed(
-                    f"{name} is not what was exported: its SHA-256 differs", hint="copy it again, or build again"
-                )
+        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+            yield f"{CHECKSUMS} has a line that names no file of the artifact: {line!r}"
+        elif not path.is_file():
+            yield f"{name} is missing from {folder}"
+        elif _sha256(path) != digest:
+            yield f"{name} is not what was exported: its SHA-256 differs"
+    for file in read_manifest(folder / MANIFEST).files:
+        if file.path not in listed:
+            yield f"{file.path} stands in the manifest, but not in {CHECKSUMS}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

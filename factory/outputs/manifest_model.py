@@ -34,6 +34,7 @@ class Target(_Strict):
     machine: Literal["q35", "pc"]
     bus: str
     nic: str
+    stands_for: str = Field("", description="The platform.")
 
 
 class File(_Strict):
@@ -63,6 +64,52 @@ class SealSummary(_Strict):
     report: str = Field("seal.json", description="The whole report, beside the manifest.")
 
 
+class DriverFacts(_Strict):
+    """Which drivers the newest kernel has for disks and network cards: what decides on which hardware it is booted."""
+
+    kernel: str = ""
+    early: tuple[str, ...] = Field((), description="There before the root file system is mounted.")
+    all: tuple[str, ...] = Field((), description="There when the guest runs.")
+    unknown: str = Field("", description="Why nothing could be told.")
+    missing: tuple[str, ...] = Field((), description="What the outputs' platforms need and the guest lacks, in words.")
+
+
+class BootedOn(_Strict):
+    machine: Literal["q35", "pc"]
+    bus: str
+    nic: str
+    stands_for: str = ""
+    instead: str = Field("", description="Why this was not the target's own hardware.")
+
+
+class Booted(_Strict):
+    """What came of one machine that was started from a delivered file."""
+
+    path: str
+    format: str
+    clone: int
+    passed: bool
+    by: str = Field(description="ssh, winrm, or login prompt: what showed that it was up.")
+    banner: str = ""
+    seconds: float
+    up_after_seconds: float
+    hardware: BootedOn
+    commands: tuple[dict[str, Any], ...] = ()
+    identity: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+
+class Verification(_Strict):
+    passed: bool
+    request: dict[str, Any] = Field(description="What was asked for: `factory verify` asks for the same again.")
+    booted: tuple[Booted, ...] = ()
+    clones: dict[str, Any] = Field(
+        default_factory=dict, description="What of the machines' identities was compared, and what came of it."
+    )
+    problems: tuple[str, ...] = ()
+
+
 class Manifest(BaseModel):
     """What an artifact consists of, how it was made and what was proven about it.
 
@@ -76,7 +123,8 @@ class Manifest(BaseModel):
     files: tuple[File, ...]
     export_seconds: dict[str, float] = Field(default_factory=dict)
     seal: SealSummary | None = None
-    verify: dict[str, Any] | None = None
+    drivers: DriverFacts | None = None
+    verify: Verification | None = None
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -11,18 +11,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from factory.disk.driver_readiness import judge
 from factory.drivers.protocols import DiskImages
+from factory.errors import VerificationFailed
+from factory.events import Note
 from factory.outputs.delivery import deliver
+from factory.outputs.driver_needs import driver_needs
 from factory.outputs.export import export_all
 from factory.outputs.hardware import OvfHardware
+from factory.outputs.hardware_for_verify import KVM, TargetMachine
 from factory.outputs.manifest import write_manifest
 from factory.outputs.model import Exports
 from factory.outputs.staging import staging_folder
 from factory.plan.resources import MachineState, SealedDisk, Staging
 from factory.plan.step import Scope, Step
+from factory.steps.guest_drivers import GuestDrivers, guest_drivers
 from factory.steps.seal_disks import SEAL_REPORT
-from factory.steps.verify_images import Verdict
-from factory.template.output_options import OutputOptions
+from factory.template.output_options import Libvirt, OutputOptions
+from factory.verify.model import Verdict
+from factory.verify.prove import failures
+
+REJECTED = ".rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +59,17 @@ class OpenStaging(Step):
 
 @dataclass(frozen=True, slots=True)
 class ExportImages(Step):
+    """``machine`` is what the template's own machine is made of: what files for KVM are booted on."""
+
     disks: tuple[str, ...]
     outputs: tuple[OutputOptions, ...]
     hardware: OvfHardware
     image: str
     uefi: bool
+    machine: TargetMachine
 
     needs: ClassVar[tuple[type, ...]] = (MachineState, Staging, DiskImages)
-    provides: ClassVar[tuple[type, ...]] = (Exports,)
+    provides: ClassVar[tuple[type, ...]] = (Exports, GuestDrivers)
 
     @property
     def title(self) -> str:
@@ -73,10 +85,11 @@ class ExportImages(Step):
         for name in self.disks:
             info = await images.info(state.disk(name), format="qcow2")
             sealed.append(SealedDisk(name, state.disk(name), "qcow2", info.virtual_size))
+        scope.put(await self._readiness(scope, sealed))
         guest = (seal_report(state) or {}).get("guest", {})
         exports = await export_all(
             sealed,
-            self.outputs,
+            [o for o in self.outputs if not isinstance(o, Libvirt)],
             name=self.image,
             hardware=replace(self.hardware, os_id=guest.get("id", ""), os_version=guest.get("version", "")),
             uefi_variables=state.uefi_variables if self.uefi else None,
@@ -84,18 +97,38 @@ class ExportImages(Step):
             images=images,
             emit=scope.emit,
         )
-        scope.put(exports)
+        files = tuple(
+            replace(f, target=self.machine) if f.target and f.target.stands_for == KVM else f for f in exports.files
+        )
+        scope.put(replace(exports, files=files))
         yield
+
+    async def _readiness(self, scope: Scope, sealed: list[SealedDisk]) -> GuestDrivers:
+        """Names what the guest lacks where it is going, before anything is exported."""
+        needs = tuple(dict.fromkeys(need for o in self.outputs for need in driver_needs(o)))
+        found = await asyncio.to_thread(guest_drivers, sealed)
+        ready = judge(found, needs)
+        if found.unknown:
+            scope.emit(Note(f"whether the guest has its platforms' drivers is not known: {found.unknown}"))
+        for need in ready.missing:
+            scope.emit(Note(str(need), "warning"))
+        if ready.missing:
+            scope.emit(Note(f"to mend it: {ready.mend}", "warning"))
+        return GuestDrivers(found, tuple(map(str, ready.missing)))
 
 
 @dataclass(frozen=True, slots=True)
 class Publish(Step):
-    """Writes manifest and checksums, then makes everything appear by one rename."""
+    """Writes manifest and checksums, then makes everything appear by one rename.
+
+    What did not pass its checks never gets there: it is moved to ``.rejected/`` beside it.
+    """
 
     about: Mapping[str, Any]
     """What the manifest says besides the files: template, plan key, inputs, versions."""
 
     needs: ClassVar[tuple[type, ...]] = (Exports, Staging, MachineState)
+    wants: ClassVar[tuple[type, ...]] = (Verdict, GuestDrivers)
 
     @property
     def title(self) -> str:
@@ -106,16 +139,46 @@ class Publish(Step):
 
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
-        staging, exports = scope.get(Staging), scope.get(Exports)
-        state = scope.get(MachineState)
-        seal, verdict = seal_report(state), scope.find(Verdict)
-        if seal:
-            await asyncio.to_thread(shutil.copyfile, state.folder / SEAL_REPORT, staging.folder / SEAL_REPORT)
-        verify = verdict.to_json() if verdict else None
-        write_manifest(staging.folder, exports, about=self.about, seal=seal, verify=verify)
+        staging, verdict = scope.get(Staging), scope.find(Verdict)
+        await asyncio.to_thread(self._describe, scope, staging.folder, verdict)
+        if verdict and not verdict.passed:
+            aside = await asyncio.to_thread(keep_aside, staging)
+            raise rejected(verdict, aside)
         await asyncio.to_thread(deliver, staging.folder, staging.destination)
         scope.detail(str(staging.destination))
         yield
+
+    def _describe(self, scope: Scope, folder: Path, verdict: Verdict | None) -> None:
+        state, drivers = scope.get(MachineState), scope.find(GuestDrivers)
+        seal = seal_report(state)
+        if seal:
+            shutil.copyfile(state.folder / SEAL_REPORT, folder / SEAL_REPORT)
+        about = {**self.about, "drivers": drivers.to_json()} if drivers else self.about
+        verify = verdict.to_json() if verdict else None
+        write_manifest(folder, scope.get(Exports), about=about, seal=seal, verify=verify)
+
+
+def rejected(verdict: Verdict, aside: Path) -> VerificationFailed:
+    """The error for an artifact that does not pass, with the first machine's evidence."""
+    wrong = failures(verdict)
+    first = next((s.error for s in verdict.seen if s.error), None)
+    others = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    hint = f"nothing was published; what was built is in {aside}, and its manifest.json says what was seen"
+    return VerificationFailed(
+        f"the exported image does not pass: {wrong[0]}{others}",
+        hint=f"{hint}. {first.hint}" if first and first.hint else hint,
+        evidence=first.evidence if first else None,
+    )
+
+
+def keep_aside(staging: Staging) -> Path:
+    """Moves what was built to ``.rejected/<name>`` in the output folder, never under its final name."""
+    aside = staging.destination.parent / REJECTED / staging.destination.name
+    aside.parent.mkdir(exist_ok=True)
+    if aside.exists():
+        shutil.rmtree(aside)
+    staging.folder.rename(aside)
+    return aside
 
 
 def seal_report(state: MachineState) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from factory import __version__
 from factory.digest import Json, to_json
 from factory.host.platform import Platform
 from factory.outputs.hardware import OvfHardware
+from factory.outputs.hardware_for_verify import KVM, TargetMachine
 from factory.plan.keys import ROOT, chain, make_recipe
 from factory.plan.model import Keeps, Phase, Plan, Power
 from factory.plan.step import Step
@@ -36,7 +37,7 @@ from factory.steps.seed import ExtractKernel, InjectSeed, MakeSeedMedia, ServeSe
 from factory.steps.shut_down import ShutDown
 from factory.steps.start_machine import Role, StartMachine, StartTpm
 from factory.steps.type_boot_command import AwaitExpectation
-from factory.steps.verify_images import VerifyImages
+from factory.steps.verify_images import VerifyImages, request_of
 from factory.template.model import DEFAULT_STALL, Firmware, Layers, Loaded, Profile, SeedDelivery, Ssh
 
 LIVE_LAYERS_UP_TO = Size(4 * 2**30)
@@ -206,16 +207,19 @@ class _Planner:
         template = self.template
         if not template.outputs:
             return
-        ssh = None if template.access.none or template.access.winrm else self._ssh()
         staging = OpenStaging(self.inputs.output, template.name)
+        machine = template.machine
+        own = TargetMachine(machine.type, machine.disks[0].bus, machine.nics[0].model if machine.nics else "", KVM)
         export = ExportImages(
-            self._disk_ids(), template.outputs, hardware(self.loaded), template.name, bool(self.spec.uefi)
+            self._disk_ids(), template.outputs, hardware(self.loaded), template.name, bool(self.spec.uefi), own
         )
-        verify: list[Step] = (
-            [LoadBuildSecrets(), VerifyImages(template.verify, ssh, self.spec, guest_port(template))]
-            if template.verify
-            else []
-        )
+        firmware = uefi_firmware(machine, self.platform)
+        verify: list[Step] = []
+        if template.verify and template.verify.boot:
+            fresh = firmware.variables if firmware else None
+            types = self.platform.machine_types
+            step = VerifyImages(template.verify, request_of(template), self.spec, types, fresh)
+            verify = [LoadBuildSecrets(), step]
         steps: list[Step] = [staging, export, *verify, Publish({})]
         parts = {"outputs": template.outputs, "hardware": hardware(self.loaded), "verify": template.verify}
         self._add("export", parts, steps, power=Power.OFF, keeps=Keeps.ARTIFACT)

@@ -30,9 +30,10 @@ class DiskImages(Protocol):
         size: Size | None,
         format: str = "qcow2",
         backing: str = "",
+        backing_format: str = "qcow2",
         options: Mapping[str, str] | None = None,
     ) -> None:
-        """Makes an empty image. ``backing`` is written as it is (may be relative to *path*) and must be qcow2."""
+        """Makes an empty image. ``backing`` is written as it is: relative to *path*, or a ``json:{…}`` of QEMU's."""
 
     async def info(self, path: Path, *, format: str = "") -> ImageInfo: ...
 
@@ -56,7 +57,7 @@ class DiskImages(Protocol):
 
     async def resize(self, path: Path, size: Size, *, format: str = "qcow2") -> None: ...
 
-    async def rebase(self, path: Path, backing: str) -> None:
+    async def rebase(self, path: Path, backing: str, backing_format: str = "qcow2") -> None:
         """Rewrites the name of the backing file without looking at contents."""
 
     async def map_extents(self, path: Path, *, format: str) -> Sequence[tuple[int, int]]:

@@ -44,13 +44,14 @@ class QemuImg:
         size: Size | None,
         format: str = "qcow2",
         backing: str = "",
+        backing_format: str = "qcow2",
         options: Mapping[str, str] | None = None,
     ) -> None:
         argv = ["create", "-q", "-f", format]
         if backing:
-            # The base of an overlay is one of our own layers; naming its format spares a guess that a guest could
-            # influence (a raw disk whose content looks like qcow2).
-            argv += ["-b", backing, "-F", "qcow2"]
+            # Naming the format of the base spares a guess that a guest could influence (a raw disk whose content looks
+            # like qcow2).
+            argv += ["-b", backing, "-F", backing_format]
             if size is not None:
                 argv.append("-u")  # the base need not be there yet: a live layer gets its name when it is committed
         argv += [word for name, value in (options or {}).items() for word in ("-o", f"{name}={value}")]
@@ -121,8 +122,9 @@ class QemuImg:
         argv = ["resize", "-q", "-f", format, *shrink, _name(path), str(int(size))]
         await self._call(argv, QUICK, f"qemu-img to resize {path.name}")
 
-    async def rebase(self, path: Path, backing: str) -> None:
-        argv = ["rebase", "-q", "-u", "-f", "qcow2", "-b", backing, *(["-F", "qcow2"] if backing else []), _name(path)]
+    async def rebase(self, path: Path, backing: str, backing_format: str = "qcow2") -> None:
+        base = ["-b", backing, *(["-F", backing_format] if backing else [])]
+        argv = ["rebase", "-q", "-u", "-f", "qcow2", *base, _name(path)]
         await self._call(argv, QUICK, f"qemu-img to rebase {path.name}")
 
     async def map_extents(self, path: Path, *, format: str) -> Sequence[tuple[int, int]]:

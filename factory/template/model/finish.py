@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from factory.quantity import Duration
 from factory.template.model.text import Strict, Text, Texts
@@ -27,12 +27,24 @@ class Seal(Strict):
     allow: tuple[str, ...] = Field((), description="Names of secret-scan findings that are meant to be there.")
 
 
+_Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
+
+
 class Verify(Strict):
-    """The proof: what is delivered is started, on a throw-away overlay."""
+    """The proof: every file that is delivered is started in its own format, on hardware like its target's."""
 
     boot: bool = Field(True, description="It must come up and let us in.")
-    clones: Annotated[int, Field(ge=1, le=4)] = Field(
-        1, description="How many at once; two must differ in what is theirs."
+    formats: Literal["all", "first"] | tuple[_Word, ...] = Field(
+        "all", description="Which outputs are started: all, the first, or those that are named."
     )
-    run: Texts = Field((), description="Commands that must succeed in it.")
-    deadline: Duration = Field(Duration(10 * 60), description="For each clone.")
+    clones: Annotated[int, Field(ge=1, le=4)] = Field(
+        2, description="As how many machines the first of them is started; what is theirs must differ."
+    )
+    run: Texts = Field((), description="Commands that must succeed in each machine.")
+    hostname: Literal["any", "same", "differs"] = Field("any", description="What the names of two machines must do.")
+    grow: bool | None = Field(
+        None,
+        description="Disks are made larger, and the root file system must follow; default: when `seal.shrink` is on.",
+    )
+    allow_failed: tuple[str, ...] = Field((), description="Units that may fail; any other is an error.")
+    deadline: Duration = Field(Duration(10 * 60), description="For each machine.")

@@ -49,6 +49,11 @@ class Template(Strict):
     install: Install | None = Field(None, description="How the installer is started; needed with `source.iso`.")
     access: Access = Field(Access(), description="The way into the guest.")
     provision: tuple[Provision, ...] = Field((), description="What is done in the guest, in order.")
+    initramfs: Literal["check", "rebuild"] = Field(
+        "check",
+        description="What is done about drivers that the outputs' platforms need: told when they are missing, or put"
+        " into the initramfs.",
+    )
     shutdown: Shutdown = Field(Shutdown(), description="How it is powered off.")
     seal: Annotated[Seal | None, BeforeValidator(_switch, json_schema_input_type=Seal | bool | None)] = Field(
         Seal(), description="`false` leaves the disk as provisioning left it."
@@ -70,4 +75,6 @@ class Template(Strict):
             raise ValueError("an ISO needs `install` with a boot profile")
         if self.provision and self.access.none:
             raise ValueError("`access: {none: true}` leaves no way to provision")
+        if self.initramfs == "rebuild" and (self.access.none or self.access.winrm):
+            raise ValueError("`initramfs: rebuild` is done in the guest, and needs `access.ssh`")
         return self

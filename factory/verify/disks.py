@@ -1,0 +1,132 @@
+"""The disks of delivered files as QEMU can read them where they lie, and throw-away overlays on them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import lzma
+import shutil
+import tarfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.deadline import Deadline
+from factory.drivers.protocols import ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
+from factory.errors import StepError
+from factory.events import Emit
+from factory.outputs.model import Exported, Part
+from factory.outputs.unpack import unpack
+from factory.quantity import Size
+from factory.seal.layout import inspect
+
+_BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, ValueError)
+_LABEL = "system_u:object_r:ssh_home_t:s0"
+SMALL_CLUSTERS = {"cluster_size": "4096"}
+"""An overlay that changes a file hides as little as can be of the image below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """One disk of a delivered file. ``backing`` is what QEMU opens, ``size`` what a guest sees."""
+
+    disk: str
+    backing: str
+    format: str
+    size: Size
+
+
+def backing_of(file: Path, part: Part) -> str:
+    """The part as QEMU's ``json:`` name: inside of an archive by offset, else the whole file."""
+    inner: dict[str, object] = {"driver": "file", "filename": str(file)}
+    if part.length:
+        inner = {"driver": "raw", "offset": part.offset, "size": part.length, "file": inner}
+    return "json:" + json.dumps({"driver": part.format, "file": inner}, separators=(",", ":"))
+
+
+async def bases(files: Sequence[Exported], folder: Path, scratch: Path, images: DiskImages) -> list[Base]:
+    """The disks in *files* below *folder*; what is compressed is unpacked into *scratch* first.
+
+    Raises: StepError when it can't be unpacked, CommandFailed when QEMU does not take it for what it should be.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    found = []
+    for file in files:
+        for part in file.parts:
+            path = (folder / file.path).absolute()
+            inside = part
+            if part.packing:
+                target = (scratch / f"{part.disk}.{part.format}").absolute()
+                try:
+                    await asyncio.to_thread(unpack, path, part, target)
+                except _BROKEN as error:
+                    raise StepError(f"{path.name} can't be unpacked: {error}", hint="copy it again") from error
+                path, inside = target, Part(part.disk, target.name, part.format)
+            backing = backing_of(path, inside)
+            probe = scratch / f"{part.disk}-size.qcow2"
+            await images.create(probe, size=None, backing=backing, backing_format=part.format)
+            size = (await images.info(probe, format="qcow2")).virtual_size
+            probe.unlink()
+            found.append(Base(part.disk, backing, part.format, size))
+    return found
+
+
+async def admit(
+    disks: Sequence[Base], folder: Path, *, user: str, public_key: str, images: DiskImages, driver: ApplianceDriver,
+    runtime_dir: Path, deadline: Deadline, emit: Emit,
+) -> Mapping[str, Path]:  # fmt: skip
+    """Overlays in which *user* may log in by *public_key*: the image itself lets nobody in.
+
+    All formats hold the same disk, so the overlays of one fit on each of them. Raises: HostError without libguestfs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    overlays = {}
+    for base in disks:
+        overlays[base.disk] = folder / f"{base.disk}.qcow2"
+        await images.create(
+            overlays[base.disk], size=None, backing=base.backing, backing_format=base.format, options=SMALL_CLUSTERS
+        )
+    home = "/root" if user == "root" else f"/home/{user}"
+    keys = f"{home}/.ssh/authorized_keys"
+    async with driver.launch(
+        [ApplianceDisk(path, "qcow2") for path in overlays.values()],
+        access=DiskAccess.READ_WRITE, runtime_dir=runtime_dir, deadline=deadline, emit=emit,
+    ) as appliance:  # fmt: skip
+        await inspect(appliance)  # finds the file systems and mounts them
+        await appliance.batch(
+            [
+                ("mkdir_p", f"{home}/.ssh"),
+                ("chmod", 0o700, f"{home}/.ssh"),
+                ("write_append", keys, f"{public_key}\n"),
+                ("chmod", 0o600, keys),
+            ]
+        )
+        owner = await appliance.call("stat", home)
+        for name in (f"{home}/.ssh", keys):
+            await appliance.call("chown", owner["uid"], owner["gid"], name)
+        if await appliance.call("is_file", "/etc/selinux/config"):
+            # A file without a label is one that sshd may not read; a guest that does not enforce does not mind.
+            await appliance.attempt(
+                [("setxattr", "security.selinux", _LABEL, len(_LABEL), name) for name in (f"{home}/.ssh", keys)]
+            )
+    return overlays
+
+
+async def overlays(
+    disks: Sequence[Base], admitted: Mapping[str, Path], folder: Path, images: DiskImages, larger: Size
+) -> dict[str, Path]:
+    """One throw-away overlay for each disk; the first is made larger by *larger*."""
+    made = {}
+    for number, base in enumerate(disks):
+        overlay = folder / f"{base.disk}.qcow2"
+        if base.disk in admitted:
+            await asyncio.to_thread(shutil.copyfile, admitted[base.disk], overlay)
+            await images.rebase(overlay, base.backing, base.format)
+        else:
+            await images.create(overlay, size=None, backing=base.backing, backing_format=base.format)
+        wanted = Size(base.size + (larger if number == 0 else 0))
+        if (await images.info(overlay, format="qcow2")).virtual_size != wanted:
+            await images.resize(overlay, wanted)
+        made[base.disk] = overlay
+    return made
