@@ -27,7 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outputs": LEAVES | SEAMS | {"outputs", "template", "plan", "disk"},
     "verify": LEAVES | SEAMS | {"outputs", "disk", "seal"},
     "engine": LEAVES | SEAMS | {"plan", "template"},
-    "steps": LEAVES | SEAMS | {"plan", "template", "provision", "seal", "outputs", "verify", "disk", "boot_command", "host.platform"},
+    "steps": LEAVES
+    | SEAMS
+    | {"plan", "template", "provision", "seal", "outputs", "verify", "disk", "boot_command", "host.platform"},
 }
 """For each package, what of ours it may import besides itself. ``cli`` is the composition root and may import all."""
 

@@ -15,7 +15,7 @@ from backports import zstd
 
 from factory.disk.driver_readiness import Need, readiness
 from factory.disk.ext import Ext
-from factory.disk.initramfs import UnreadableInitramfs, names
+from factory.disk.initramfs import UnreadableInitramfs, _unlz4, names
 from factory.disk.reader import open_disk
 from tests.seal.dirty_disk import program, write_tree
 
@@ -38,13 +38,18 @@ def cpio(folder: Path, files: list[str]) -> bytes:
     ).stdout
 
 
+def lz4(data: bytes) -> bytes:
+    """As the kernel takes it: the legacy format, by the program that distributions use."""
+    return subprocess.run(["lz4", "-l", "-9", "-c"], input=data, capture_output=True, check=True).stdout
+
+
 MODULES = ["lib/modules/6.1.0-10/kernel/drivers/message/fusion/mptspi.ko.xz", "init", "bin/sh"]
 
 
 @pytest.mark.parametrize(
     "pack",
-    [bytes, gzip.compress, lzma.compress, bz2.compress, zstd.compress],
-    ids=["plain", "gzip", "xz", "bzip2", "zstd"],
+    [bytes, gzip.compress, lzma.compress, bz2.compress, zstd.compress, lz4],
+    ids=["plain", "gzip", "xz", "bzip2", "zstd", "lz4"],
 )
 def test_an_archive_after_another_is_listed(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
     """As dracut and initramfs-tools write them: microcode first, uncompressed."""
@@ -53,10 +58,21 @@ def test_an_archive_after_another_is_listed(pack: Callable[[bytes], bytes], tmp_
     assert {*MODULES, "kernel/x86/microcode/GenuineIntel.bin"} <= found
 
 
-@pytest.mark.parametrize(("head", "word"), [(b"\x02\x21\x4c\x18", "lz4"), (b"\x89LZO", "lzo"), (b"????", "begins")])
+@pytest.mark.parametrize(("head", "word"), [(b"\x04\x22\x4d\x18", "lz4"), (b"\x89LZO", "lzo"), (b"????", "begins")])
 def test_what_can_not_be_read_is_named(head: bytes, word: str) -> None:
     with pytest.raises(UnreadableInitramfs, match=word):
         list(names(head + os.urandom(100)))
+
+
+def test_lz4_gives_back_what_was_packed() -> None:
+    """Long runs, matches that overlap what they write, noise, and more than one block of 8 MiB."""
+    data = b"a" * 100_000 + os.urandom(5_000) + b"abcdefg" * 3_000 + os.urandom(300) * 40_000
+    packed = lz4(data)
+    assert len(packed) < len(data) / 10
+    assert _unlz4(packed) == data
+    assert _unlz4(packed + packed) == data + data
+    with pytest.raises(UnreadableInitramfs, match="lz4"):
+        _unlz4(packed[:8] + b"\xff" * 50_000)
 
 
 def guest(folder: Path, initramfs: bytes, kernels: tuple[str, ...] = ("6.1.0-10",)) -> Path:
@@ -93,7 +109,7 @@ def test_drivers_of_the_newest_kernel_count(tmp_path: Path) -> None:
 
 
 def test_what_can_not_be_told_is_said(tmp_path: Path) -> None:
-    image = guest(tmp_path, b"\x02\x21\x4c\x18" + bytes(100))
+    image = guest(tmp_path, b"\x04\x22\x4d\x18" + bytes(100))
     with open_disk(image, "raw") as reader:
         assert "can't be read: lz4" in readiness(Ext(reader), [DISK]).unknown
     empty = tmp_path / "empty"

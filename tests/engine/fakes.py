@@ -27,7 +27,7 @@ class FakeImages:
 
     async def create(
         self, path: Path, *, size: Size | None, format: str = "qcow2", backing: str = "",
-        options: Mapping[str, str] | None = None,
+        backing_format: str = "qcow2", options: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         path.write_text(f"backing:{backing}\n" if backing else "empty\n")
 

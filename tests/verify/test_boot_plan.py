@@ -1,0 +1,131 @@
+"""Which machines an artifact is booted as, and on which hardware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factory.disk.driver_readiness import Drivers
+from factory.drivers.machine_spec import Bus
+from factory.errors import VerificationFailed
+from factory.outputs.export import parse_request
+from factory.outputs.hardware_for_verify import BUS_FALLBACKS, choices, drives_nic, target_machine
+from factory.outputs.model import Exported, Part
+from factory.quantity import Duration, Size
+from factory.template.output_options import OPTIONS_MODELS
+from factory.verify.boot_plan import at_once, companions, plan_boots
+from factory.verify.model import NO_LOGIN, Request
+
+pytestmark = pytest.mark.unit
+
+ALL = frozenset({"virtio_blk", "mptsas", "ahci", "ata_piix", "e1000", "vmxnet3", "virtio_net", "vmw_pvscsi"})
+RICH = Drivers("6.1", ALL, ALL)
+CLOUD = frozenset({"virtio_blk", "virtio_scsi", "vmw_pvscsi", "ata_piix", "virtio_net", "vmxnet3"})
+POOR = Drivers("6.1-cloud", CLOUD, CLOUD)
+
+
+def exported(kind: str, name: str = "", disk: str = "main", **options: object) -> Exported:
+    path = Path(name or f"x.{kind}")
+    target = target_machine(parse_request(kind, options))
+    return Exported(path, kind, Size(1), "0" * 64, parts=(Part(disk, path.name, "raw"),), target=target)
+
+
+def machines(files: list[Exported], request: Request, drivers: Drivers = RICH) -> list[tuple[str, str]]:
+    boots = plan_boots(files, request, drivers, only_q35=False)
+    return [(b.key, str(b.choices[0])) for b in boots]
+
+
+def test_every_format_boots_on_its_target_s_hardware_and_the_first_twice() -> None:
+    files = [exported("qcow2"), exported("ova"), exported("vhd"), exported("vhdx"), exported("gce")]
+    files.insert(1, Exported(Path("x.bmap"), "bmap", Size(1), "0" * 64, sidecar=True))
+    assert machines(files, Request(clones=2)) == [
+        ("x.qcow2", "q35, virtio, virtio-net-pci"),
+        ("x.qcow2-clone-2", "q35, virtio, virtio-net-pci"),
+        ("x.ova", "q35, lsilogic, e1000"),
+        ("x.vhd", "pc, ide, e1000"),
+        ("x.vhdx", "q35, sata, e1000"),
+        ("x.gce", "q35, virtio, virtio-net-pci"),  # this guest has no virtio_scsi
+    ]
+
+
+def test_formats_can_be_chosen() -> None:
+    files = [exported("qcow2"), exported("ova"), exported("vhd")]
+    assert [k for k, _ in machines(files, Request(formats="first", clones=1))] == ["x.qcow2"]
+    assert [k for k, _ in machines(files, Request(formats=("vhd", "ova"), clones=2))] == [
+        "x.ova", "x.ova-clone-2", "x.vhd",
+    ]  # fmt: skip
+    assert machines(files, Request(formats=())) == []
+    with pytest.raises(VerificationFailed, match="no vmdk to boot") as caught:
+        machines(files, Request(formats=("vmdk",)))
+    assert "ova, qcow2, vhd" in caught.value.hint
+
+
+def test_who_can_not_be_asked_is_not_cloned() -> None:
+    assert len(machines([exported("qcow2")], Request(clones=4, login=NO_LOGIN))) == 1
+
+
+def test_a_guest_without_the_driver_boots_on_the_next_hardware_and_the_reason_is_kept() -> None:
+    (choice,) = plan_boots([exported("ova")], Request(clones=1), POOR, only_q35=False)[0].choices
+    assert (choice.type, choice.bus, choice.nic) == ("q35", Bus.PVSCSI, "vmxnet3")
+    assert choice.instead == "the guest's kernel 6.1-cloud has no driver for lsilogic and e1000"
+    (choice,) = plan_boots([exported("vhd")], Request(clones=1), POOR, only_q35=False)[0].choices
+    assert (choice.type, choice.bus, choice.nic) == ("pc", Bus.IDE, "vmxnet3")
+    assert choice.instead.endswith("no driver for e1000")
+
+
+def test_an_unknown_guest_tries_its_target_first_and_then_virtio() -> None:
+    tried = plan_boots([exported("ova")], Request(clones=1), Drivers(unknown="btrfs"), only_q35=False)[0].choices
+    assert [(c.bus, c.nic, bool(c.instead)) for c in tried] == [
+        (Bus.LSILOGIC, "e1000", False), (Bus.VIRTIO, "virtio-net-pci", True),
+    ]  # fmt: skip
+    only = plan_boots([exported("qcow2")], Request(clones=1), Drivers(unknown="btrfs"), only_q35=False)[0].choices
+    assert len(only) == 1
+
+
+def test_a_guest_that_drives_nothing_is_tried_on_its_target_all_the_same() -> None:
+    target = target_machine(parse_request("ova"))
+    assert target is not None
+    (choice,) = choices(target, Drivers("5.0", frozenset(), frozenset()), only_q35=False)
+    assert (choice.bus, choice.nic) == (Bus.LSILOGIC, "e1000")
+    assert not drives_nic(choice, Drivers("5.0", frozenset(), frozenset()))
+    assert drives_nic(choice, Drivers(unknown="x"))
+
+
+def test_secure_boot_has_no_ide() -> None:
+    target = target_machine(parse_request("vhd"))
+    assert target is not None
+    (choice,) = choices(target, RICH, only_q35=True)
+    assert (choice.type, choice.bus) == ("q35", Bus.SATA)
+    assert "secure boot" in choice.instead
+
+
+def test_every_output_has_a_target_and_every_bus_a_way_out() -> None:
+    for kind in set(OPTIONS_MODELS) - {"libvirt"}:
+        assert target_machine(parse_request(kind)) is not None, kind
+    assert set(BUS_FALLBACKS) == set(Bus)
+
+
+def test_further_disks_belong_to_the_machine_of_their_own_output() -> None:
+    files = [
+        exported("raw", "a.b.raw"), exported("raw", "a.b-data.raw", "data"), exported("raw", "a.b.raw.zst"),
+        exported("raw", "a.b-data.raw.zst", "data"), exported("qcow2", "a.b-data.qcow2", "data"),
+    ]  # fmt: skip
+    assert [f.path.name for f in companions(files[0], files, "a.b")] == ["a.b.raw", "a.b-data.raw"]
+    assert [f.path.name for f in companions(files[2], files, "a.b")] == ["a.b.raw.zst", "a.b-data.raw.zst"]
+    assert [k for k, _ in machines(files, Request(clones=1))] == ["a.b.raw", "a.b.raw.zst"]
+
+
+@pytest.mark.parametrize(
+    ("memory", "free", "cores", "expected"),
+    [(512, 24_000, 2, 2), (2048, 4_000, 8, 1), (512, 100, 4, 1), (512, 8_000, 64, 9)],
+)  # fmt: skip
+def test_as_many_run_at_once_as_fit(memory: int, free: int, cores: int, expected: int) -> None:
+    assert at_once(Size(memory * 2**20), Size(free * 2**20), cores) == expected
+
+
+def test_a_request_travels_in_the_manifest() -> None:
+    request = Request(("qcow2", "ova"), 3, ("true", "x 'y'"), "differs", True, ("a.service",), Duration(90), user="u")
+    assert Request.from_json(request.to_json()) == request
+    with pytest.raises(TypeError):
+        Request.from_json({"nonsense": 1})
