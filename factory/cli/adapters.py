@@ -62,7 +62,7 @@ class KnownMachines:
     @asynccontextmanager
     async def _start(self, spec: MachineSpec, runtime_dir: Path, log_dir: Path, emit: Emit) -> AsyncIterator[Machine]:
         async with self._driver.start(spec, runtime_dir=runtime_dir, log_dir=log_dir, emit=emit) as machine:
-            self._control.machine_started(log_dir.name, machine.pid, await machine.attachments())
+            self._control.machine_started(log_dir, machine.pid, await machine.attachments())
             senses = self._screens.senses(machine)
             try:
                 async with recording(senses, log_dir / FOLDER, self._limits, emit):

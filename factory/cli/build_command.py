@@ -28,12 +28,16 @@ from factory.cli.template_options import find_templates, template_options
     show_default=True,
     help="At most N builds at once; 0: as many as this computer has memory, processors and space for.",
 )
+@click.option("--on-error", type=click.Choice(["clean", "keep", "ask", "retry"]), default="clean", show_default=True,
+              help="When a step fails: clean up; keep its machine and wait; ask on the terminal; or retry from the "
+              "last layer, twice at most.")  # fmt: skip
+@click.option("--record", is_flag=True, help="Make a film of every screen in the run's folder (see `factory record`).")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON on standard output.")
 @click.option("-v", "--verbose", count=True, help="Show requests and connection attempts; twice: commands too.")
 def command(
     templates: tuple[Path, ...], variables: dict[str, str], var_files: tuple[Path, ...], only: tuple[str, ...],
     except_: tuple[str, ...], output: Path, fresh: bool, from_phase: str, until: str, layers: str | None,
-    parallel_builds: int, as_json: bool, verbose: int,
+    parallel_builds: int, on_error: str, record: bool, as_json: bool, verbose: int,
 ) -> None:  # fmt: skip
     """Build images from TEMPLATES (files, or folders of them).
 
@@ -41,13 +45,16 @@ def command(
     Artifacts appear whole in OUTPUT/<name>/, with manifest.json and SHA256SUMS. What was built before and
     has not changed is taken from the store. Several builds run side by side; what they have in common is
     made once. Ctrl-C ends everything that was started and loses nothing that was stored.
+    When a step fails, --on-error keep or ask leaves its machine for you to look into.
     """
     from factory.cli.building import build_all
+    from factory.cli.on_error import OnError
     from factory.cli.one_build import BuildOptions
     from factory.cli.requests import Selection
 
     selection = Selection(variables, var_files, only, except_)
     options = BuildOptions(
-        selection, output.absolute(), fresh, from_phase, until, layers, as_json, verbose, parallel_builds
-    )
+        selection, output.absolute(), fresh, from_phase, until, layers, as_json, verbose, parallel_builds,
+        OnError(on_error), record,
+    )  # fmt: skip
     sys.exit(build_all(find_templates(templates), options))

@@ -17,7 +17,7 @@ from factory.drivers.http_server import HttpSeedServer
 from factory.drivers.qemu.checkpoint import QemuCheckpoints
 from factory.drivers.qemu.disk_image import QemuImg
 from factory.drivers.qemu.machine import QemuDriver
-from factory.drivers.screen.recorder import EVIDENCE
+from factory.drivers.screen.recorder import RecorderLimits
 from factory.drivers.ssh import SshCommunicator
 from factory.drivers.ssh_banner import wait_for_banner
 from factory.engine.media import Library
@@ -58,6 +58,7 @@ def base_scope(
     winrm: WinRm | None,
     fonts: Path,
     control: RunControl,
+    limits: RecorderLimits,
 ) -> StepScope:
     """Everything that the steps of a build may ask for."""
     screens = MachineScreens(fonts)
@@ -66,7 +67,7 @@ def base_scope(
     scope.put(BuildName(name))
     scope.put_as(MediaLibrary, library)
     scope.put_as(GuestNotice, control)
-    scope.put_as(protocols.MachineDriver, KnownMachines(QemuDriver(), control, screens, EVIDENCE))
+    scope.put_as(protocols.MachineDriver, KnownMachines(QemuDriver(), control, screens, limits))
     scope.put_as(protocols.DiskImages, QemuImg(emit))
     scope.put_as(protocols.Communicator, communicator(winrm))
     scope.put_as(protocols.SeedServer, HttpSeedServer())

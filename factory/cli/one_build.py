@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from factory.cli.explaining import explain_failure
 from factory.cli.given import media_library
+from factory.cli.on_error import Attempts, HoldsMachine, OnError
 from factory.cli.places import Places
-from factory.cli.planning import Planned, explain, last_layer
+from factory.cli.planning import Planned, explain, last_layer, plan_build
 from factory.cli.preflighting import check_host
 from factory.cli.requests import Selection
 from factory.dossier.collector import Collector
@@ -23,8 +24,8 @@ from factory.engine.run_control import RunControl
 from factory.engine.run_directory import ProcessRecord, Run, open_run
 from factory.engine.runner import Runner
 from factory.engine.store import LayerStore
-from factory.errors import TemplateError
-from factory.events import BuildStarted, EventBus, Note, Stamped
+from factory.errors import FactoryError, TemplateError
+from factory.events import BuildStarted, Emit, EventBus, Note, Stamped
 from factory.host.facts import HostFacts
 from factory.template.suggest import did_you_mean
 
@@ -42,6 +43,8 @@ class BuildOptions:
     as_json: bool
     verbosity: int
     at_most: int = 0
+    on_error: OnError = OnError.CLEAN
+    record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +123,29 @@ async def run_build(ordered: Ordered, around: Surroundings) -> None:
         if str(warning) not in around.warned:
             around.warned.add(str(warning))
             emit(Note(str(warning), "warning"))
-    await _run(ordered, around)
+    attempts = Attempts(around.options.on_error)
+    while True:
+        try:
+            await _run(ordered, around, attempts)
+            break
+        except FactoryError as error:
+            if not attempts.another():
+                raise
+            emit(Note(f"trying again from the last layer after: {error.message}", "warning"))
+            ordered = replace(ordered, planned=await _planned_again(planned, around))
     if not ordered.until:
         delivered.remember(*_delivery(planned, around))
 
 
-async def _run(ordered: Ordered, around: Surroundings) -> None:
-    from factory.cli.compose import appliance_settings, base_scope  # heavy: not before something has to run
+async def _planned_again(planned: Planned, around: Surroundings) -> Planned:
+    """A script that was mended meanwhile makes other layers."""
+    return await plan_build(planned.loaded, around.options.output, around.options.layers, around.where, around.facts)
+
+
+async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> None:
+    # Heavy: not before something has to run.
+    from factory.cli.compose import appliance_settings, base_scope
+    from factory.drivers.screen.recorder import EVIDENCE, FILM
 
     planned = ordered.planned
     plan, bus, where, facts = planned.plan, around.bus, around.where, around.facts
@@ -151,6 +170,7 @@ async def _run(ordered: Ordered, around: Surroundings) -> None:
                 winrm=planned.loaded.template.access.winrm,
                 fonts=where.cache / "fonts",
                 control=control,
+                limits=FILM if around.options.record else EVIDENCE,
             )
             reasons = explain(plan, store, planned.usable)
             runner = Runner(
@@ -160,12 +180,17 @@ async def _run(ordered: Ordered, around: Surroundings) -> None:
                 until=ordered.until,
                 why=lambda phase: reasons.get(phase.name, ""),
                 hooks=hooks,
+                holder=HoldsMachine(run, control, attempts, emit),
             )  # fmt: skip
             try:
                 await runner.run()
             except Exception as error:
                 explain_failure(run.path, error, emit)
+                if around.options.record and isinstance(error, FactoryError):  # Ctrl-C does not wait for a film
+                    await _film(run, emit)
                 raise
+            if around.options.record:
+                await _film(run, emit)
         finally:
             control.ended()
             bus.unsubscribe(tell)
@@ -184,6 +209,17 @@ def _only(build: str, *readers: Callable[[Stamped], None]) -> Callable[[Stamped]
                 reader(stamped)
 
     return tell
+
+
+async def _film(run: Run, emit: Emit) -> None:
+    """Makes the film of *run*; no build fails for it."""
+    from factory.cli.filming import film_of
+
+    try:
+        place, pictures = await film_of(run.path, None, emit)
+        emit(Note(f"recorded: {place} ({pictures} pictures)"))
+    except FactoryError as error:
+        emit(Note(f"no film: {error.message} (`factory record {run.id}` tries again)", "warning"))
 
 
 def failure_hooks(run: Run) -> tuple[FailureHook, ...]:

@@ -32,7 +32,7 @@ class MachineControl:
 
     ``started`` is in clock ticks since the host's boot (``run_directory.start_time``). ``observer`` is a second QMP
     monitor, for one visitor at a time; ``serial`` the first serial line, for any number; ``vnc`` is empty without a
-    display. All are unix sockets.
+    display. All three are unix sockets. ``logs`` is the folder of its logs.
     """
 
     name: str
@@ -41,6 +41,7 @@ class MachineControl:
     observer: str = ""
     serial: str = ""
     vnc: str = ""
+    logs: str = ""
 
     @property
     def alive(self) -> bool:
@@ -97,11 +98,16 @@ class RunControl:
         self._control = Control()
         self._write(self._control)
 
-    def machine_started(self, name: str, pid: int, attachments: Mapping[str, str]) -> None:
+    @property
+    def now(self) -> Control:
+        """What the file says."""
+        return self._control
+
+    def machine_started(self, log_dir: Path, pid: int, attachments: Mapping[str, str]) -> None:
         """*attachments* as ``Machine.attachments`` gives them."""
         machine = MachineControl(
-            name, pid, start_time(pid),
-            attachments.get("observer", ""), attachments.get("serial", ""), attachments.get("vnc", ""),
+            log_dir.name, pid, start_time(pid),
+            attachments.get("observer", ""), attachments.get("serial", ""), attachments.get("vnc", ""), str(log_dir),
         )  # fmt: skip
         self._write(replace(self._control, machines=(*self._control.machines, machine)))
 

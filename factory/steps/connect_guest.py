@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.secret import Redactor, Secret
 from factory.steps.late import late_values
+from factory.steps.resumed_guest import refresh
 from factory.steps.watch import watching
 from factory.template.late import render_late
 from factory.template.model import Text
@@ -85,17 +85,10 @@ class ConnectGuest(Step):
             scope.put(link)
             scope.detail(str(address))
             if scope.get(MachineState).memory:
-                await set_clock(connection)
+                await refresh(connection, self.kind, scope.emit)
             yield
         finally:
             await link.close()
-
-
-async def set_clock(connection: GuestConnection) -> None:
-    """A guest resumed from memory still has the time of its checkpoint: everything that checks certificates or
-    timestamps would fail. Best effort: a guest without ``date`` or without the right to set it goes on as it is."""
-    command = f"date -u -s @{time.time():.0f} || sudo -n date -u -s @{time.time():.0f}"
-    await connection.run(command, deadline=Deadline.after(Duration(20), "the guest to set its clock"))
 
 
 def credentials(step: ConnectGuest, scope: Scope) -> Credentials:

@@ -28,10 +28,12 @@ US = os.getpid()
 def test_a_machine_and_the_way_into_its_guest(tmp_path: Path) -> None:
     control = RunControl(tmp_path)
     assert read_control(tmp_path) == Control()
-    control.machine_started("boot", US, {"observer": "/r/observer.sock", "serial": "/r/serial.sock"})
+    control.machine_started(Path("/logs/boot"), US, {"observer": "/r/observer.sock", "serial": "/r/serial.sock"})
     control.guest_reachable("SSH", GuestAddress("127.0.0.1", 2222), "root", Path("/r/build-key"))
     seen = read_control(tmp_path)
-    assert seen.machine == MachineControl("boot", US, start_time(US), "/r/observer.sock", "/r/serial.sock")
+    assert seen.machine == MachineControl(
+        "boot", US, start_time(US), "/r/observer.sock", "/r/serial.sock", "", "/logs/boot"
+    )
     assert seen.guest == GuestControl("SSH", "127.0.0.1", 2222, "root", "/r/build-key")
     assert (tmp_path / CONTROL).stat().st_mode & 0o777 == 0o600
     control.kept("provision-1", "it broke")
@@ -45,8 +47,8 @@ def test_a_machine_and_the_way_into_its_guest(tmp_path: Path) -> None:
 
 def test_the_newest_of_several_machines_counts(tmp_path: Path) -> None:
     control = RunControl(tmp_path)
-    control.machine_started("boot", US, {})
-    control.machine_started("clone-1", os.getppid(), {})
+    control.machine_started(Path("/logs/boot"), US, {})
+    control.machine_started(Path("/logs/clone-1"), os.getppid(), {})
     machine = read_control(tmp_path).machine
     assert machine is not None
     assert machine.name == "clone-1"
@@ -57,7 +59,7 @@ def test_the_newest_of_several_machines_counts(tmp_path: Path) -> None:
 
 
 def test_a_stranger_with_the_same_pid_is_no_machine(tmp_path: Path) -> None:
-    RunControl(tmp_path).machine_started("boot", US, {})
+    RunControl(tmp_path).machine_started(Path("/logs/boot"), US, {})
     text = json.loads((tmp_path / CONTROL).read_text())
     text["machines"][0]["started"] += 1
     (tmp_path / CONTROL).write_text(json.dumps(text))
@@ -66,7 +68,7 @@ def test_a_stranger_with_the_same_pid_is_no_machine(tmp_path: Path) -> None:
 
 
 def test_a_process_that_is_gone_is_no_machine(tmp_path: Path) -> None:
-    RunControl(tmp_path).machine_started("boot", 2**22 + 1, {})  # beyond the largest pid of Linux
+    RunControl(tmp_path).machine_started(Path("/logs/boot"), 2**22 + 1, {})  # beyond the largest pid of Linux
     assert read_control(tmp_path).machine is None
 
 

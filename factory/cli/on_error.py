@@ -1,0 +1,178 @@
+"""What happens to a machine whose build has failed: ``--on-error``."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import sys
+from pathlib import Path
+
+import click
+
+from factory.deadline import pause
+from factory.drivers.protocols import Machine
+from factory.engine.run_control import RunControl
+from factory.engine.run_directory import Run, start_time
+from factory.errors import FactoryError
+from factory.events import Emit, Note
+from factory.plan.step import Scope
+from factory.quantity import Duration
+
+RETRIES = 2
+"""How often ``retry`` goes back to the last layer for one build."""
+WORD = "release"
+"""The file by which ``factory release`` tells a holding build what to do; it holds a ``Choice``."""
+_LISTEN_EVERY = Duration(0.3)
+
+
+class OnError(enum.StrEnum):
+    """Values of ``--on-error``."""
+
+    CLEAN = "clean"
+    KEEP = "keep"
+    ASK = "ask"
+    RETRY = "retry"
+
+
+class Choice(enum.StrEnum):
+    """What becomes of a failed build."""
+
+    CLEAN = "clean"
+    KEEP = "keep"
+    RETRY = "retry"
+
+
+_asking = asyncio.Lock()
+"""There is one terminal, however many builds fail at once."""
+
+
+class Attempts:
+    """The tries of one build; tells whether there is to be another one."""
+
+    def __init__(self, on_error: OnError) -> None:
+        self.on_error = on_error
+        self._wanted = False
+        self._retried = 0
+
+    def want_another(self) -> None:
+        self._wanted = True
+
+    def another(self) -> bool:
+        """Whether to try again after a failure; to be asked once for each."""
+        if self.on_error is OnError.RETRY and self._retried < RETRIES:
+            self._wanted = True
+        if not self._wanted:
+            return False
+        self._wanted = False
+        self._retried += 1
+        return True
+
+
+class HoldsMachine:
+    """``engine.failure.Holder``: keeps the machine of a failed step until a person has looked."""
+
+    def __init__(self, run: Run, control: RunControl, attempts: Attempts, emit: Emit) -> None:
+        self._run, self._control, self._attempts, self._emit = run, control, attempts, emit
+
+    async def hold(self, error: BaseException, phase: str, scope: Scope) -> None:
+        """Raises nothing; returns at once where nobody wants to look, or there is no machine to look at."""
+        if self._attempts.on_error not in (OnError.ASK, OnError.KEEP):
+            return
+        machine = scope.find(Machine)
+        alive = machine is not None and start_time(machine.pid) != 0
+        message = error.message if isinstance(error, FactoryError) else repr(error)
+        self._emit(Note(f"{phase} failed: {message}", "error"))
+        choice = Choice.KEEP
+        if self._attempts.on_error is OnError.ASK and _has_terminal():
+            choice = await self._ask(phase, alive=alive)
+        if choice is Choice.KEEP:
+            if not alive:
+                self._emit(Note("no machine is running: there is nothing to keep"))
+                return
+            choice = await self._keep(phase, message)
+        if choice is Choice.RETRY:
+            self._attempts.want_another()
+
+    async def _keep(self, phase: str, message: str) -> Choice:
+        self._control.kept(phase, message)
+        for line in ways_in(self._run.path, self._control):
+            self._emit(Note(line))
+        try:
+            return await _told(self._run.path / WORD)
+        finally:
+            self._control.released()
+
+    async def _ask(self, phase: str, *, alive: bool) -> Choice:
+        async with _asking:
+            self._control.kept(phase, "waits for an answer")
+            if alive:
+                for line in ways_in(self._run.path, self._control):
+                    self._emit(Note(line))
+            keep = ", [k]eep the machine" if alive else ""
+            question = f"{phase}: [r]etry from the last layer{keep} or [c]lean up? "
+            choices = {"r": Choice.RETRY, "c": Choice.CLEAN} | ({"k": Choice.KEEP} if alive else {})
+            while True:
+                click.echo(question, nl=False, err=True)
+                answer = await _read_line()
+                if answer is None:  # the terminal is gone
+                    return Choice.CLEAN
+                if choice := choices.get(answer.strip().lower()[:1]):
+                    return choice
+
+
+def ways_in(run: Path, control: RunControl) -> list[str]:
+    """How a person gets to the kept machine of *run*, and how it ends, one line each."""
+    name, known = run.name, control.now
+    machine, guest = known.machine, known.guest
+    lines = ["the machine is kept as it is; look at it from another terminal:"]
+    lines.append(f"  factory screen {name}")
+    if guest is not None and guest.kind == "SSH":
+        lines.append(f"  factory ssh {name}")
+    elif guest is not None:
+        lines.append(f"  {guest.kind} on {guest.host}:{guest.port} as {guest.user}")
+    if machine is not None and machine.serial:
+        lines.append(f"  factory attach {name}    (serial line; Ctrl-] leaves)")
+    if machine is not None and machine.vnc:
+        lines.append(f"  VNC on the socket {machine.vnc}")
+    lines.append(f"Ctrl-C or `factory release {name}` ends it; `factory release {name} --retry` tries again from the "
+                 "last layer, with what you have mended")  # fmt: skip
+    return lines
+
+
+def tell(run: Path, choice: Choice) -> None:
+    """Tells the build that holds the machine of *run* what to do. Raises: OSError."""
+    part = run / f".{WORD}"
+    part.write_text(choice.value)
+    part.rename(run / WORD)
+
+
+async def _told(place: Path) -> Choice:
+    while True:
+        try:
+            text = await asyncio.to_thread(place.read_text)
+        except OSError:
+            await pause(_LISTEN_EVERY)
+            continue
+        place.unlink(missing_ok=True)
+        return Choice.RETRY if text.strip() == Choice.RETRY.value else Choice.CLEAN
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+async def _read_line() -> str | None:
+    """A line that a person types; None at the end of input. Leaves no thread behind when it is cancelled."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[str | None] = loop.create_future()
+
+    def ready() -> None:
+        if not typed.done():
+            line = sys.stdin.readline()
+            typed.set_result(line or None)
+
+    loop.add_reader(sys.stdin.fileno(), ready)
+    try:
+        return await typed
+    finally:
+        loop.remove_reader(sys.stdin.fileno())

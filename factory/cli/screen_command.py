@@ -1,0 +1,45 @@
+"""``factory screen``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("screen")
+@click.argument("run", default="")
+@click.option("-w", "--watch", is_flag=True, help="Go on printing the screen whenever it changes; Ctrl-C leaves.")
+@click.option("--png", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Save a picture instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print lines, sense and confidence as JSON, one object a look.")
+def command(run: str, watch: bool, png: Path | None, as_json: bool) -> None:
+    """Read the screen of a running build.
+
+    \b
+    RUN is a run's name or folder, or the name of a template: its newest run. One running build needs no name.
+    The first line says which sense has read the text, and how sure it is: serial and vga-memory are exact,
+    glyphs are exact for the characters that they claim, ocr guesses.
+    """
+    from factory.cli.live_runs import find_run, living_machine
+    from factory.cli.looking import look, save_picture
+    from factory.cli.places import places
+
+    where = places()
+    machine = living_machine(find_run(where.runs, run))
+    if png:
+        if watch or as_json:
+            raise click.UsageError("--png saves one picture: it does not go with --watch or --json")
+        asyncio.run(save_picture(machine, png))
+        click.echo(str(png))
+        return
+    try:
+        for seen in look(machine, fonts=where.cache / "fonts", again=watch):
+            if as_json:
+                click.echo(json.dumps(seen.to_json(), ensure_ascii=False))
+            else:
+                click.echo("\n".join(seen.text_lines()))
+    except KeyboardInterrupt:
+        if not watch:
+            raise

@@ -1,0 +1,115 @@
+"""Who holds a failed build's machine, for how long, and what happens then."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factory.cli.on_error import RETRIES, Attempts, Choice, HoldsMachine, OnError, tell
+from factory.deadline import Deadline, poll
+from factory.drivers.protocols import GuestAddress
+from factory.engine.run_control import RunControl, RunState, read_control
+from factory.engine.run_directory import Run, open_run
+from factory.errors import StepError
+from factory.events import Event, Note
+from factory.quantity import Duration
+
+BROKE = StepError("it broke")
+
+
+class Machine:
+    """Stands for a machine that is alive: this process."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+
+class Scope:
+    def __init__(self, machine: Machine | None) -> None:
+        self._machine = machine
+
+    def find(self, kind: Any) -> Any:
+        return self._machine
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    with open_run(tmp_path, "tiny") as run:
+        yield run
+
+
+def hold(
+    run: Run, on_error: OnError, machine: Machine | None, told: Choice | None = None
+) -> tuple[list[str], Attempts]:
+    """Fails once and holds; the choice is made while the machine is held. Returns the notes."""
+    events: list[Event] = []
+    attempts, control = Attempts(on_error), RunControl(run.path)
+    control.machine_started(run.path / "boot", os.getpid(), {"serial": "/r/serial.sock", "vnc": "/r/vnc.sock"})
+    control.guest_reachable("SSH", GuestAddress("127.0.0.1", 2222), "root", None)
+
+    async def choose() -> None:
+        async def kept() -> bool | None:
+            return read_control(run.path).state is RunState.KEPT or None
+
+        await poll(kept, Deadline.after(Duration(20), "the machine to be kept"))
+        assert read_control(run.path).message == "it broke"
+        assert told is not None
+        tell(run.path, told)
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            if told:
+                group.create_task(choose())
+            holder = HoldsMachine(run, control, attempts, events.append)
+            await holder.hold(BROKE, "provision-1", Scope(machine))  # type: ignore[arg-type]
+
+    # The holder listens by looking again and again, which a unit test may not wait for.
+    asyncio.run(both())
+    return [event.message for event in events if isinstance(event, Note)], attempts
+
+
+@pytest.mark.machine  # it sleeps for real
+@pytest.mark.parametrize(("choice", "again"), [(Choice.CLEAN, False), (Choice.RETRY, True)])
+def test_a_kept_machine_waits_for_a_word(run: Run, choice: Choice, again: bool) -> None:
+    notes, attempts = hold(run, OnError.KEEP, Machine(os.getpid()), choice)
+    text = "\n".join(notes)
+    for way in ("factory screen", "factory ssh", "factory attach", "VNC on the socket /r/vnc.sock", "factory release"):
+        assert way in text
+    assert attempts.another() is again
+    assert read_control(run.path).state is RunState.RUNNING
+    assert not (run.path / "release").exists()
+
+
+@pytest.mark.unit
+def test_without_a_machine_there_is_nothing_to_keep(run: Run) -> None:
+    for machine in (None, Machine(2**22 + 1)):
+        notes, attempts = hold(run, OnError.KEEP, machine)
+        assert notes[-1] == "no machine is running: there is nothing to keep"
+        assert not attempts.another()
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("on_error", [OnError.CLEAN, OnError.RETRY])
+def test_nothing_is_held_unless_asked_for(run: Run, on_error: OnError) -> None:
+    assert hold(run, on_error, Machine(os.getpid()))[0] == []
+
+
+@pytest.mark.unit
+def test_retries_have_a_limit() -> None:
+    attempts = Attempts(OnError.RETRY)
+    assert [attempts.another() for _ in range(RETRIES + 2)] == [True] * RETRIES + [False, False]
+    assert not Attempts(OnError.CLEAN).another()
+
+
+@pytest.mark.unit
+def test_a_person_may_retry_as_often_as_they_like() -> None:
+    attempts = Attempts(OnError.ASK)
+    for _ in range(RETRIES + 3):
+        attempts.want_another()
+        assert attempts.another()
+    assert not attempts.another()

@@ -1,0 +1,93 @@
+"""The small program really is one that Linux runs, and the command tells what could not be done."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from factory.deadline import Deadline
+from factory.drivers.protocols import CommandResult, OnLine
+from factory.events import Event, Note
+from factory.steps.resumed_guest import refresh, reseed_program
+
+pytestmark = pytest.mark.machine
+
+
+@dataclass
+class Shell:
+    """A guest's shell that is one of this host's, in a folder whose programs are the only ones besides the system's."""
+
+    programs: Path
+    commands: list[str] = field(default_factory=list)
+
+    async def run(
+        self, command: str, *, deadline: Deadline, on_line: OnLine | None = None, stdin: bytes = b""
+    ) -> CommandResult:
+        self.commands.append(command)
+        done = await asyncio.to_thread(
+            subprocess.run, ["sh", "-c", command], input=stdin, capture_output=True, check=False,
+            env={"PATH": f"{self.programs}:/usr/bin:/bin", "TMPDIR": str(self.programs)},
+        )  # fmt: skip
+        return CommandResult(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def refreshed(shell: Shell) -> list[Event]:
+    events: list[Event] = []
+    asyncio.run(refresh(shell, "SSH", events.append))  # type: ignore[arg-type]
+    return events
+
+
+def test_the_program_is_a_whole_elf_file_that_ends_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "reseed"
+    path.write_bytes(reseed_program())
+    path.chmod(0o700)
+    # Nothing to read is the one failure that every user gets, with or without the right to add entropy.
+    assert subprocess.run([path], stdin=subprocess.DEVNULL, check=False).returncode == 1
+    status = subprocess.run([path], input=os.urandom(64), check=False).returncode
+    assert status == (0 if _may_add_entropy() else 1)
+
+
+def _may_add_entropy() -> bool:
+    effective = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("CapEff"))
+    return bool(int(effective.split()[1], 16) >> 21 & 1)  # CAP_SYS_ADMIN, capabilities(7)
+
+
+def test_what_works_is_no_news(tmp_path: Path) -> None:
+    program(tmp_path, "date", 'echo "$@" >"$TMPDIR/date.log"')
+    program(tmp_path, "id", "echo 0")
+    program(tmp_path, "chmod", 'printf "#!/bin/sh\\nwc -c >$TMPDIR/seed.log" >"$2"; exec /bin/chmod "$@"')
+    assert refreshed(Shell(tmp_path)) == []
+    assert (tmp_path / "date.log").read_text().startswith("-u -s @")
+    assert (tmp_path / "seed.log").read_text().strip() == "64"
+    assert not list(tmp_path.glob("tmp.*"))
+
+
+def test_a_guest_that_refuses_is_a_warning_for_each_thing(tmp_path: Path) -> None:
+    program(tmp_path, "date", "exit 1")
+    program(tmp_path, "id", "echo 1000")
+    program(tmp_path, "sudo", "exit 1")
+    warnings = [event for event in refreshed(Shell(tmp_path)) if isinstance(event, Note)]
+    assert [event.level for event in warnings] == ["warning", "warning"]
+    assert "clock" in warnings[0].message
+    assert "random" in warnings[1].message
+
+
+def test_an_ordinary_user_goes_through_sudo(tmp_path: Path) -> None:
+    program(tmp_path, "date", "exit 0")
+    program(tmp_path, "id", "echo 1000")
+    program(tmp_path, "sudo", 'echo "$1 $2" >>"$TMPDIR/sudo.log"')
+    assert refreshed(Shell(tmp_path)) == []
+    lines = (tmp_path / "sudo.log").read_text().splitlines()
+    assert lines[0] == "-n date"
+    assert lines[1].startswith(f"-n {tmp_path}/tmp.")
