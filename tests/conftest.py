@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.e2e.command import Outcome, Place
+
 
 class ForbiddenInUnitTest(BaseException):
     """A unit test started a process, opened a socket or slept. A ``BaseException``, so that no ``except`` hides it."""
@@ -87,3 +89,17 @@ class Golden:
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
     return Golden(bool(request.config.getoption("--regenerate")))
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Folders of a user for all whole builds of a session: the others begin at the first one's layers."""
+    return Place(tmp_path_factory.mktemp("user"))
+
+
+@pytest.fixture(scope="session")
+def tiny(place: Place) -> Outcome:
+    """``images/tiny.yml``, from nothing: typed into, provisioned, sealed, exported, booted."""
+    outcome = place.build("images/tiny.yml")
+    assert outcome.code == 0, outcome.stderr
+    return outcome

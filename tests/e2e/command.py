@@ -78,11 +78,12 @@ class Place:
     def left_over(self) -> list[str]:
         """Processes that still know this place, by command line or environment; given ten seconds to go."""
         deadline = time.monotonic() + 10
-        while (found := self._processes()) and time.monotonic() < deadline:
+        while (found := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.2)
         return found
 
-    def _processes(self) -> list[str]:
+    def processes(self) -> list[str]:
+        """Those that know this place now, by command line or environment."""
         found, marker = [], str(self.root).encode()
         for process in Path("/proc").glob("[0-9]*"):
             if int(process.name) == os.getpid():
