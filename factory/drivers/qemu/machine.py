@@ -36,7 +36,7 @@ from factory.drivers.qemu.arguments import (
 from factory.drivers.qemu.qmp import ConnectionLost, QmpConnection
 from factory.drivers.qemu.serial import SerialLine
 from factory.drivers.qemu.serial_events import SerialEvents
-from factory.errors import DeadlineExpired, Evidence, HostError, MachineDied, StepError
+from factory.errors import DeadlineExpired, Evidence, HostError, MachineDied, StepError, StoreError
 from factory.events import Emit, MachineEnded, MachineStarted, Note, QmpEvent
 from factory.quantity import Duration, Size
 
@@ -64,6 +64,8 @@ class QemuMachine:
         self._reason: ShutdownReason | None = None
         self._up = False
         self._quitting = False
+        self._disk_full = False
+        self._disks_end = asyncio.Event()
 
     @property
     def spec(self) -> MachineSpec:
@@ -160,6 +162,7 @@ class QemuMachine:
 
     async def quit(self) -> None:
         self._quitting = True
+        self._disks_end.set()
         if self._process.exit_status is None:
             self._process.send_signal(signal.SIGCONT)  # somebody may have stopped it
             # QEMU hangs up without an answer when it is quick; a machine that is beyond answering gets signals.
@@ -214,6 +217,17 @@ class QemuMachine:
         self._stopped.set()
         raise await self._death()
 
+    async def _watch_disks(self) -> None:
+        """Returns when the machine quits. Raises: StoreError when the guest stands still because a disk is full."""
+        await self._disks_end.wait()
+        if self._disk_full:
+            disk = self._spec.disks[0].path if self._spec.disks else self._log_dir
+            raise StoreError(
+                f"no space left in {_existing(disk.parent)}: the guest's disk can't grow",
+                hint="free space there, run `factory cache gc`, or set FACTORY_CACHE to a larger disk",
+                evidence=self.evidence(),
+            )
+
     async def _death(self) -> MachineDied:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), float(_LAST_WORDS))
@@ -234,6 +248,10 @@ class QemuMachine:
             self._stop(ShutdownReason(reason) if known else ShutdownReason.OTHER)
         elif name == "GUEST_PANICKED":
             self._stop(ShutdownReason.GUEST_PANIC)
+        elif name == "BLOCK_IO_ERROR" and data.get("nospace") and data.get("action") == "stop":
+            # QEMU has stopped the guest and would wait for ever (its `werror=enospc`).
+            self._disk_full = True
+            self._disks_end.set()
         for subscriber in tuple(self._subscribers):
             try:
                 subscriber(name, data)
@@ -277,6 +295,7 @@ async def _running(spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(machine._watch())
+                group.create_task(machine._watch_disks())
                 try:
                     await machine._connect(qmp)
                     yield machine
@@ -287,10 +306,10 @@ async def _running(spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit:
                 finally:
                     await machine.quit()
         except BaseExceptionGroup as errors:
-            died, others = errors.split(MachineDied)
+            died, others = errors.split((MachineDied, StoreError))
             if died is None or others is not None:
                 raise
-            if not isinstance(failure, MachineDied):
+            if not isinstance(failure, (MachineDied, StoreError)):
                 raise died.exceptions[0] from failure
     if failure is not None:
         raise failure
@@ -355,6 +374,11 @@ def listening(path: Path) -> socket.socket:
         server.close()
         raise
     return server
+
+
+def _existing(folder: Path) -> Path:
+    """A layer in the making moves while its machine runs."""
+    return next((place for place in (folder, *folder.parents) if place.is_dir()), folder)
 
 
 def _said(stderr: str) -> str:

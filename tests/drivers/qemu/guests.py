@@ -81,3 +81,18 @@ def disk(path: Path, *code: bytes, size: int = 2**20) -> Path:
     with path.open("r+b") as stream:
         stream.truncate(size)
     return path
+
+
+FILL_DISK = (
+    b"\x31\xc0"  # xor ax, ax
+    b"\x8e\xd8"  # mov ds, ax
+    b"\xb2\x80"  # 1: mov dl, 0x80: the first disk
+    b"\xbe\x19\x7c"  # mov si, 0x7c19: the packet below
+    b"\xb8\x00\x43"  # mov ax, 0x4300: extended write
+    b"\xcd\x13"  # int 0x13
+    b"\x66\x81\x06\x21\x7c\x80\x00\x00\x00"  # add dword [0x7c21], 128: 64 KiB on, which is another cluster
+    b"\xeb\xeb"  # jmp 1b
+    b"\x10\x00\x01\x00\x00\x00\x00\x10"  # packet: 16 bytes, 1 sector from 1000:0000
+    b"\x00\x08\x00\x00\x00\x00\x00\x00"  # to sector 2048
+)
+"""Writes a sector into each 64 KiB of the disk, for ever."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shlex
 import signal
@@ -32,7 +33,7 @@ from factory.drivers.machine_spec import (
 from factory.drivers.process import run
 from factory.drivers.protocols import MachineDriver, ShutdownReason
 from factory.drivers.qemu.machine import QemuDriver
-from factory.errors import DeadlineExpired, HostError, MachineDied, StepError
+from factory.errors import DeadlineExpired, HostError, MachineDied, StepError, StoreError
 from factory.events import CommandStarted, QmpEvent
 from factory.quantity import Duration, Size
 from tests.drivers.qemu import guests
@@ -283,6 +284,29 @@ def test_a_known_death_has_a_way_out(lab: Lab) -> None:
     with pytest.raises(MachineDied, match="lock") as caught:
         go(test())
     assert "another QEMU" in caught.value.hint
+
+
+def test_a_full_disk_ends_the_wait_instead_of_the_guest_standing_still_for_ever(lab: Lab) -> None:
+    """QEMU stops a guest whose disk can't grow; `blkdebug` says ENOSPC to every write, with no disk to fill."""
+    image = guests.disk(lab.logs / "full.raw", guests.FILL_DISK)
+    os.truncate(image, Size.parse("64 MiB"))
+    debug = (
+        "driver=blkdebug,node-name=full,image.driver=file,image.filename=" + str(image) + ","
+        f"inject-error.0.event=none,inject-error.0.iotype=write,inject-error.0.errno={errno.ENOSPC}"
+    )
+    spec = lab.spec(extra_args=("-blockdev", debug, "-device", "ide-hd,drive=full,bootindex=0"))
+
+    async def test() -> None:
+        async with lab.start(spec) as machine:
+            await machine.resume()
+            await machine.wait_for_shutdown(soon())
+
+    with pytest.raises(StoreError, match=r"no space left in .*: the guest's disk can't grow") as caught:
+        go(test())
+    assert caught.value.exit_code == 6
+    assert "FACTORY_CACHE" in caught.value.hint
+    errors = [event for event in lab.events if isinstance(event, QmpEvent) and event.name == "BLOCK_IO_ERROR"]
+    assert len(errors) == 1
 
 
 def test_death_interrupts_whatever_waits(lab: Lab) -> None:
