@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,13 +19,13 @@ from factory.dossier.collector import Collector
 from factory.engine import delivered
 from factory.engine.collection import collect_garbage, limit_from
 from factory.engine.failure import FailureHook
-from factory.engine.filesystem import write_json
+from factory.engine.filesystem import store_errors, write_json
 from factory.engine.journal import Journal
 from factory.engine.run_control import RunControl
 from factory.engine.run_directory import ProcessRecord, Run, open_run
 from factory.engine.runner import Runner
 from factory.engine.store import LayerStore
-from factory.errors import FactoryError, TemplateError
+from factory.errors import FactoryError, StoreError, TemplateError
 from factory.events import BuildStarted, Emit, EventBus, Note, Stamped
 from factory.host.facts import HostFacts
 from factory.template.suggest import did_you_mean
@@ -149,8 +150,8 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
 
     planned = ordered.planned
     plan, bus, where, facts = planned.plan, around.bus, around.where, around.facts
-    store, emit = around.store, bus.emitter(plan.name)
-    with open_run(where.runs, plan.name) as run:
+    store, emit, limit = around.store, bus.emitter(plan.name), limit_from("")
+    with store_errors(where.runs), open_run(where.runs, plan.name) as run:
         control, hooks = RunControl(run.path), failure_hooks(run)
         journal, processes = Journal(run.path / "journal.jsonl"), ProcessRecord(run)
         tell = _only(plan.name, journal, processes)
@@ -192,12 +193,14 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
             if around.options.record:
                 await _film(run, emit)
         finally:
-            control.ended()
             bus.unsubscribe(tell)
-            journal.close()
-            processes.close()
-            for line in collect_garbage(store, limit_from("")):
-                emit(Note(f"cache: {line}"))
+            # On a disk that is full these fail too, and must not hide why the build has ended.
+            for end in (control.ended, journal.close, processes.close):
+                with suppress(OSError):
+                    end()
+            with suppress(OSError, StoreError):
+                for line in collect_garbage(store, limit):
+                    emit(Note(f"cache: {line}"))
 
 
 def _only(build: str, *readers: Callable[[Stamped], None]) -> Callable[[Stamped], None]:

@@ -109,8 +109,9 @@ def disk_error(error: OSError, root: Path) -> StoreError | None:
     if error.errno in _DISK_FULL:
         return disk_full(place)
     if error.errno in _READ_ONLY:
+        refused = "can't write to" if error.errno == errno.EROFS else "this user may not use"
         return StoreError(
-            f"can't write to {place}: {error.strerror}",
+            f"{refused} {place}: {error.strerror}",
             hint="set FACTORY_CACHE (and FACTORY_RUNS, and --output) to folders that you may write to",
         )
     return None

@@ -118,7 +118,7 @@ class Runner:
                 await self._run_once()
             except _StartAgain:
                 continue
-            except OSError as error:
+            except OSError as error:  # of a step: an output folder that is full, for example
                 raise disk_error(error, self._store.root) or error from error
             return
 

@@ -251,7 +251,7 @@ def test_the_salt_is_made_once(store: LayerStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(errno.ENOSPC, "no space left"), (errno.EROFS, "can't write"), (errno.EACCES, "can't write")]
+    ("number", "words"), [(errno.ENOSPC, "no space left"), (errno.EROFS, "can't write"), (errno.EACCES, "may not use")]
 )
 def test_what_a_disk_can_do_is_an_error_with_a_way_out(tmp_path: Path, number: int, words: str) -> None:
     with pytest.raises(StoreError, match=words) as caught, store_errors(tmp_path):
