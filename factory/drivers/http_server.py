@@ -34,7 +34,7 @@ from factory.drivers.seed_request import (
     parse_range,
     split_token,
 )
-from factory.errors import DeadlineExpired, Evidence, FactoryError, SeedError
+from factory.errors import DeadlineExpired, Evidence, FactoryError, HostError, SeedError
 from factory.events import Emit, SeedRequested
 from factory.quantity import Duration
 
@@ -49,9 +49,11 @@ logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # else warnings 
 class HttpSeedServer:
     """Serves a ``SeedSource`` with starlette and uvicorn, in the caller's event loop."""
 
-    def serve(self, source: SeedSource, *, emit: Emit) -> AbstractAsyncContextManager[SeedEndpoint]:
-        """Listens on 127.0.0.1, on a port of the kernel's choice, until the context ends."""
-        return _serve(source, emit)
+    def serve(
+        self, source: SeedSource, *, emit: Emit, ports: range | None = None
+    ) -> AbstractAsyncContextManager[SeedEndpoint]:
+        """As ``protocols.SeedServer``."""
+        return _serve(source, emit, ports)
 
 
 class _Server(uvicorn.Server):
@@ -63,9 +65,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _serve(source: SeedSource, emit: Emit) -> AsyncIterator[SeedEndpoint]:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-    endpoint = _Endpoint(source, emit, listener.getsockname()[1])
+async def _serve(source: SeedSource, emit: Emit, ports: range | None) -> AsyncIterator[SeedEndpoint]:
+    listener = _listener(ports)
+    token = "" if ports else secrets.token_urlsafe(12)
+    endpoint = _Endpoint(source, emit, listener.getsockname()[1], token)
     server = _Server(
         uvicorn.Config(
             endpoint.app,
@@ -104,6 +107,14 @@ async def _serve(source: SeedSource, emit: Emit) -> AsyncIterator[SeedEndpoint]:
         raise failure
 
 
+def _listener(ports: range | None) -> socket.socket:
+    for port in ports or (0,):
+        with contextlib.suppress(OSError):  # taken: the next one
+            return socket.create_server(("127.0.0.1", port), backlog=64)
+    where = f"between {ports[0]} and {ports[-1]}" if ports else "at all"
+    raise HostError(f"no port {where} is free on 127.0.0.1 for the seed", hint="give it another range of ports")
+
+
 def _stop_listening(server: uvicorn.Server) -> None:
     for listening in getattr(server, "servers", ()):
         listening.close()
@@ -112,11 +123,11 @@ def _stop_listening(server: uvicorn.Server) -> None:
 class _Endpoint:
     """One running server: answers requests and remembers what was fetched whole."""
 
-    def __init__(self, source: SeedSource, emit: Emit, port: int) -> None:
+    def __init__(self, source: SeedSource, emit: Emit, port: int, token: str) -> None:
         self._source = source
         self._emit = emit
         self._port = port
-        self._token = secrets.token_urlsafe(12)
+        self._token = token
         self._received: dict[str, int] = {}  # name → length of the start that was sent
         self._done: set[str] = set()
         self._failure: SeedError | None = None
@@ -162,7 +173,7 @@ class _Endpoint:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        rest = split_token(scope["path"], self._token)
+        rest = split_token(scope["path"], self._token) if self._token else scope["path"].lstrip("/")
         if rest is None:
             refusal = "the first part of the path is not this build's token"
             await self._refuse(request, send, "/" + _shown(scope["path"].lstrip("/")), 404, "not found\n", refusal)

@@ -73,6 +73,14 @@ class SeedPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherMedia:
+    """Images to attach besides the installer and the seed, in this order."""
+
+    cds: tuple[Path, ...] = ()
+    floppies: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BuildName:
     """The template's name, for ``build.name``."""
 

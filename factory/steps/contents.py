@@ -30,6 +30,7 @@ from factory.steps.create_disks import CreateDisks, ImportImage
 from factory.steps.fetch_media import FetchMedia
 from factory.steps.installation import Method, boot_command, boot_method, command_line
 from factory.steps.machine_plan import guest_port, installer_spec, machine_recipe, machine_spec, uefi_firmware
+from factory.steps.media import MakeMedia, media_recipe
 from factory.steps.recipes import Contents, provision_recipe, seed_recipe
 from factory.steps.run_provisioner import RunProvisioner
 from factory.steps.seal_disks import SealDisks
@@ -38,7 +39,18 @@ from factory.steps.shut_down import ShutDown
 from factory.steps.start_machine import Role, StartMachine, StartTpm
 from factory.steps.type_boot_command import AwaitExpectation
 from factory.steps.verify_images import VerifyImages, request_of
-from factory.template.model import DEFAULT_STALL, Firmware, Layers, Loaded, Profile, SeedDelivery, Ssh
+from factory.template.model import (
+    DEFAULT_STALL,
+    Finished,
+    Firmware,
+    LateText,
+    Layers,
+    Loaded,
+    Profile,
+    SeedDelivery,
+    Ssh,
+    Text,
+)
 
 LIVE_LAYERS_UP_TO = Size(4 * 2**30)
 """``layers: auto`` checkpoints machines with up to this much memory: their memory files stay small and quick."""
@@ -118,21 +130,58 @@ class _Planner:
             "machine": machine_recipe(machine, self.platform),
             "generate": dict(self.loaded.generated),
         }
+        disks: Step
         if template.source.image:
             media = FetchMedia(template.source.image, "source image")
-            steps: list[Step] = [media, generate, ImportImage(machine.disks, variables)]
+            disks = ImportImage(machine.disks, variables)
+        else:
+            assert template.source.iso is not None
+            media = FetchMedia(template.source.iso)
+            disks = CreateDisks(machine.disks, variables)
+        steps: list[Step] = [media, generate, disks]
+        if self._runs_on():
+            self._add("prepare", parts, steps, power=Power.OFF, keeps=Keeps.NOTHING)
+            keeps = Keeps.MEMORY if self.layers is Layers.LIVE else Keeps.NOTHING
+            self._add("install", self._installation_recipe(), (), power=Power.RUNNING, keeps=keeps)
+        elif template.source.image and not self._installs_itself():
             if self.loaded.profile:
                 parts["seed"] = seed_recipe(self.loaded, self.inputs.seed_files)
             self._add("import", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
-            return
-        assert template.source.iso is not None
-        media = FetchMedia(template.source.iso)
-        steps = [media, generate, CreateDisks(machine.disks, variables), *self._installer_steps()]
-        parts["boot"] = self._boot_recipe()
-        parts["seed"] = seed_recipe(self.loaded, self.inputs.seed_files)
-        self._add("install", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
+        else:
+            steps += self._installer_steps()
+            parts |= self._installation_recipe()
+            self._add("install", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
+
+    def _runs_on(self) -> bool:
+        """One machine from the first key to the end of provisioning: the installer ends by letting us in."""
+        return bool(self.loaded.profile and self.loaded.profile.finished is Finished.CONNECTED)
+
+    def _installs_itself(self) -> bool:
+        """A disk image that is started, told what to do, and powers itself off."""
+        profile = self.loaded.profile
+        return bool(self.template.access.none and profile and profile.finished is Finished.POWER_OFF)
+
+    def _installation_recipe(self) -> dict[str, Any]:
+        install = self.template.install
+        recipe = {"boot": self._boot_recipe(), "seed": seed_recipe(self.loaded, self.inputs.seed_files)}
+        if install and install.media:
+            recipe["further_media"] = media_recipe(install.media, self.contents)
+        return recipe
 
     def _installer_steps(self) -> list[Step]:
+        profile, install = self.loaded.profile, self.template.install
+        assert profile is not None
+        assert install is not None
+        steps = self._started_installer()
+        if self._delivery() is SeedDelivery.HTTP and profile.seed and profile.seed.main:
+            budget = install.seed_deadline or profile.seed_deadline
+            steps.append(AwaitSeedFetch(profile.seed.main, budget, self._stall(profile)))
+        steps += [AwaitExpectation(expect) for expect in profile.expect]
+        steps.append(AwaitPowerOff(profile.finished, install.deadline or profile.deadline, self._stall(profile)))
+        return steps
+
+    def _started_installer(self) -> list[Step]:
+        """The installer with its seed and media, started and told what to do."""
         profile, install = self.loaded.profile, self.template.install
         assert profile is not None
         assert install is not None
@@ -147,18 +196,21 @@ class _Planner:
         elif delivery in (SeedDelivery.CD, SeedDelivery.FLOPPY):
             label = profile.seed.cd_label if profile.seed else "cidata"
             steps.append(MakeSeedMedia(self.loaded, self.loaded.seed_directory, delivery, label))
+        if install.media:
+            steps.append(MakeMedia(self.loaded, install.media))
         if self.template.machine.tpm:
             steps.append(StartTpm(self.template.machine.tpm.version))
-        spec = installer_spec(self.spec, profile.finished)
-        steps.append(StartMachine(spec, Role.INSTALL, guest_port(self.template), command_line(self.loaded)))
+        spec = installer_spec(self.spec, profile.finished) if self.template.source.iso else self.spec
+        line = command_line(self.loaded)
+        steps.append(StartMachine(spec, Role.INSTALL, guest_port(self.template), line, self._late_arguments()))
         if method is Method.TYPED:
             steps.append(boot_command(self.loaded))
-        if delivery is SeedDelivery.HTTP and profile.seed and profile.seed.main:
-            budget = install.seed_deadline or profile.seed_deadline
-            steps.append(AwaitSeedFetch(profile.seed.main, budget, self._stall(profile)))
-        steps += [AwaitExpectation(expect) for expect in profile.expect]
-        steps.append(AwaitPowerOff(profile.finished, install.deadline or profile.deadline, self._stall(profile)))
         return steps
+
+    def _late_arguments(self) -> tuple[Text, ...]:
+        """The user's arguments for QEMU when one of them has a value that only the running build knows."""
+        arguments = self.template.machine.extra_args
+        return arguments if any(isinstance(a, LateText) for a in arguments) else ()
 
     def _boot_recipe(self) -> dict[str, Any]:
         profile, install = self.loaded.profile, self.template.install
@@ -179,7 +231,7 @@ class _Planner:
 
     def _provision(self) -> None:
         live = self.layers is Layers.LIVE
-        if live:
+        if live and not self._runs_on():
             self._add("boot", {"user": self._ssh().user}, (), power=Power.RUNNING, keeps=Keeps.MEMORY)
         for number, provision in enumerate(self.template.provision, 1):
             last = number == len(self.template.provision)
@@ -231,13 +283,19 @@ class _Planner:
 
     def _boot_steps(self) -> tuple[Step, ...]:
         steps: list[Step] = [LoadBuildSecrets()]
+        if self._runs_on():
+            # The same machine, whether it starts here or goes on from memory: its media stay in its drives.
+            if self.template.source.iso:
+                steps.append(FetchMedia(self.template.source.iso))
+            return (*steps, *self._started_installer(), *self._connect())
         if self.template.machine.tpm:
             steps.append(StartTpm(self.template.machine.tpm.version))
         delivery = self._delivery()
         if self.template.source.image and self.loaded.profile and delivery is not SeedDelivery.NONE:
             label = self.loaded.profile.seed.cd_label if self.loaded.profile.seed else "cidata"
             steps.append(MakeSeedMedia(self.loaded, self.loaded.seed_directory, SeedDelivery.CD, label))
-        steps.append(StartMachine(self.spec, Role.BOOT, guest_port(self.template)))
+        late = self._late_arguments()
+        steps.append(StartMachine(self.spec, Role.BOOT, guest_port(self.template), arguments=late))
         steps += self._connect()
         return tuple(steps)
 

@@ -48,7 +48,9 @@ def boot_command(loaded: Loaded) -> TypeBootCommand:
     wait = install.boot_wait
     if wait is None:
         wait = typed.wait if typed else Duration(0)
-    return TypeBootCommand(command or (), wait, install.keyboard or profile.keyboard)
+    # Packer's language in Packer's templates: what is no token is typed as it stands.
+    dialect = "packer" if loaded.delivery else "factory"
+    return TypeBootCommand(command or (), wait, install.keyboard or profile.keyboard, dialect)
 
 
 def command_line(loaded: Loaded) -> Text:

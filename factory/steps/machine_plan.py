@@ -61,7 +61,7 @@ def machine_spec(template: Template, platform: Platform) -> MachineSpec:
         tpm=TpmSpec(_UNPLACED, machine.tpm.model, machine.tpm.version) if machine.tpm else None,
         display=machine.display,
         reboot=Reboot.RESETS,
-        extra_args=machine.extra_args,
+        extra_args=tuple(a for a in machine.extra_args if isinstance(a, str)),
         replaced_switches=frozenset(machine.replaced_switches),
     )
 

@@ -9,8 +9,9 @@ from typing import Any
 from factory.digest import tree_digest
 from factory.errors import TemplateError
 from factory.secret import Secret
-from factory.template.model import Ansible, File, Loaded, Provision, Shell
+from factory.template.model import Ansible, File, Loaded, Plugin, Provision, Shell
 from factory.template.seed import SeedFolder, extra_files, seed_names
+from factory.template.verbatim_seed import VerbatimFolder, is_verbatim
 
 _LATE = {
     "seed": {"url": "late:seed.url", "host": "late:seed.host", "port": "late:seed.port"},
@@ -55,6 +56,8 @@ def seed_recipe(loaded: Loaded, built: Mapping[str, str]) -> dict[str, Any]:
     """
     late = late_markers(loaded)
     extra = extra_files(loaded, late, {name: Path() for name in built})
+    if is_verbatim(loaded):
+        return VerbatimFolder(loaded.seed_directory, extra).recipe()
     folder = SeedFolder(
         loaded.seed_directory, seed_names(loaded, late), extra={n: c for n, c in extra.items() if n not in built}
     )
@@ -88,6 +91,9 @@ def provision_recipe(provision: Provision, contents: Contents) -> dict[str, Any]
             recipe["beside"] = contents.of(str(Path(options.playbook).parent))
             recipe["roles"] = contents.of(options.roles_path) if options.roles_path else None
             recipe["requirements"] = contents.of(options.requirements) if options.requirements else None
+        case Plugin():
+            recipe |= fields(options, without={"files"})
+            recipe["files"] = [contents.of(f) for f in options.files]
         case _:
             recipe |= fields(options, without=frozenset())
     return recipe

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from factory.drivers.protocols import MediaMaker, SeedEndpoint, SeedServer
+from factory.drivers.protocols import MediaMaker, SeedEndpoint, SeedServer, SeedSource
 from factory.errors import SeedError, StepError
 from factory.events import Event, SeedRequested
 from factory.plan.resources import BuildSecrets, KernelFiles, Media, SeedLog, SeedPlace
@@ -21,6 +21,7 @@ from factory.steps.late import late_values
 from factory.template.boot_files import find_boot_files, kernel_version
 from factory.template.model import DirectBoot, Loaded, SeedDelivery
 from factory.template.seed import SeedFolder, extra_files, seed_names
+from factory.template.verbatim_seed import VerbatimFolder, is_verbatim
 
 HOST_AS_SEEN_BY_GUEST = "10.0.2.2"
 """QEMU's user network (slirp) leads this address to the host's loopback."""
@@ -46,10 +47,17 @@ class BuildSeed:
         found = {name: folder.read(name) for name in folder.names()}
         return {name: content for name, content in found.items() if content is not None}
 
-    def _folder(self) -> SeedFolder:
+    def _folder(self) -> SeedSource:
         late = self._late()
         extra = extra_files(self._loaded, late, self._built)
+        if is_verbatim(self._loaded):
+            return VerbatimFolder(self._directory, extra)
         return SeedFolder(self._directory, seed_names(self._loaded, late), extra=extra)
+
+
+def seed_ports(loaded: Loaded) -> range | None:
+    ports = loaded.template.install.seed_ports if loaded.template.install else None
+    return range(ports[0], ports[1] + 1) if ports else None
 
 
 async def build_seed(scope: Scope, loaded: Loaded, directory: Path | None) -> BuildSeed:
@@ -88,9 +96,9 @@ class ServeSeed(Step):
                 log.lines.append(f"{event.method} {event.path} → {event.status} {event.message}".rstrip())
             scope.emit(event)
 
-        async with scope.get(SeedServer).serve(source, emit=emit) as endpoint:
+        async with scope.get(SeedServer).serve(source, emit=emit, ports=seed_ports(self.loaded)) as endpoint:
             scope.put_as(SeedEndpoint, endpoint)
-            scope.put(SeedPlace(f"http://{HOST_AS_SEEN_BY_GUEST}:{endpoint.port}/{endpoint.token}"))
+            scope.put(SeedPlace(f"http://{HOST_AS_SEEN_BY_GUEST}:{endpoint.port}/{endpoint.token}".rstrip("/")))
             scope.put(log)
             # An answer file with an error in it must not cost a boot: render them all once, now.
             await asyncio.to_thread(source.all)

@@ -13,7 +13,17 @@ from typing import ClassVar
 from factory.drivers.machine_spec import CdromSpec, FloppySpec, KernelSpec, MachineSpec, TpmSpec
 from factory.drivers.protocols import GuestAddress, Machine, MachineDriver, ScreenReader
 from factory.errors import Evidence, FactoryError
-from factory.plan.resources import BuildSecrets, GuestAt, KernelFiles, MachineState, Media, SeedLog, SeedPlace, TpmAt
+from factory.plan.resources import (
+    BuildSecrets,
+    FurtherMedia,
+    GuestAt,
+    KernelFiles,
+    MachineState,
+    Media,
+    SeedLog,
+    SeedPlace,
+    TpmAt,
+)
 from factory.plan.step import Scope, Step
 from factory.steps.late import late_values
 from factory.template.late import render_late
@@ -70,9 +80,13 @@ class StartMachine(Step):
     guest_port: int = 0
     command_line: Text = ""
     """For a direct kernel boot, with the seed's URL still open."""
+    arguments: tuple[Text, ...] = ()
+    """The user's own arguments for QEMU, with the seed's address still open; they stand in place of the spec's."""
 
     needs: ClassVar[tuple[type, ...]] = (MachineDriver, MachineState)
-    wants: ClassVar[tuple[type, ...]] = (Media, SeedPlace, KernelFiles, TpmAt, BuildSecrets, ScreenReader)
+    wants: ClassVar[tuple[type, ...]] = (
+        Media, SeedPlace, FurtherMedia, KernelFiles, TpmAt, BuildSecrets, ScreenReader,
+    )  # fmt: skip
     provides: ClassVar[tuple[type, ...]] = (Machine, GuestAt)
 
     @property
@@ -117,6 +131,11 @@ class StartMachine(Step):
         place = scope.find(SeedPlace)
         if place:
             spec = _with_seed(spec, place)
+        if further := scope.find(FurtherMedia):
+            spec = _with_media(spec, further)
+        if self.arguments:
+            late = late_values(scope)
+            spec = replace(spec, extra_args=tuple(render_late(a, late) for a in self.arguments))
         if self.role is Role.INSTALL:
             spec = self._with_installer(scope, spec, place)
         return spec
@@ -149,6 +168,12 @@ def _with_seed(spec: MachineSpec, place: SeedPlace) -> MachineSpec:
     if place.floppy:
         spec = replace(spec, floppies=(*spec.floppies, FloppySpec("seed-floppy", place.floppy)))
     return spec
+
+
+def _with_media(spec: MachineSpec, further: FurtherMedia) -> MachineSpec:
+    cds = tuple(CdromSpec(f"cd{i}", path) for i, path in enumerate(further.cds, 1))
+    floppies = tuple(FloppySpec(f"floppy{i}", path) for i, path in enumerate(further.floppies, 1))
+    return replace(spec, cdroms=(*spec.cdroms, *cds), floppies=(*spec.floppies, *floppies))
 
 
 async def collect(scope: Scope, machine: Machine, log_dir: Path) -> Evidence:

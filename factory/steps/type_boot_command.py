@@ -12,7 +12,7 @@ from factory.deadline import Deadline, pause
 from factory.drivers.protocols import Machine, ScreenReader, SeedEndpoint, Typist
 from factory.errors import DeadlineExpired
 from factory.events import Note
-from factory.plan.resources import SeedPlace
+from factory.plan.resources import MachineState, SeedPlace
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.steps.late import late_values
@@ -28,7 +28,7 @@ class TypeBootCommand(Step):
     dialect: str = "factory"
 
     needs: ClassVar[tuple[type, ...]] = (Machine, Typist, ScreenReader)
-    wants: ClassVar[tuple[type, ...]] = (SeedEndpoint, SeedPlace)
+    wants: ClassVar[tuple[type, ...]] = (SeedEndpoint, SeedPlace, MachineState)
 
     @property
     def title(self) -> str:
@@ -40,6 +40,11 @@ class TypeBootCommand(Step):
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         machine = scope.get(Machine)
+        state = scope.find(MachineState)
+        if state and state.memory:
+            scope.detail("the guest goes on from memory: nothing is typed")
+            yield
+            return
         late = late_values(scope)
         # As Packer: the parts of a boot command are joined without anything between them.
         text = "".join(render_late(part, late) for part in self.command)

@@ -25,6 +25,8 @@ FILE_FIELDS = (
     "install.seed_files.*.path",
     "install.seed_files.*.build.script",
     "install.seed_files.*.build.inputs.*",
+    "install.media.*.image",
+    "install.media.*.files.*.path",
     "access.ssh.private_key",
     "provision.*.shell.script",
     "provision.*.shell.scripts.*",
@@ -32,6 +34,7 @@ FILE_FIELDS = (
     "provision.*.ansible.playbook",
     "provision.*.ansible.roles_path",
     "provision.*.ansible.requirements",
+    "provision.*.plugin.files.*",
     "outputs.*.vagrant.vagrantfile",
     "outputs.*.vagrantfile",
 )

@@ -31,12 +31,17 @@ class SeedEndpoint(Protocol):
 
     @property
     def token(self) -> str:
-        """One-time path component: ``http://10.0.2.2:<port>/<token>/<name>``."""
+        """One-time path component: ``http://10.0.2.2:<port>/<token>/<name>``; empty when served without one."""
 
     async def wait_for_request(self, name: str, deadline: Deadline) -> None:
         """Waits until *name* has been fetched whole (status 200). Raises: DeadlineExpired, SeedError."""
 
 
 class SeedServer(Protocol):
-    def serve(self, source: SeedSource, *, emit: Emit) -> AbstractAsyncContextManager[SeedEndpoint]:
-        """Listens on 127.0.0.1, on a port of the kernel's choice, until the context ends."""
+    def serve(
+        self, source: SeedSource, *, emit: Emit, ports: range | None = None
+    ) -> AbstractAsyncContextManager[SeedEndpoint]:
+        """Listens on 127.0.0.1, on a port of the kernel's choice, until the context ends.
+
+        With *ports* on the first free one of these, and without the one-time path. Raises: HostError when none is.
+        """

@@ -8,8 +8,9 @@ password) stay a ``LateText``: they are rendered when the value is there and onl
 from __future__ import annotations
 
 from factory.template.model.access import Access, Ssh, WinRm
+from factory.template.model.delivery import Delivery, PostProcess
 from factory.template.model.finish import Seal, Shutdown, Verify
-from factory.template.model.install import BootMethod, Install, SeedDelivery, SeedFile
+from factory.template.model.install import BootMethod, Install, Medium, SeedDelivery, SeedFile
 from factory.template.model.loaded import Loaded
 from factory.template.model.machine import Disk, Firmware, Machine, Nic, Tpm
 from factory.template.model.profile import (
@@ -36,6 +37,7 @@ __all__ = [
     "Ansible",
     "BootMethod",
     "BuiltFile",
+    "Delivery",
     "DirectBoot",
     "Disk",
     "Expect",
@@ -50,9 +52,11 @@ __all__ = [
     "Layers",
     "Loaded",
     "Machine",
+    "Medium",
     "Name",
     "Nic",
     "Plugin",
+    "PostProcess",
     "Profile",
     "ProfileSeed",
     "Provision",

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from factory.errors import Problem
+from factory.template.model.delivery import Delivery
 from factory.template.model.profile import Profile
+from factory.template.model.provision import Provision
 from factory.template.model.template import Template
 
 
@@ -38,6 +40,10 @@ class Loaded:
     origins: Mapping[str, str] = field(default_factory=dict)
     """Where each variable's value comes from, in words: "default", "-var mirror", "generated", …"""
     warnings: tuple[Problem, ...] = ()
+    delivery: Delivery | None = None
+    """Set for Packer's templates; None delivers into ``output/NAME/`` with a manifest."""
+    error_cleanup: Provision | None = None
+    """Run in the guest when a provisioner has failed, before the machine ends."""
 
     def resolve(self, name: str) -> Path:
         """The path of a file that the template names. Names in the model are relative to ``root`` where they lie in

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from factory.drivers.machine_spec import Bus
 from factory.quantity import Size
-from factory.template.model.text import Identifier, Strict
+from factory.template.model.text import Identifier, Strict, Text
 
 
 class Firmware(StrEnum):
@@ -64,7 +64,7 @@ class Machine(Strict):
     disks: Annotated[tuple[Disk, ...], Field(min_length=1)] = Field((Disk(),), description="The first is the system's.")
     nics: tuple[Nic, ...] = Field((Nic(),), description="The first is how the guest is reached.")
     display: str = Field("std", description="A VGA device of QEMU, or none.")
-    extra_args: tuple[str, ...] = Field((), description="Appended to QEMU's command line as they are.")
+    extra_args: tuple[Text, ...] = Field((), description="Appended to QEMU's command line as they are.")
     replaced_switches: tuple[str, ...] = Field((), description="Generated switches to drop, as Packer's qemuargs does.")
 
     @model_validator(mode="after")

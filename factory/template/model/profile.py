@@ -53,6 +53,7 @@ class ProfileSeed(Strict):
     main: str = Field("", description="The file whose fetch shows that the installer has found its seed.")
     delivery: SeedDelivery = Field(SeedDelivery.HTTP, description="How they reach the installer.")
     cd_label: str = Field("cidata", description="Of the CD or floppy.")
+    verbatim: bool = Field(False, description="Nothing in its files is filled in, and hidden ones are served too.")
 
 
 class Recognise(Strict):
@@ -67,6 +68,8 @@ class Recognise(Strict):
 class Finished(StrEnum):
     RESET = "guest-reset"
     POWER_OFF = "guest-shutdown"
+    CONNECTED = "guest-connected"
+    """It lets us in: one machine runs from the first key to the end of provisioning, with its media in its drives."""
 
 
 class Profile(Strict):

@@ -76,6 +76,7 @@ class Plugin(Strict):
 
     name: str = Field(description="As the plug-in is registered.")
     options: dict[str, Any] = Field(default_factory=dict, description="What it is told.")
+    files: tuple[str, ...] = Field((), description="Files and folders of this host that its work depends on.")
 
 
 class Provision(Strict):
@@ -90,6 +91,8 @@ class Provision(Strict):
     timeout: Duration | None = Field(None, description="How long it may take; default: for ever.")
     retries: Annotated[int, Field(ge=0, le=100)] = Field(0, description="How often it is tried again.")
     pause_before: Duration = Field(Duration(0), description="Waited before it begins.")
+    pause_after: Duration = Field(Duration(0), description="Waited after it has succeeded.")
+    continue_on_error: bool = Field(False, description="Its failure is a warning, and the build goes on.")
 
     @property
     def kind(self) -> str:

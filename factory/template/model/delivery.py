@@ -1,0 +1,39 @@
+"""Delivery as Packer does it: files of given names in a given folder, and post-processors that go on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class PostProcess:
+    """One link of a chain. ``kind`` is one of ours or a plug-in's name; ``keeps_input`` leaves what came in."""
+
+    kind: str
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    keeps_input: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where the artifact goes: ``folder`` holds the disks as ``file_name``, ``file_name-1``, … and nothing of ours.
+
+    ``build`` and ``builder`` are the names that post-processors use; ``working`` is where relative names start.
+    """
+
+    folder: Path
+    file_name: str
+    format: str
+    compress: bool
+    build: str
+    builder: str
+    working: Path
+    run_id: str = ""
+    lists_variables: bool = True
+    """False leaves the UEFI variables out of what post-processors see."""
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+    chains: tuple[tuple[PostProcess, ...], ...] = ()
