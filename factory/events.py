@@ -292,6 +292,14 @@ class ArtifactReady(Event):
     usage: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PostProcessed(Event):
+    """A post-processor has run; *files* are what it gives to the next one."""
+
+    name: str
+    files: tuple[str, ...]
+
+
 Emit: TypeAlias = Callable[[Event], None]
 
 

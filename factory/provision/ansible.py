@@ -43,6 +43,8 @@ class AnsibleProvisioner:
     requirements: Path | None = None
     user: str = ""
     become: bool = False
+    collections_path: Path | None = None
+    host: str = HOST
     env: Mapping[str, str | Secret[str]] = field(default_factory=dict)
 
     async def run(self, context: ProvisionContext, deadline: Deadline) -> None:
@@ -158,8 +160,9 @@ class _Playbook:
             "ANSIBLE_SSH_CONTROL_PATH": str(self._sockets / "%%C"),
             "PYTHONUNBUFFERED": "1",
         }
-        if self._options.requirements is not None:
-            environment["ANSIBLE_COLLECTIONS_PATH"] = str(self._folder / "collections")
+        collections = [self._options.collections_path, self._folder / "collections" if self._options.requirements else None]
+        if any(collections):
+            environment["ANSIBLE_COLLECTIONS_PATH"] = os.pathsep.join(str(c.absolute()) for c in collections if c)
         return environment | {name: reveal(value) for name, value in self._options.env.items()}
 
     def _line(self, stream: str, line: str) -> None:
@@ -202,8 +205,8 @@ def inventory_of(options: AnsibleProvisioner, context: ProvisionContext, key: Pa
         host["ansible_password"] = credentials.password.reveal()
     if options.become:
         host["ansible_become"] = True
-    children: dict[str, Any] = {group: {"hosts": {HOST: {}}} for group in options.groups}
-    return {"all": {"hosts": {HOST: host}, "children": children}}
+    children: dict[str, Any] = {group: {"hosts": {options.host: {}}} for group in options.groups}
+    return {"all": {"hosts": {options.host: host}, "children": children}}
 
 
 def _private(path: Path, data: bytes) -> Path:

@@ -16,6 +16,7 @@ from factory.digest import Json, to_json
 from factory.host.platform import Platform
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import KVM, TargetMachine
+from factory.outputs.post.run import check_chains
 from factory.plan.keys import ROOT, chain, make_recipe
 from factory.plan.model import Keeps, Phase, Plan, Power
 from factory.plan.step import Step
@@ -27,6 +28,7 @@ from factory.steps.await_installer import AwaitPowerOff, AwaitSeedFetch
 from factory.steps.build_secrets import LoadBuildSecrets, MakeBuildSecrets
 from factory.steps.connect_guest import ConnectGuest
 from factory.steps.create_disks import CreateDisks, ImportImage
+from factory.steps.deliver import DeliverDisks, PostProcessArtifact
 from factory.steps.fetch_media import FetchMedia
 from factory.steps.installation import Method, boot_command, boot_method, command_line
 from factory.steps.machine_plan import guest_port, installer_spec, machine_recipe, machine_spec, uefi_firmware
@@ -41,6 +43,7 @@ from factory.steps.type_boot_command import AwaitExpectation
 from factory.steps.verify_images import VerifyImages, request_of
 from factory.template.model import (
     DEFAULT_STALL,
+    Delivery,
     Finished,
     Firmware,
     LateText,
@@ -231,6 +234,8 @@ class _Planner:
 
     def _provision(self) -> None:
         live = self.layers is Layers.LIVE
+        # Packer's provisioners may wait for this host or for a person while the guest does nothing.
+        stall = Duration(0) if self.loaded.delivery else self._stall()
         if live and not self._runs_on():
             self._add("boot", {"user": self._ssh().user}, (), power=Power.RUNNING, keeps=Keeps.MEMORY)
         for number, provision in enumerate(self.template.provision, 1):
@@ -239,7 +244,7 @@ class _Planner:
             self._add(
                 f"provision-{number}",
                 provision_recipe(provision, self.contents),
-                [RunProvisioner(provision, number, self.loaded, self._stall())],
+                [RunProvisioner(provision, number, self.loaded, stall)],
                 power=Power.RUNNING,
                 keeps=keeps,
             )
@@ -257,6 +262,9 @@ class _Planner:
 
     def _export(self) -> None:
         template = self.template
+        if self.loaded.delivery:
+            self._deliver(self.loaded.delivery)
+            return
         if not template.outputs:
             return
         staging = OpenStaging(self.inputs.output, template.name)
@@ -278,6 +286,14 @@ class _Planner:
         last = self.phases.pop()
         about = {**self._facts(), "key": last.key, "template": template.name}
         self.phases.append(replace(last, steps=(*last.steps[:-1], Publish(about))))
+
+    def _deliver(self, delivery: Delivery) -> None:
+        check_chains(delivery.chains)
+        steps: list[Step] = [DeliverDisks(delivery, self._disk_ids(), bool(self.spec.uefi))]
+        if delivery.chains:
+            steps.append(PostProcessArtifact(delivery))
+        parts = {"format": delivery.format, "compress": delivery.compress, "chains": delivery.chains}
+        self._add("export", parts, steps, power=Power.OFF, keeps=Keeps.ARTIFACT)
 
     # --- parts -----------------------------------------------------------------------------------------------------
 
@@ -303,12 +319,14 @@ class _Planner:
         access = self.template.access
         if access.none:
             return []
+        # Where the installer ends by letting us in, this is the wait for the whole installation.
+        stall = self._stall(self.loaded.profile if self._runs_on() else None)
         if access.winrm:
             winrm = access.winrm
-            return [ConnectGuest(winrm.user, winrm.password, None, winrm.deadline, self._stall(), "WinRM")]
+            return [ConnectGuest(winrm.user, winrm.password, None, winrm.deadline, stall, "WinRM")]
         ssh = self._ssh()
         key = self.loaded.resolve(ssh.private_key) if ssh.private_key else None
-        return [ConnectGuest(ssh.user, ssh.password, key, ssh.deadline, self._stall())]
+        return [ConnectGuest(ssh.user, ssh.password, key, ssh.deadline, stall)]
 
     def _stall(self, profile: Profile | None = None) -> Duration:
         """What the template says; else an installer's profile, and the profiles' default for an installed system."""

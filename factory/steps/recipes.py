@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ _LATE = {
     "seed": {"url": "late:seed.url", "host": "late:seed.host", "port": "late:seed.port"},
     "guest": {"host": "late:guest.host", "port": "late:guest.port"},
 }
+
+
+_MANY = 2000
 
 
 class Contents:
@@ -35,6 +39,17 @@ class Contents:
             raise TemplateError(f"can't read {name}: {error.strerror}", hint="is it there, and readable?") from error
         self.labels[digest] = name
         return {"sha256": digest}
+
+
+    def beside(self, name: str) -> dict[str, str]:
+        """What lies in the folder of *name*, as a playbook or script may read it.
+
+        A folder with more than ``_MANY`` files is the place that a command runs in, not a playbook's own: its
+        digest would take minutes and change with every build, so only the file itself counts.
+        """
+        folder = self._loaded.resolve(name).parent
+        many = sum(1 for _ in islice((p for p in folder.rglob("*") if p.is_file()), _MANY + 1)) > _MANY
+        return self.of(name) if many else self.of(str(Path(name).parent))
 
 
 def late_markers(loaded: Loaded) -> dict[str, Any]:
@@ -82,14 +97,15 @@ def provision_recipe(provision: Provision, contents: Contents) -> dict[str, Any]
             recipe["scripts"] = [contents.of(s) for s in scripts]
         case File():
             recipe |= fields(options, without={"source"})
-            upload = options.source and options.direction == "upload"
+            upload = options.source and options.direction == "upload" and not options.generated
             recipe["source"] = contents.of(options.source) if upload and options.source else options.source
         case Ansible():
-            recipe |= fields(options, without={"playbook", "roles_path", "requirements"})
+            recipe |= fields(options, without={"playbook", "roles_path", "collections_path", "requirements"})
             # A playbook reads what lies beside it: templates, variables, roles.
             recipe["playbook"] = contents.of(options.playbook)
-            recipe["beside"] = contents.of(str(Path(options.playbook).parent))
+            recipe["beside"] = contents.beside(options.playbook)
             recipe["roles"] = contents.of(options.roles_path) if options.roles_path else None
+            recipe["collections"] = contents.of(options.collections_path) if options.collections_path else None
             recipe["requirements"] = contents.of(options.requirements) if options.requirements else None
         case Plugin():
             recipe |= fields(options, without={"files"})

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from factory.deadline import Deadline
 from factory.drivers.protocols import ActivityProbe, GuestConnection, Machine, Programs
-from factory.errors import PluginError
-from factory.events import Emit
+from factory.errors import FactoryError, GuestUnreachable, StepError
+from factory.events import Emit, Note
 from factory.plan.resources import BuildName
 from factory.plan.step import Scope, Step
 from factory.provision.ansible import AnsibleProvisioner
 from factory.provision.context import Policy, Provisioner, run_provisioner
+from factory.provision.catalog import load_provisioner
 from factory.provision.file import Direction, FileProvisioner
 from factory.provision.reboot import RebootProvisioner
 from factory.provision.shell import Script, ShellProvisioner
@@ -28,9 +28,6 @@ from factory.steps.late import late_values
 from factory.steps.watch import watching
 from factory.template.late import render_late, render_late_value
 from factory.template.model import DEFAULT_STALL, Ansible, File, Loaded, Plugin, Provision, Reboot, Shell, Text
-
-PLUGINS = "factory.provisioners"
-"""Entry-point group: a callable that takes the options of the template and gives a ``provision.Provisioner``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +56,28 @@ class RunProvisioner(Step):
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         options = self.provision
         provisioner = await asyncio.to_thread(_Maker(self.loaded, scope).make, options)
-        policy = Policy(pause_before=options.pause_before, timeout=options.timeout, retries=options.retries)
-        await run_provisioner(provisioner, Surroundings(self.label, scope, self.stall), policy)
+        policy = Policy(options.pause_before, options.pause_after, options.timeout, options.retries)
+        try:
+            await run_provisioner(provisioner, Surroundings(self.label, scope, self.stall), policy)
+        except StepError as error:
+            if not options.continue_on_error or isinstance(error, GuestUnreachable):
+                await self._clean_up(scope)
+                raise
+            scope.emit(Note(f"{self.label} has failed and the build goes on: {error.message}", "warning"))
         yield
+
+    async def _clean_up(self, scope: Scope) -> None:
+        """Runs what the template has for a failure; its own failure is a note, never the error that a person sees."""
+        cleanup = self.loaded.error_cleanup
+        if cleanup is None:
+            return
+        scope.emit(Note(f"{self.label} has failed: running the error-cleanup-provisioner", "warning"))
+        try:
+            provisioner = await asyncio.to_thread(_Maker(self.loaded, scope).make, cleanup)
+            policy = Policy(cleanup.pause_before, cleanup.pause_after, cleanup.timeout, cleanup.retries)
+            await run_provisioner(provisioner, Surroundings("error-cleanup", scope, self.stall), policy)
+        except FactoryError as error:
+            scope.emit(Note(f"the error-cleanup-provisioner has failed: {error.message}", "warning"))
 
 
 class Surroundings:
@@ -121,7 +137,7 @@ class _Maker:
             case Ansible() as ansible:
                 return self._ansible(ansible)
             case Plugin() as plugin:
-                return load_plugin(plugin.name, render_late_value(plugin.options, self._late))
+                return load_provisioner(plugin.name, render_late_value(plugin.options, self._late))
 
     def _shell(self, shell: Shell) -> ShellProvisioner:
         names = [shell.script] if shell.script else list(shell.scripts)
@@ -136,6 +152,7 @@ class _Maker:
             valid_exit_codes=shell.valid_exit_codes,
             expect_disconnect=shell.expect_disconnect,
             remote_folder=shell.remote_folder,
+            skip_clean=shell.skip_clean,
         )
 
     def _execute(self, command: Text, path: str, words: str) -> str:
@@ -167,6 +184,9 @@ class _Maker:
             requirements=resolve(ansible.requirements) if ansible.requirements else None,
             user=ansible.user or "",
             become=ansible.become,
+            collections_path=resolve(ansible.collections_path) if ansible.collections_path else None,
+            host=ansible.host,
+            env={name: self._maybe_secret(value) for name, value in ansible.env.items()},
         )
 
     def _text(self, text: Text) -> str:
@@ -176,20 +196,3 @@ class _Maker:
         """What the redactor would mask travels as a secret: never on a command line in the guest."""
         value = self._text(text)
         return Secret(value) if self._scope.get(Redactor)(value) != value else value
-
-
-def load_plugin(name: str, options: Mapping[str, Any]) -> Provisioner:
-    """Raises: PluginError that says which plug-ins there are."""
-    found = importlib.metadata.entry_points(group=PLUGINS)
-    entry = next((e for e in found if e.name == name), None)
-    if entry is None:
-        there = ", ".join(sorted(e.name for e in found)) or "none"
-        raise PluginError(
-            f"no provisioner plug-in is called {name!r} (installed: {there})",
-            hint=f"install the package that has it: one with an entry point in the group {PLUGINS}",
-        )
-    try:
-        provisioner: Provisioner = entry.load()(options)
-    except Exception as error:
-        raise PluginError(f"the plug-in {name!r} can't be used: {error}") from error
-    return provisioner

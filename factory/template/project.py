@@ -33,6 +33,7 @@ FILE_FIELDS = (
     "provision.*.file.source",
     "provision.*.ansible.playbook",
     "provision.*.ansible.roles_path",
+    "provision.*.ansible.collections_path",
     "provision.*.ansible.requirements",
     "provision.*.plugin.files.*",
     "outputs.*.vagrant.vagrantfile",

@@ -33,6 +33,8 @@ class Delivery:
     builder: str
     working: Path
     run_id: str = ""
+    overwrites: bool = False
+    """A folder that is there already is replaced."""
     lists_variables: bool = True
     """False leaves the UEFI variables out of what post-processors see."""
     hardware: Mapping[str, Any] = field(default_factory=dict)

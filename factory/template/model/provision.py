@@ -22,6 +22,7 @@ class Shell(Strict):
     valid_exit_codes: tuple[int, ...] = Field((0,), description="What counts as success.")
     expect_disconnect: bool = Field(False, description="The script may end the connection, as a reboot does.")
     remote_folder: str = Field("/tmp", description="Where scripts are put in the guest.")
+    skip_clean: bool = Field(False, description="Scripts stay in the guest.")
 
     @model_validator(mode="after")
     def _one(self) -> Shell:
@@ -41,6 +42,7 @@ class File(Strict):
         None, description='Octal, in quotes: "0644".'
     )
     owner: str | None = Field(None, description="USER or USER:GROUP.")
+    generated: bool = Field(False, description="`source` is made while the build runs: it does not count for a key.")
 
     @model_validator(mode="after")
     def _one(self) -> File:
@@ -66,9 +68,12 @@ class Ansible(Strict):
     extra_args: tuple[Text, ...] = Field((), description="Appended to its command line.")
     groups: tuple[str, ...] = Field((), description="Groups of the inventory that the guest is in.")
     roles_path: str | None = Field(None, description="A folder of roles.")
+    collections_path: str | None = Field(None, description="A folder of collections.")
     requirements: str | None = Field(None, description="A file for ansible-galaxy.")
     user: str | None = Field(None, description="Default: that of `access`.")
     become: bool = Field(False, description="Become root.")
+    host: str = Field("default", description="The guest's name in the inventory.")
+    env: dict[str, Text] = Field(default_factory=dict, description="Environment variables of ansible-playbook.")
 
 
 class Plugin(Strict):

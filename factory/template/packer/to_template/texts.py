@@ -18,25 +18,21 @@ from factory.template.packer.gotemplate.parser import parse
 from factory.template.packer.hcl.source import NOWHERE
 from factory.template.packer.to_template.notes import Notes
 
-_ADDRESS = re.compile(r"(?:http://)?\{\{\s*\.HTTPIP\s*\}\}:\{\{\s*\.HTTPPort\s*\}\}")
-_SEED_URL, _SEED_ADDRESS = "\ue000", "\ue001"
-"""Stand for the address of the seed server while the rest is translated: characters that no template has."""
+HTTP_HOST, HTTP_PORT = "(seed.host if seed is defined else '10.0.2.2')", "(seed.port if seed is defined else 0)"
+"""Where nothing is served Packer gives the port 0."""
+HTTP_ADDRESS = f"({HTTP_HOST} ~ ':' ~ {HTTP_PORT})"
+ARGUMENTS: Mapping[str, str] = MappingProxyType({"HTTPIP": HTTP_HOST, "HTTPPort": HTTP_PORT, "HTTPContent": "''"})
 BOOT: Mapping[str, str] = MappingProxyType(
-    {
-        "HTTPIP": "seed.host",
-        "HTTPPort": "seed.port",
-        "Name": "build.name",
-        "SSHPublicKey": "build.ssh_public_key",
-        "SSHHostPort": "guest.port",
-    }
+    {"HTTPIP": HTTP_HOST, "HTTPPort": HTTP_PORT, "Name": "build.name", "SSHPublicKey": "build.ssh_public_key"}
 )
 COMMAND: Mapping[str, str] = MappingProxyType({"Path": "path", "Vars": "vars"})
 BUILD_VALUES: Mapping[str, str] = MappingProxyType(
     {
         "Host": "guest.host",
         "Port": "guest.port",
-        "PackerHTTPIP": "seed.host",
-        "PackerHTTPPort": "seed.port",
+        "PackerHTTPIP": HTTP_HOST,
+        "PackerHTTPPort": HTTP_PORT,
+        "PackerHTTPAddr": HTTP_ADDRESS,
         "SSHPublicKey": "build.ssh_public_key",
     }
 )
@@ -46,19 +42,13 @@ def late_text(text: str, names: Mapping[str, str], option: str, notes: Notes) ->
     """*text* with each action of Go turned into one of Jinja; plain when there is none."""
     if "{{" not in text:
         return text
-    # The address of the seed server carries a one-time path, so both parts together become its URL.
-    marked = _ADDRESS.sub(lambda m: _SEED_URL if m[0].startswith("http") else _SEED_ADDRESS, text)
     try:
-        nodes = parse(marked, NOWHERE)
+        nodes = parse(text, NOWHERE)
     except TemplateError as error:
         raise TemplateError(f"{option}: {error.problems[0].message}", hint=error.hint) from None
-    if all(isinstance(n, GoText) for n in nodes) and marked == text:
+    if all(isinstance(n, GoText) for n in nodes):
         return "".join(n.text for n in nodes if isinstance(n, GoText))
-    if marked == text and any(f".{n}" in text for n in ("HTTPIP", "HTTPPort")):
-        notes.add(option, "uses HTTPIP and HTTPPort apart; the seed server has a one-time path in its URL")
-    source = "".join(_piece(node, names, option, notes, marked) for node in nodes)
-    source = source.replace(_SEED_URL, "{{ seed.url }}").replace(_SEED_ADDRESS, "{{ seed.url[7:] }}")
-    return LateText(source)
+    return LateText("".join(_piece(node, names, option, notes, text) for node in nodes))
 
 
 def _piece(node: Node, names: Mapping[str, str], option: str, notes: Notes, text: str) -> str:
@@ -83,11 +73,11 @@ def _expression(node: Node, names: Mapping[str, str]) -> str | None:
     elif len(first) == 2 and isinstance(first[0], FunctionName) and first[0].name == "build":
         argument = first[1]
         if isinstance(argument, Constant):
-            value = BUILD_VALUES.get(str(argument.value))
+            value = names.get(f"build.{argument.value}")
     for command in filters:
         name = command[0]
         known = {"urlquery": "urlencode", "upper": "upper", "lower": "lower"}
         if value is None or len(command) != 1 or not isinstance(name, FunctionName) or name.name not in known:
             return None
-        value += f" | {known[name.name]}"
+        value = f"({value} | {known[name.name]})"
     return value

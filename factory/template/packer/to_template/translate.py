@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,46 +15,51 @@ from factory.errors import TemplateError
 from factory.quantity import Duration
 from factory.template.model import (
     Access,
+    Delivery,
     ImageSource,
-    Install,
     IsoSource,
     Layers,
     Loaded,
-    Profile,
-    ProfileSeed,
-    SeedDelivery,
-    SeedFile,
+    Provision,
     Shutdown,
     Ssh,
     Template,
-    TypedBoot,
     WinRm,
 )
 from factory.template.model import Source as TemplateSource
-from factory.template.output_options import Output, Qcow2, Raw, Vagrant
 from factory.template.packer.language.values import to_python, wholly_known
 from factory.template.packer.model import PackerBuild, PackerConfig
-from factory.template.packer.post_processors import PostProcessor
-from factory.template.packer.post_processors.kinds import Vagrant as VagrantBox
 from factory.template.packer.qemu_builder import QemuSource
+from factory.template.packer.to_template.installation import install_of, profile_of, seed_directory
 from factory.template.packer.to_template.machine import machine_of
 from factory.template.packer.to_template.notes import Note, Notes
-from factory.template.packer.to_template.steps import provision_of
-from factory.template.packer.to_template.texts import BOOT, late_text
+from factory.template.packer.to_template.post_processing import chains_of
+from factory.template.packer.to_template.qemu_arguments import read_arguments
+from factory.template.packer.to_template.steps import StepTexts, provision_of
 
-PROFILE = "packer"
+_EVERYBODYS = frozenset({"vagrant", "packer", "root", "ubuntu", "debian", "admin", "password", "toor", "changeme"})
+"""Passwords that hide nothing: masking them would mask half of what a build prints."""
+_UNREACHABLE = {
+    "ssh_bastion_host": "factory reaches a guest through a port of this host, never through a bastion",
+    "ssh_proxy_host": "factory reaches a guest through a port of this host, never through a proxy",
+    "ssh_agent_auth": "the keys of an agent are not offered; name one with ssh_private_key_file",
+    "ssh_certificate_file": "certificates are not offered; a key or a password is",
+    "ssh_local_tunnels": "there are no tunnels into the guest",
+    "ssh_remote_tunnels": "there are no tunnels out of the guest",
+    "ssh_host": "the guest is reached through a port of this host that leads to its ssh_port",
+    "winrm_host": "the guest is reached through a port of this host that leads to its winrm_port",
+    "net_bridge": "a guest on a bridge of this host can't be found by factory",
+}
+"""Options that change how a guest is reached: passing over one would end in a wait for nothing."""
+_HARMLESS = ("skip_nat_mapping", "ssh_pty", "ssh_clear_authorized_keys", "pause_before_connecting")
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """*loaded* is the template; *notes* say what had no field; *post_processors* are the chains left to be run on the
-    artifacts (all but the ones that became outputs); *output_directory* and *file_name* are Packer's."""
+    """*loaded* is the template; *notes* say what had no field."""
 
     loaded: Loaded
     notes: tuple[Note, ...]
-    post_processors: tuple[tuple[PostProcessor, ...], ...]
-    output_directory: str
-    file_name: str
 
 
 def to_template(config: PackerConfig, build: PackerBuild) -> Translation:
@@ -60,23 +67,28 @@ def to_template(config: PackerConfig, build: PackerBuild) -> Translation:
     source = build.source
     if not isinstance(source, QemuSource):
         message = f"the build “{build.name}” is for {build.source_type}, which factory does not have"
-        raise TemplateError(message, hint="take builds of the qemu builder: -only=…")
+        raise TemplateError([build.span.problem(message, hint="take builds of the qemu builder: -only=…")])
     if source.unknown:
         names = ", ".join(sorted(source.unknown))
-        raise TemplateError(
-            f"the build “{build.name}” has no value yet for {names}", hint="a data source has to be read"
-        )
+        message = f"the build “{build.name}” has no value yet for {names}"
+        raise TemplateError([build.span.problem(message, hint="a data source has to be read")])
     try:
         return _translated(config, build, source)
     except ValidationError as error:
         problems = [build.span.problem(f"{build.name}: {e['msg']}") for e in error.errors()]
         raise TemplateError(problems) from None
+    except TemplateError as error:
+        placed = [p if p.place else build.span.problem(p.message, hint=p.hint) for p in error.problems]
+        raise TemplateError(placed) from None
 
 
 def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) -> Translation:
     notes = Notes()
-    outputs, chains = _outputs(source, build, notes)
-    provision = tuple(p for one in build.provisioners for p in provision_of(one, notes))
+    _refuse_unreachable(source)
+    found = read_arguments(source, notes)
+    texts = StepTexts.of(source, build, _run_id(), notes, config.working)
+    provision = tuple(p for one in build.provisioners for p in provision_of(one, texts))
+    cleanup = next(provision_of(build.error_cleanup, texts), None) if build.error_cleanup else None
     if source.communicator == "none" and provision:
         notes.add("provisioner", "the communicator is none, so no provisioner can run")
         provision = ()
@@ -84,40 +96,91 @@ def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) ->
         format=1,
         name=_name(build),
         description=build.description,
-        source=_source(source),
-        machine=machine_of(source, notes),
-        install=None if source.disk_image else _install(source, notes),
+        source=_source(source, config),
+        machine=machine_of(source, found, notes),
+        install=install_of(source, found, config, texts),
         access=_access(source, notes),
         provision=provision,
         shutdown=Shutdown(command=source.shutdown_command.reveal() or None, deadline=source.shutdown_timeout),
         seal=None,
-        outputs=outputs,
+        outputs=(),
         verify=None,
         layers=Layers.AUTO,
     )
-    if build.error_cleanup is not None:
-        notes.add("error-cleanup-provisioner", "has no equal: nothing runs in the guest after an error")
     if not source.shutdown_command.reveal():
-        notes.add("shutdown_command", "is not set: Packer switches the machine off, factory presses the power button")
-    loaded = Loaded(
+        notes.add(
+            "shutdown_command",
+            "is not set: Packer cuts the power, factory lets the guest shut down",
+            matters=False,
+        )
+    return Translation(_loaded(config, build, source, template, cleanup, texts), tuple(notes.items))
+
+
+def _run_id() -> str:
+    return os.environ.get("PACKER_RUN_UUID") or str(uuid.uuid4())
+
+
+def _loaded(
+    config: PackerConfig, build: PackerBuild, source: QemuSource, template: Template, cleanup: Provision | None,
+    texts: StepTexts,
+) -> Loaded:  # fmt: skip
+    return Loaded(
         template=template,
-        profile=None if source.disk_image else _profile(source),
+        profile=profile_of(source),
         path=config.path,
-        root=config.working,
-        variables=_variables(config),
+        root=config.working.absolute(),
+        variables={n: to_python(v.value) for n, v in config.variables.items() if wholly_known(v.value)},
         generated={},
         raw={},
-        secrets=tuple(s.reveal() for s in config.secrets),
+        secrets=_secrets(config, source),
         files=(config.path,),
-        seed_directory=_seed_directory(source, config),
+        seed_directory=seed_directory(source, config),
         origins={n: v.origin for n, v in config.variables.items()},
         warnings=config.warnings,
+        delivery=_delivery(config, build, source, template, texts),
+        error_cleanup=cleanup,
     )
-    return Translation(loaded, tuple(notes.items), chains, source.output_directory, source.vm_name)
 
 
-def _variables(config: PackerConfig) -> dict[str, Any]:
-    return {n: to_python(v.value) for n, v in config.variables.items() if wholly_known(v.value)}
+def _delivery(
+    config: PackerConfig, build: PackerBuild, source: QemuSource, template: Template, texts: StepTexts
+) -> Delivery:
+    machine, working = template.machine, config.working.absolute()
+    return Delivery(
+        folder=Path(os.path.normpath(working / source.output_directory)),
+        file_name=source.vm_name,
+        format=source.format,
+        compress=source.disk_compression,
+        build=texts.build_name,
+        builder="qemu",
+        working=working,
+        run_id=texts.run_id,
+        lists_variables=not source.efi_drop_efivars,
+        hardware={"memory": int(machine.memory), "cpus": machine.cpus, "firmware": machine.firmware.value},
+        chains=chains_of(build, texts),
+    )
+
+
+def _secrets(config: PackerConfig, source: QemuSource) -> tuple[str, ...]:
+    found = [s.reveal() for s in config.secrets]
+    for password in (source.ssh_password.reveal(), source.winrm_password.reveal()):
+        if password and password.lower() not in _EVERYBODYS | {source.ssh_username, source.winrm_username}:
+            found.append(password)
+    return tuple(dict.fromkeys(s for s in found if s))
+
+
+def _refuse_unreachable(source: QemuSource) -> None:
+    """Raises: TemplateError for every option that asks for another way into the guest."""
+    other = "winrm_" if source.communicator == "ssh" else "ssh_"
+    wrong = [
+        f"“{option}”: {why}"
+        for option, why in _UNREACHABLE.items()
+        if option in source.given and getattr(source, option) and not option.startswith(other)
+        and (option != "net_bridge" or source.communicator != "none")
+        and not (option.endswith("_host") and getattr(source, option) in ("127.0.0.1", "localhost"))
+    ]  # fmt: skip
+    if wrong and source.communicator != "none":
+        raise TemplateError("; ".join(wrong), hint="leave it out, or set it for the other builders only")
 
 
 def _name(build: PackerBuild) -> str:
@@ -125,67 +188,27 @@ def _name(build: PackerBuild) -> str:
     return text[:64].rstrip("-._") or "image"
 
 
-def _source(s: QemuSource) -> TemplateSource:
-    urls = s.iso_urls or (s.iso_url,)
-    fields: dict[str, Any] = {"checksum": s.iso_checksum}
-    first = urls[0]
-    if len(urls) == 1 and "://" not in first and not re.match(r"\w+::", first):
-        fields["path"] = first
+def _source(s: QemuSource, config: PackerConfig) -> TemplateSource:
+    fields: dict[str, Any] = {"checksum": _checksum(s, config)}
+    urls = [url.removeprefix("file://") for url in s.iso_urls or (s.iso_url,)]
+    local = [u for u in urls if "://" not in u and not re.match(r"\w+::", u)]
+    there = next((u for u in local if (config.working / u).expanduser().exists()), None)
+    remote = tuple(u for u in urls if u not in local)
+    if there or not remote:
+        fields["path"] = there or local[0]
     else:
-        fields["urls"] = urls
+        fields["urls"] = remote
     if s.disk_image:
         return TemplateSource(image=ImageSource(**fields))
     return TemplateSource(iso=IsoSource(**fields))
 
 
-def _install(s: QemuSource, notes: Notes) -> Install:
-    steps = [step[0] for step in s.boot_steps] or list(s.boot_command)
-    files = [SeedFile(name=path.lstrip("/"), content=text) for path, text in s.http_content.items()]
-    delivery = SeedDelivery.HTTP if s.http_directory or s.http_content else SeedDelivery.NONE
-    content = {"cd": s.cd_content, "floppy": s.floppy_content}
-    paths = {"cd": s.cd_files, "floppy": (*s.floppy_files, *s.floppy_dirs)}
-    for kind in ("cd", "floppy"):
-        if not content[kind] and not paths[kind]:
-            continue
-        if delivery is not SeedDelivery.NONE:
-            notes.add(f"{kind}_files", f"the {kind} is left out: a seed travels one way only, here by {delivery}")
-            continue
-        delivery = SeedDelivery(kind)
-        files += [SeedFile(name=name.lstrip("/"), content=text) for name, text in content[kind].items()]
-        files += [SeedFile(name=Path(p).name, path=p) for p in paths[kind] if not _is_folder_or_pattern(p)]
-        for path in paths[kind]:
-            if _is_folder_or_pattern(path):
-                notes.add(f"{kind}_files", f"“{path}”: folders and patterns have no equal")
-    return Install(
-        profile=PROFILE,
-        boot_wait=s.boot_wait,
-        boot_command=tuple(late_text(t, BOOT, "boot_command", notes) for t in steps) or None,
-        seed=delivery,
-        seed_files=tuple(files),
-    )
-
-
-def _is_folder_or_pattern(path: str) -> bool:
-    return path.endswith("/") or any(c in path for c in "*?[") or Path(path).is_dir()
-
-
-def _profile(s: QemuSource) -> Profile:
-    seed = ProfileSeed(directory=PROFILE, cd_label=s.cd_label or "packer")
-    return Profile(format=1, name=PROFILE, typed=TypedBoot(wait=s.boot_wait), seed=seed, deadline=_patience(s))
-
-
-def _patience(s: QemuSource) -> Duration:
-    """Packer has one budget for installing and connecting: the communicator's timeout."""
-    timeout = s.winrm_timeout if s.communicator == "winrm" else s.ssh_timeout
-    return timeout if timeout else Duration(24 * 3600)
-
-
-def _seed_directory(s: QemuSource, config: PackerConfig) -> Path | None:
-    if not s.http_directory:
-        return None
-    wanted = Path(s.http_directory)
-    folders = (config.working / wanted, config.folder / wanted)
-    return next((f for f in folders if f.is_dir()), folders[0])
+def _checksum(s: QemuSource, config: PackerConfig) -> str:
+    """A list of checksums may be a file of this host: named whole, because a downloader knows no folder of ours."""
+    kind, _, place = s.iso_checksum.partition(":")
+    if kind.lower() != "file" or "://" in place and not place.startswith("file://"):
+        return s.iso_checksum
+    return f"file:{(config.working / place.removeprefix('file://')).absolute()}"
 
 
 def _access(s: QemuSource, notes: Notes) -> Access:
@@ -201,40 +224,15 @@ def _access(s: QemuSource, notes: Notes) -> Access:
                 deadline=s.winrm_timeout,
             )
         )
-    special = ("ssh_bastion_host", "ssh_proxy_host", "ssh_agent_auth", "ssh_local_tunnels", "ssh_remote_tunnels",
-               "ssh_certificate_file", "ssh_host", "skip_nat_mapping", "pause_before_connecting",
-               "ssh_pty")  # fmt: skip
-    for option in special:
+    for option in _HARMLESS:
         if option in s.given and getattr(s, option):
-            notes.add(option, "has no equal")
+            notes.add(option, "has no equal", matters=option == "ssh_clear_authorized_keys")
     return Access(
         ssh=Ssh(
             user=s.ssh_username,
             password=s.ssh_password.reveal() or None,
-            private_key=s.ssh_private_key_file or None,
+            private_key=str(Path(s.ssh_private_key_file).expanduser()) if s.ssh_private_key_file else None,
             port=s.ssh_port,
             deadline=s.ssh_timeout if s.ssh_timeout else Duration(24 * 3600),
         )
     )
-
-
-def _outputs(
-    s: QemuSource, build: PackerBuild, notes: Notes
-) -> tuple[tuple[Output, ...], tuple[tuple[PostProcessor, ...], ...]]:
-    main: Output = Raw() if s.format == "raw" else Qcow2(compress="zlib" if s.disk_compression else "none")
-    outputs: list[Output] = [main]
-    chains: list[tuple[PostProcessor, ...]] = []
-    for chain in build.post_processors:
-        first = chain[0]
-        if isinstance(first.options, VagrantBox):
-            outputs.append(
-                Vagrant(
-                    vagrantfile=first.options.vagrantfile_template, compression_level=first.options.compression_level
-                )
-            )
-            if first.options.include or "output" in first.options.given:
-                notes.add("vagrant.output", "the box lies beside the other artifacts, under their name")
-            chain = chain[1:]
-        if chain:
-            chains.append(chain)
-    return tuple(outputs), tuple(chains)

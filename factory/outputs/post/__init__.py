@@ -1,0 +1,1 @@
+"""Post-processors: what Packer's users do with an artifact once it is there."""

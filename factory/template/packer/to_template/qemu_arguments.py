@@ -1,0 +1,308 @@
+"""``qemuargs``: what factory has a field for becomes that, what only says how somebody watches goes, the rest is kept.
+
+In Packer a switch that is named here replaces every default use of it, so templates repeat the machine's own disk, its
+ISO and its network. Those are recognised and left out: factory has attached them already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import MappingProxyType
+
+from factory.drivers.machine_spec import Bus
+from factory.quantity import Size
+from factory.template.model import Firmware, Medium, Text
+from factory.template.packer.qemu_builder import QemuSource
+from factory.template.packer.to_template.notes import Notes
+from factory.template.packer.to_template.texts import ARGUMENTS, late_text
+
+_WATCHING = frozenset(
+    {"display", "serial", "monitor", "vnc", "nographic", "accel", "enable-kvm", "mon", "qmp", "name", "D", "d", "spice",
+     "daemonize", "pidfile", "no-reboot", "no-shutdown", "parallel", "nodefaults", "S", "debugcon", "vga"}
+)  # fmt: skip
+"""Switches that only say how a person watches, or how fast it runs: factory sees to these itself."""
+_VIDEO = re.compile(r"(?:VGA|cirrus-vga|qxl(?:-vga)?|virtio-(?:vga|gpu)(?:-gl)?(?:-pci)?|bochs-display|vmware-svga)\Z")
+_VGA = MappingProxyType({"std": "std", "cirrus": "cirrus", "qxl": "qxl", "virtio": "virtio", "vmware": "vmware"})
+_BUS_OF_DEVICE = (
+    (re.compile(r"virtio-blk"), Bus.VIRTIO),
+    (re.compile(r"nvme"), Bus.NVME),
+    (re.compile(r"scsi-hd|scsi-block"), Bus.SCSI),
+    (re.compile(r"ide-hd|ide-drive"), Bus.SATA),
+    (re.compile(r"usb-storage"), Bus.USB),
+)
+BUS_OF_INTERFACE: Mapping[str, Bus] = MappingProxyType(
+    {"virtio": Bus.VIRTIO, "virtio-scsi": Bus.SCSI, "scsi": Bus.SCSI, "ide": Bus.IDE, "sata": Bus.SATA}
+)
+_GENERATED = frozenset({"rtc", "bios"})
+"""Switches that factory gives itself and that a template may replace."""
+NIC = MappingProxyType({"virtio-net": "virtio-net-pci", "virtio": "virtio-net-pci"})
+
+
+@dataclass(slots=True)
+class Arguments:
+    """What ``qemuargs`` change. None and empty: nothing is said about it."""
+
+    memory: Size | None = None
+    cpus: int | None = None
+    cpu: str | None = None
+    machine_type: str = ""
+    firmware: Firmware | None = None
+    display: str = ""
+    nic: str = ""
+    mac: str = ""
+    bus: Bus | None = None
+    tpm: bool = False
+    media: list[Medium] = field(default_factory=list)
+    extra: list[Text] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+
+
+def read_arguments(s: QemuSource, notes: Notes) -> Arguments:
+    """What the builder's ``qemuargs`` mean for the machine; what can't be said goes to *notes*."""
+    return _Reader(s, notes).read()
+
+
+def properties(value: str) -> dict[str, str]:
+    """``a,b=c`` as ``{"": "a", "b": "c"}``; a doubled comma is one of the value."""
+    found: dict[str, str] = {}
+    for number, part in enumerate(re.split(r"(?<!,),(?!,)", value)):
+        name, equals, content = part.replace(",,", ",").partition("=")
+        if equals:
+            found[name.strip()] = content
+        elif number == 0:
+            found[""] = name
+        else:
+            found[name.strip()] = "on"
+    return found
+
+
+class _Reader:
+    def __init__(self, source: QemuSource, notes: Notes) -> None:
+        self.source, self.notes, self.result = source, notes, Arguments()
+        self.pairs = [(switch.lstrip("-"), "".join(parts)) for switch, *parts in source.qemuargs]
+        self.networks = self._own_networks()
+        self.own_drives: set[str] = set()
+        self.tpm_channels = {
+            properties(v).get("chardev", "") for name, v in self.pairs if name == "tpmdev"
+        }  # fmt: skip
+
+    def read(self) -> Arguments:
+        rules: Mapping[str, Callable[[str], bool]] = {
+            "m": self._memory, "smp": self._processors, "cpu": self._model, "machine": self._machine,
+            "M": self._machine, "netdev": self._network, "net": self._old_network, "nic": self._old_network,
+            "device": self._device, "drive": self._drive, "cdrom": self._cdrom, "fda": self._floppy,
+            "bios": self._bios, "boot": self._boot, "tpmdev": self._tpm, "chardev": self._channel, "vga": self._vga,
+        }  # fmt: skip
+        ordered = sorted(self.pairs, key=lambda pair: pair[0] == "device")  # a device refers to drives
+        for name, value in ordered:
+            if name in rules and rules[name](value):
+                continue
+            if name in _WATCHING:
+                self._left_out(name, value, "factory sees to it")
+            else:
+                self._keep(name, value)
+        return self.result
+
+    def _left_out(self, name: str, value: str, why: str, *, matters: bool = False) -> bool:
+        self.notes.add("qemuargs", f"“-{name} {value}” is left out: {why}", matters=matters)
+        return True
+
+    def _keep(self, name: str, value: str) -> None:
+        if "SSHHostPort" in value:
+            self._left_out(name, value, "its port is not known before the machine runs", matters=True)
+            return
+        self.result.extra += [f"-{name}"]
+        if value:
+            self.result.extra.append(late_text(self._named(value), ARGUMENTS, "qemuargs", self.notes))
+        if name in _GENERATED and name not in self.result.replaced:
+            self.result.replaced.append(name)
+
+    def _named(self, text: str) -> str:
+        """*text* with what is known before the build: the names of the disk and its folder."""
+        known = {"Name": self.source.vm_name, "OutputDir": self.source.output_directory,
+                 "HTTPDir": self.source.http_directory}  # fmt: skip
+        return re.sub(r"\{\{\s*\.(Name|OutputDir|HTTPDir)\s*\}\}", lambda m: known[m[1]], text)
+
+    # --- processor and memory ------------------------------------------------------------------------------------
+
+    def _memory(self, value: str) -> bool:
+        found = re.fullmatch(r"(?:size=)?(\d+)([MmGg]?)[Bb]?(?:,.*)?", value)
+        if found:
+            self.result.memory = Size(int(found[1]) * (2**30 if found[2] in ("G", "g") else 2**20))
+        return bool(found)
+
+    def _processors(self, value: str) -> bool:
+        known = properties(value)
+        first = known.get("") or known.get("cpus")
+        if first is None:
+            numbers = [int(known[k]) for k in ("sockets", "cores", "threads") if known.get(k, "").isdigit()]
+            first = str(_product(numbers)) if numbers else ""
+        if not first.isdigit():
+            return False
+        self.result.cpus = int(first)
+        return True
+
+    def _model(self, value: str) -> bool:
+        if not value or "{{" in value:
+            return False
+        self.result.cpu = cpu_model(value)
+        return True
+
+    def _machine(self, value: str) -> bool:
+        known = properties(value)
+        kind = known.pop("type", "") or known.pop("", "")
+        known.pop("", None)
+        for ours in ("accel", "smm", "kernel_irqchip", "pflash0", "pflash1", "hpet"):
+            known.pop(ours, None)
+        self.result.machine_type = kind
+        if known:
+            self.result.extra += ["-machine", ",".join(f"{k}={v}" for k, v in known.items())]
+        return True
+
+    # --- network -------------------------------------------------------------------------------------------------
+
+    def _own_networks(self) -> set[str]:
+        """The ids of networks that only repeat the builder's own: user mode with the guest's port forwarded."""
+        found = {"user.0"}
+        port = self.source.winrm_port if self.source.communicator == "winrm" else self.source.ssh_port
+        for name, value in self.pairs:
+            forwards = "SSHHostPort" in value or re.search(rf"hostfwd=[^,]*-[^,]*:{port}(?:,|\Z)", value)
+            if name == "netdev" and value.startswith("user") and forwards:
+                found.add(properties(value).get("id", ""))
+        return found
+
+    def _network(self, value: str) -> bool:
+        if properties(value).get("id", "") in self.networks:
+            return self._left_out("netdev", value, "it is how factory reaches the guest")
+        return False
+
+    def _old_network(self, value: str) -> bool:
+        known = properties(value)
+        kind, model = known.get("", ""), known.get("model", "")
+        if model and kind in ("nic", "user", ""):
+            self.result.nic = NIC.get(model, model)
+        if kind in ("nic", "user"):
+            return self._left_out("net", value, "it is how factory reaches the guest")
+        return False
+
+    # --- devices -------------------------------------------------------------------------------------------------
+
+    def _device(self, value: str) -> bool:
+        known = properties(value)
+        model = known.get("", "") or known.get("driver", "")
+        if known.get("netdev") in self.networks:
+            self.result.nic, self.result.mac = NIC.get(model, model), known.get("mac", "")
+            return True
+        if known.get("drive") in self.own_drives:
+            bus = next((bus for pattern, bus in _BUS_OF_DEVICE if pattern.match(model)), None)
+            self.result.bus = bus or self.result.bus
+            return self._left_out("device", value, "it is the machine's own disk")
+        if _VIDEO.match(model):
+            self.result.display = model
+            return True
+        if model.startswith("tpm-"):
+            self.result.tpm = True
+            return True
+        if model.startswith("virtio-scsi") and known.get("id", "scsi0") == "scsi0":
+            return self._left_out("device", value, "factory attaches this controller where a disk needs it")
+        return False
+
+    def _tpm(self, value: str) -> bool:
+        self.result.tpm = True
+        return self._left_out("tpmdev", value, "factory runs the TPM itself")
+
+    def _channel(self, value: str) -> bool:
+        """A channel matters where a device speaks through it; a console's or monitor's is factory's own business."""
+        name = properties(value).get("id", "")
+        users = [v for n, v in self.pairs if n == "device" and properties(v).get("chardev") == name]
+        if users and name not in self.tpm_channels:
+            return False
+        return self._left_out("chardev", value, "factory sees to it")
+
+    def _vga(self, value: str) -> bool:
+        if value in _VGA:
+            self.result.display = _VGA[value]
+            return True
+        return False
+
+    # --- media ---------------------------------------------------------------------------------------------------
+
+    def _drive(self, value: str) -> bool:
+        known = properties(value)
+        file = known.get("file", "")
+        if known.get("if") == "pflash":
+            self.result.firmware = self.result.firmware or firmware_of(file)
+            return self._left_out("drive", value, "factory finds the firmware itself")
+        if self._is_own_disk(file):
+            self.own_drives.add(known.get("id", ""))
+            self.result.bus = BUS_OF_INTERFACE.get(known.get("if", ""), self.result.bus)
+            return self._left_out("drive", value, "it is the machine's own disk")
+        if self._is_installer(file):
+            return self._left_out("drive", value, "it is the installer")
+        kind = "cd" if known.get("media") == "cdrom" else "floppy" if known.get("if") == "floppy" else ""
+        if kind and "id" not in known:
+            return self._medium(kind, file)
+        return False
+
+    def _cdrom(self, value: str) -> bool:
+        if self._is_installer(value):
+            return self._left_out("cdrom", value, "it is the installer")
+        return self._medium("cd", value)
+
+    def _floppy(self, value: str) -> bool:
+        return self._medium("floppy", value)
+
+    def _medium(self, kind: str, file: str) -> bool:
+        if not file or "://" in file or "{{" in file:
+            return False
+        self.result.media.append(Medium.model_validate({"kind": kind, "image": file}))
+        return True
+
+    def _is_own_disk(self, file: str) -> bool:
+        named = PurePosixPath(self._named(file))
+        own = PurePosixPath(self.source.output_directory, self.source.vm_name)
+        return named == own or (named.parent == own.parent and named.name.startswith(f"{own.name}-"))
+
+    def _is_installer(self, file: str) -> bool:
+        urls = {self.source.iso_url, *self.source.iso_urls, self.source.iso_target_path} - {""}
+        return file in urls or "packer_cache" in file or any(file == url.removeprefix("file://") for url in urls)
+
+    # --- start ---------------------------------------------------------------------------------------------------
+
+    def _bios(self, value: str) -> bool:
+        self.result.firmware = firmware_of(value)
+        if self.result.firmware is None:
+            return False
+        return self._left_out("bios", value, "factory finds the firmware itself")
+
+    def _boot(self, value: str) -> bool:
+        known = properties(value)
+        order = known.get("once", "") + known.get("order", "") + known.get("", "")
+        why = "an empty disk is passed over, and the ISO starts" if "n" not in order else "nothing starts from a network"
+        return self._left_out("boot", value, why, matters="n" in order.replace("menu", ""))
+
+
+def firmware_of(file: str) -> Firmware | None:
+    """What a firmware file is, by its name; None for a BIOS of somebody's own."""
+    if not re.search(r"OVMF|AAVMF|edk2|efi", file, re.IGNORECASE):
+        return None
+    secure = re.search(r"secboot|secure|\.ms\.", file, re.IGNORECASE)
+    return Firmware.UEFI_SECURE if secure else Firmware.UEFI
+
+
+def cpu_model(value: str) -> str:
+    """``host`` is factory's default under KVM, and impossible under TCG: the most that there is takes its place."""
+    model, comma, flags = value.partition(",")
+    if model != "host":
+        return value
+    return f"max,{flags}" if comma else ""
+
+
+def _product(numbers: list[int]) -> int:
+    result = 1
+    for number in numbers:
+        result *= number
+    return result
