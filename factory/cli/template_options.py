@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from factory.template.packer_files import is_packer
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -52,10 +54,12 @@ def find_templates(arguments: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for argument in arguments:
-        if argument.is_dir():
+        if is_packer(argument):
+            found.append(argument)
+        elif argument.is_dir():
             inside = sorted(p for p in argument.glob("*.y*ml") if p.suffix in (".yml", ".yaml"))
             if not inside:
-                raise click.UsageError(f"no templates (*.yml) in {argument}")
+                raise click.UsageError(f"no templates (*.yml, *.pkr.hcl) in {argument}")
             found += inside
         elif argument.exists():
             found.append(argument)

@@ -160,9 +160,11 @@ class _Playbook:
             "ANSIBLE_SSH_CONTROL_PATH": str(self._sockets / "%%C"),
             "PYTHONUNBUFFERED": "1",
         }
-        collections = [self._options.collections_path, self._folder / "collections" if self._options.requirements else None]
-        if any(collections):
-            environment["ANSIBLE_COLLECTIONS_PATH"] = os.pathsep.join(str(c.absolute()) for c in collections if c)
+        collections = [self._options.collections_path] if self._options.collections_path else []
+        if self._options.requirements is not None:
+            collections.append(self._folder / "collections")
+        if collections:
+            environment["ANSIBLE_COLLECTIONS_PATH"] = os.pathsep.join(str(c.absolute()) for c in collections)
         return environment | {name: reveal(value) for name, value in self._options.env.items()}
 
     def _line(self, stream: str, line: str) -> None:

@@ -118,7 +118,7 @@ class _Run:
     def _batch(self) -> str:
         plain = {n: v for n, v in self._variables_of().items() if isinstance(v, str)}
         words = "".join(f'set "{n}={v}" && ' for n, v in sorted(plain.items()))
-        command = self._options.command or "\ue000Vars\ue001\"\ue000Path\ue001\""
+        command = self._options.command or '\ue000Vars\ue001"\ue000Path\ue001"'
         return filled(command, {"Vars": words, "Path": self._script})
 
     def _powershell(self) -> str:

@@ -166,7 +166,7 @@ class _Planner:
 
     def _installation_recipe(self) -> dict[str, Any]:
         install = self.template.install
-        recipe = {"boot": self._boot_recipe(), "seed": seed_recipe(self.loaded, self.inputs.seed_files)}
+        recipe: dict[str, Any] = {"boot": self._boot_recipe(), "seed": seed_recipe(self.loaded, self.inputs.seed_files)}
         if install and install.media:
             recipe["further_media"] = media_recipe(install.media, self.contents)
         return recipe

@@ -40,7 +40,6 @@ class Contents:
         self.labels[digest] = name
         return {"sha256": digest}
 
-
     def beside(self, name: str) -> dict[str, str]:
         """What lies in the folder of *name*, as a playbook or script may read it.
 
@@ -108,11 +107,22 @@ def provision_recipe(provision: Provision, contents: Contents) -> dict[str, Any]
             recipe["collections"] = contents.of(options.collections_path) if options.collections_path else None
             recipe["requirements"] = contents.of(options.requirements) if options.requirements else None
         case Plugin():
-            recipe |= fields(options, without={"files"})
+            recipe |= {"name": options.name, "options": _without_paths(options.options, frozenset(options.files))}
             recipe["files"] = [contents.of(f) for f in options.files]
         case _:
             recipe |= fields(options, without=frozenset())
     return recipe
+
+
+def _without_paths(value: Any, files: frozenset[str]) -> Any:
+    """*value* with each of *files* by its name alone: what is in them counts, not where they lie."""
+    if isinstance(value, str):
+        return Path(value).name if value in files else value
+    if isinstance(value, Mapping):
+        return {k: _without_paths(v, files) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_paths(v, files) for v in value]
+    return value
 
 
 def fields(model: Any, *, without: set[str] | frozenset[str]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from factory.events import Emit, Note
 from factory.plan.resources import BuildName
 from factory.plan.step import Scope, Step
 from factory.provision.ansible import AnsibleProvisioner
-from factory.provision.context import Policy, Provisioner, run_provisioner
 from factory.provision.catalog import load_provisioner
+from factory.provision.context import Policy, Provisioner, run_provisioner
 from factory.provision.file import Direction, FileProvisioner
 from factory.provision.reboot import RebootProvisioner
 from factory.provision.shell import Script, ShellProvisioner

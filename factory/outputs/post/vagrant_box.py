@@ -61,7 +61,7 @@ def _metadata(artifact: Artifact, count: int, architecture: str) -> bytes:
 
 def _vagrantfile(artifact: Artifact, own: str) -> bytes:
     hardware = artifact.details.get("hardware", {})
-    lines = ["    libvirt.driver = \"kvm\""]
+    lines = ['    libvirt.driver = "kvm"']
     if hardware.get("firmware", "bios") != "bios":
         lines += ['    libvirt.machine_type = "q35"', '    libvirt.loader = "/usr/share/OVMF/OVMF_CODE.fd"']
     return (_SETTINGS.format(lines="\n".join(lines)) + (f"\n{own}" if own else "")).encode()

@@ -38,8 +38,10 @@ KNOWN_ELSEWHERE = frozenset(
      "googlecompute-export", "googlecompute-import", "exoscale-import", "vsphere", "vsphere-template", "ucloud-import",
      "yandex-export", "yandex-import", "alicloud-import", "utm-vagrant", "utm-zip", "parallels-vagrant", "ovftool"}
 )  # fmt: skip
-KEPT_ANYWAY = ("checksum", "manifest", "shell-local", "provenance")
-"""Post-processors that leave the artifact alone unless told otherwise."""
+KEPT_ANYWAY = ("checksum", "manifest", "shell-local", "provenance", "artifice")
+"""Post-processors that leave the artifact alone when the template says nothing."""
+KEPT_ALWAYS = ("checksum", "manifest", "shell-local")
+"""Post-processors whose output means nothing without their input: they keep it whatever the template says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,8 @@ class PostProcessor:
     @property
     def keeps_input(self) -> bool:
         """Whether the files that come in stay; when the template says nothing, the post-processor decides."""
+        if self.type in KEPT_ALWAYS:
+            return True
         if "keep_input_artifact" in self.meta.given:
             return self.meta.keep_input_artifact
         return self.type in KEPT_ANYWAY

@@ -30,7 +30,7 @@ def install_of(s: QemuSource, found: Arguments, config: PackerConfig, texts: Ste
         seed=SeedDelivery.HTTP if serves else SeedDelivery.NONE,
         seed_files=tuple(SeedFile(name=_served(path), content=text) for path, text in s.http_content.items()),
         seed_ports=(max(s.http_port_min, 1), max(s.http_port_max, 1)) if serves else None,
-        media=tuple([*_media(s, config), *found.media]),
+        media=(*_media(s, config), *found.media),
     )
 
 

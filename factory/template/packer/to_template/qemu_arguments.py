@@ -281,8 +281,9 @@ class _Reader:
     def _boot(self, value: str) -> bool:
         known = properties(value)
         order = known.get("once", "") + known.get("order", "") + known.get("", "")
-        why = "an empty disk is passed over, and the ISO starts" if "n" not in order else "nothing starts from a network"
-        return self._left_out("boot", value, why, matters="n" in order.replace("menu", ""))
+        if "n" in order:
+            return self._left_out("boot", value, "nothing starts from a network", matters=True)
+        return self._left_out("boot", value, "an empty disk is passed over, and the ISO starts")
 
 
 def firmware_of(file: str) -> Firmware | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +22,14 @@ from factory.template.packer.provisioners import ansible as packer_ansible
 from factory.template.packer.provisioners import shell as packer_shell
 from factory.template.packer.qemu_builder import QemuSource
 from factory.template.packer.to_template.notes import Notes
-from factory.template.packer.to_template.texts import BUILD_VALUES, COMMAND, HTTP_ADDRESS, HTTP_HOST, HTTP_PORT, late_text
+from factory.template.packer.to_template.texts import (
+    BUILD_VALUES,
+    COMMAND,
+    HTTP_ADDRESS,
+    HTTP_HOST,
+    HTTP_PORT,
+    late_text,
+)
 
 PLACEHOLDER = "\ue000{}\ue001"
 """Stands in a plug-in's texts for what it fills in itself (the path of a script, its variables)."""
@@ -72,7 +79,7 @@ class StepTexts:
 
     def rendered(self, text: str, names: Mapping[str, str]) -> str:
         """*text* with all that is known before anything runs; a name that only a post-processor knows stays."""
-        functions = {
+        functions: dict[str, Callable[..., Any]] = {
             "build": lambda name: self.known.get(name, ""),
             "build_name": lambda: self.build_name,
             "build_type": lambda: "qemu",

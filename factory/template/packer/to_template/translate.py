@@ -162,10 +162,9 @@ def _delivery(
 
 
 def _secrets(config: PackerConfig, source: QemuSource) -> tuple[str, ...]:
-    found = [s.reveal() for s in config.secrets]
-    for password in (source.ssh_password.reveal(), source.winrm_password.reveal()):
-        if password and password.lower() not in _EVERYBODYS | {source.ssh_username, source.winrm_username}:
-            found.append(password)
+    known = {"", *_EVERYBODYS, source.ssh_username, source.winrm_username}
+    passwords = (source.ssh_password.reveal(), source.winrm_password.reveal())
+    found = [*(s.reveal() for s in config.secrets), *(p for p in passwords if p.lower() not in known)]
     return tuple(dict.fromkeys(s for s in found if s))
 
 
@@ -206,7 +205,7 @@ def _source(s: QemuSource, config: PackerConfig) -> TemplateSource:
 def _checksum(s: QemuSource, config: PackerConfig) -> str:
     """A list of checksums may be a file of this host: named whole, because a downloader knows no folder of ours."""
     kind, _, place = s.iso_checksum.partition(":")
-    if kind.lower() != "file" or "://" in place and not place.startswith("file://"):
+    if kind.lower() != "file" or ("://" in place and not place.startswith("file://")):
         return s.iso_checksum
     return f"file:{(config.working / place.removeprefix('file://')).absolute()}"
 
@@ -226,7 +225,7 @@ def _access(s: QemuSource, notes: Notes) -> Access:
         )
     for option in _HARMLESS:
         if option in s.given and getattr(s, option):
-            notes.add(option, "has no equal", matters=option == "ssh_clear_authorized_keys")
+            notes.add(option, "has no equal", matters=option != "skip_nat_mapping")
     return Access(
         ssh=Ssh(
             user=s.ssh_username,

@@ -9,7 +9,7 @@ import pytest
 from factory.drivers.machine_spec import Bus
 from factory.errors import TemplateError
 from factory.template.late import render_late
-from factory.template.model import Firmware, LateText, SeedDelivery, Text
+from factory.template.model import Finished, Firmware, LateText, SeedDelivery, Text
 from factory.template.packer.to_template import Translation, to_template
 from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.texts import BOOT, COMMAND, late_text
@@ -45,7 +45,7 @@ def test_machine(tmp_path: Path) -> None:
         '  vtpm = true\n  net_device = "e1000"\n'
         '  efi_firmware_code = "/x/OVMF_CODE.secboot.fd"\n  cpu_model = "host"\n',
     ).loaded.template.machine
-    assert (machine.memory, machine.cpus, machine.type, machine.cpu) == (2048 * 2**20, 4, "q35", "host")
+    assert (machine.memory, machine.cpus, machine.type, machine.cpu) == (2048 * 2**20, 4, "q35", "")
     assert [(d.id, d.size, d.bus) for d in machine.disks] == [
         ("main", 10 * 2**30, Bus.SCSI), ("disk1", 2 * 2**30, Bus.SCSI), ("disk2", 500 * 2**20, Bus.SCSI),
     ]  # fmt: skip
@@ -55,67 +55,111 @@ def test_machine(tmp_path: Path) -> None:
 
 
 def test_arguments(tmp_path: Path) -> None:
+    (tmp_path / "virtio.iso").write_text("")
     result = translated(
         tmp_path,
-        '  qemuargs = [["-m", "1G"], ["-smp", "cpus=3"], ["-cpu", "max"], ["-display", "none"], ["-usb"],\n'
+        '  vm_name = "disk.img"\n'
+        '  qemuargs = [["-m", "1G"], ["-smp", "cpus=3"], ["-cpu", "host,+vmx"], ["-display", "none"], ["-usb"],\n'
+        '    ["-machine", "type=q35,accel=kvm,vmport=off"], ["-bios", "/usr/share/OVMF/OVMF_CODE.fd"],\n'
         '    ["-device", "usb-tablet"], ["-device", "virtio-rng-pci"],\n'
         '    ["-netdev", "user,id=forward,hostfwd=tcp::{{ .SSHHostPort }}-:22"], ["-device", "e1000,netdev=forward"],\n'
-        '    ["-drive", "file={{ .OutputDir }}/{{ .Name }},if=none"], ["-fw_cfg", "x={{ .HTTPIP }}"]]\n',
+        '    ["-drive", "file={{ .OutputDir }}/{{ .Name }},if=none,id=root,format=qcow2"],\n'
+        '    ["-device", "nvme,drive=root,serial=1"], ["-drive", "file=http://example.com/a.iso,media=cdrom"],\n'
+        '    ["-drive", "file=virtio.iso,media=cdrom,index=3"], ["-boot", "once=d"], ["-rtc", "base=localtime"],\n'
+        '    ["-smbios", "type=1,serial=ds=nocloud;s=http://{{ .HTTPIP }}:{{ .HTTPPort }}/"],\n'
+        '    ["-chardev", "stdio,id=console"], ["-chardev", "socket,id=agent,path=/tmp/a"],\n'
+        '    ["-device", "virtserialport,chardev=agent"]]\n',
     )
     machine = result.loaded.template.machine
-    assert (machine.memory, machine.cpus, machine.cpu) == (2**30, 3, "max")
-    assert machine.extra_args == ("-usb", "-device", "usb-tablet", "-device", "virtio-rng-pci")
-    assert machine.replaced_switches == ("-usb", "-device")
-    assert machine.nics[0].model == "e1000"
-    assert [n.message for n in result.notes if n.matters and n.option == "qemuargs"] == [
-        "“-fw_cfg x={{ .HTTPIP }}” names values of a running build, which arguments can't"
+    assert (machine.memory, machine.cpus, machine.cpu, machine.type) == (2**30, 3, "max,+vmx", "q35")
+    assert (machine.firmware, machine.disks[0].bus, machine.nics[0].model) == (Firmware.UEFI, Bus.NVME, "e1000")
+    assert [shown(a) for a in machine.extra_args] == [
+        "-usb", "-machine", "vmport=off", "-rtc", "base=localtime",
+        "-smbios", "type=1,serial=ds=nocloud;s=http://10.0.2.2:8000/", "-chardev", "socket,id=agent,path=/tmp/a",
+        "-device", "usb-tablet", "-device", "virtio-rng-pci", "-device", "virtserialport,chardev=agent",
+    ]  # fmt: skip
+    assert machine.replaced_switches == ("rtc",)
+    install = result.loaded.template.install
+    assert install is not None
+    assert [(m.kind, m.image) for m in install.media] == [("cd", "virtio.iso")]
+    assert option_notes(result) == set()
+
+
+def test_a_port_that_is_not_known_yet_can_not_be_an_argument(tmp_path: Path) -> None:
+    result = translated(tmp_path, '  qemuargs = [["-fw_cfg", "x={{ .SSHHostPort }}"]]\n')
+    assert [n.message for n in result.notes if n.matters] == [
+        "“-fw_cfg x={{ .SSHHostPort }}” is left out: its port is not known before the machine runs"
     ]
 
 
 def test_installation_and_seed(tmp_path: Path) -> None:
     (tmp_path / "http").mkdir()
+    (tmp_path / "a").write_text("a")
     result = translated(
         tmp_path,
         '  boot_wait = "3s"\n  boot_command = ["<esc>url=http://{{ .HTTPIP }}:{{ .HTTPPort }}/p.cfg ",\n'
-        '    "{{ .Name }} {{ .SSHPublicKey | urlquery }}"]\n  http_directory = "http"\n  cd_files = ["a"]\n',
+        '    "{{ .Name }} {{ .SSHPublicKey | urlquery }}"]\n  http_directory = "http"\n  cd_files = ["a"]\n'
+        "  http_port_min = 8100\n  http_port_max = 8100\n",
     )
     install = result.loaded.template.install
     assert install is not None
     assert install.boot_command is not None
     assert [shown(t) for t in install.boot_command] == [
-        "<esc>url=http://10.0.2.2:8000/token/p.cfg ",
-        "vm ssh-ed25519%20AAAA%20b%2Bc",
+        "<esc>url=http://10.0.2.2:8000/p.cfg ",
+        "packer-vm ssh-ed25519%20AAAA%20b%2Bc",
     ]
-    assert (install.seed, str(install.boot_wait)) == (SeedDelivery.HTTP, "3s")
+    assert (install.seed, str(install.boot_wait), install.seed_ports) == (SeedDelivery.HTTP, "3s", (8100, 8100))
     assert result.loaded.seed_directory == tmp_path / "http"
-    assert option_notes(result) == {"cd_files", "shutdown_command"}
+    assert [(m.kind, m.label, [f.name for f in m.files]) for m in install.media] == [("cd", "packer", ["a"])]
+    assert result.loaded.profile is not None
+    assert result.loaded.profile.finished is Finished.CONNECTED
+    assert option_notes(result) == set()
 
 
-def test_seed_on_a_cd(tmp_path: Path) -> None:
+def test_cds_and_floppies(tmp_path: Path) -> None:
+    for name in ("x/y", "z/one", "z/two", "f/answers"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
     result = translated(
         tmp_path,
         '  cd_content = { "user-data" = "#cloud", "/meta-data" = "" }\n  cd_files = ["x/y", "z/*"]\n'
-        '  cd_label = "cidata"\n',
+        '  cd_label = "cidata"\n  floppy_files = ["f/answers"]\n  floppy_dirs = ["z", "z/"]\n',
     )
     install = result.loaded.template.install
     assert install is not None
-    assert install.seed is SeedDelivery.CD
-    assert {(f.name, f.content, f.path) for f in install.seed_files} == {
-        ("meta-data", "", None),
-        ("user-data", "#cloud", None),
-        ("y", None, "x/y"),
-    }
-    assert result.loaded.profile is not None
-    assert result.loaded.profile.seed is not None
-    assert result.loaded.profile.seed.cd_label == "cidata"
-    assert "cd_files" in option_notes(result)
+    assert install.seed is SeedDelivery.NONE
+    cd, floppy = install.media
+    assert cd.label == "cidata"
+    assert {f.name: f.content for f in cd.files} == {
+        "y": None, "one": None, "two": None, "user-data": "#cloud", "meta-data": "",
+    }  # fmt: skip
+    assert [f.name for f in floppy.files] == ["answers", "z", "one", "two"]
 
 
-def test_a_disk_image_needs_no_installation(tmp_path: Path) -> None:
+def test_a_file_for_a_cd_that_is_not_there_stops_the_build(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match="no file or folder “nowhere” to put on a CD"):
+        translated(tmp_path, '  cd_files = ["nowhere"]\n')
+
+
+def test_a_disk_image_is_started_as_it_is(tmp_path: Path) -> None:
     template = translated(tmp_path, "  disk_image = true\n").loaded.template
-    assert template.install is None
     assert template.source.image is not None
     assert template.source.image.urls == ("http://example.com/a.iso",)
+    assert template.install is not None
+    assert template.install.boot_command == ()
+
+
+def test_mirrors_and_files_of_this_host(tmp_path: Path) -> None:
+    (tmp_path / "there.iso").write_text("")
+    urls = '  iso_urls = ["{}", "http://example.com/b.iso"]\n'
+    config = hcl(tmp_path, build_with("", urls.format("there.iso")).replace('iso_url = "http://example.com/a.iso"', ""))
+    iso = to_template(config, config.builds[0]).loaded.template.source.iso
+    assert iso is not None
+    assert iso.path == "there.iso"
+    config = hcl(tmp_path, build_with("", urls.format("gone.iso")).replace('iso_url = "http://example.com/a.iso"', ""))
+    iso = to_template(config, config.builds[0]).loaded.template.source.iso
+    assert iso is not None
+    assert iso.urls == ("http://example.com/b.iso",)
 
 
 def test_access(tmp_path: Path) -> None:
@@ -137,48 +181,71 @@ def test_access(tmp_path: Path) -> None:
 
 
 def test_provisioners(tmp_path: Path) -> None:
+    (tmp_path / "s.sh").write_text("")
     result = translated(
         tmp_path,
         "",
-        '  provisioner "shell" {\n    inline = ["echo ${build.Port}"]\n'
+        '  provisioner "shell" {\n    inline = ["echo ${build.Port} ${build.User}"]\n'
         '    environment_vars = ["A=1", "H=${build.Host}"]\n'
         '    execute_command = "sudo -E sh -c \'{{ .Vars }} {{ .Path }}\'"\n    pause_before = "2s"\n'
         "    max_retries = 3\n"
-        '    timeout = "1m"\n    skip_clean = true\n  }\n'
+        '    timeout = "1m"\n    skip_clean = true\n    pause_after = "4s"\n    continue_on_error = true\n  }\n'
         '  provisioner "file" {\n    sources = ["a", "b"]\n    destination = "/d/"\n  }\n'
         '  provisioner "file" {\n    content = "x"\n    destination = "/e"\n  }\n'
-        '  provisioner "windows-restart" {\n    restart_timeout = "9m"\n  }\n'
+        '  provisioner "windows-restart" {\n    restart_timeout = "9m"\n    restart_check_command = "ver"\n  }\n'
         '  provisioner "ansible" {\n    playbook_file = "p.yml"\n    ansible_env_vars = ["X=1"]\n  }\n'
-        '  provisioner "powershell" {\n    inline = ["x"]\n    elevated_password = "geheim"\n  }\n'
+        '  provisioner "powershell" {\n    inline = ["x"]\n    elevated_password = "geheim"\n'
+        '    execute_command = "powershell {{ .Path }} {{ .Vars }}"\n  }\n'
+        '  provisioner "shell-local" {\n    script = "s.sh"\n    env = { B = "2" }\n  }\n'
         '  provisioner "chef-solo" {\n    run_list = ["a"]\n  }\n'
         '  error-cleanup-provisioner "shell" {\n    inline = ["a"]\n  }\n',
     )
     steps = result.loaded.template.provision
-    assert [p.kind for p in steps] == ["shell", "file", "file", "file", "reboot", "ansible", "plugin", "plugin"]
+    assert [p.kind for p in steps] == [
+        "shell", "file", "file", "file", "reboot", "plugin", "ansible", "plugin", "plugin", "plugin",
+    ]  # fmt: skip
     shell = steps[0].shell
     assert shell is not None
     assert shell.inline is not None
-    assert (shown(shell.inline[0]), shown(shell.env["H"]), shell.env["A"]) == ("echo 2222", "127.0.0.1", "1")
+    assert (shown(shell.inline[0]), shown(shell.env["H"]), shell.env["A"]) == ("echo 2222 root", "127.0.0.1", "1")
+    assert (shell.env["PACKER_BUILD_NAME"], shell.env["PACKER_BUILDER_TYPE"], shell.skip_clean) == ("vm", "qemu", True)
     assert isinstance(shell.execute_command, LateText)
     assert shell.execute_command.source == "sudo -E sh -c '{{ vars }} {{ path }}'"
-    assert (float(steps[0].pause_before), steps[0].retries, str(steps[0].timeout)) == (2, 3, "1m")
-    assert steps[6].plugin is not None
-    assert steps[6].plugin.options == {"inline": ("x",), "elevated_password": "geheim"}
-    assert steps[7].plugin is not None
-    assert (steps[7].plugin.name, steps[7].plugin.options) == ("chef-solo", {"run_list": ["a"]})
-    assert {"shell.skip_clean", "ansible.ansible_env_vars", "error-cleanup-provisioner"} <= option_notes(result)
+    assert (float(steps[0].pause_before), float(steps[0].pause_after), steps[0].retries) == (2, 4, 3)
+    assert steps[0].continue_on_error
+    assert steps[6].ansible is not None
+    assert steps[6].ansible.env == {"X": "1"}
+    powershell, local, chef = (s.plugin for s in steps[7:])
+    assert powershell is not None
+    assert (powershell.options["inline"], powershell.options["elevated_password"]) == (["x"], "geheim")
+    assert shown(powershell.options["execute_command"]) == "powershell \ue000Path\ue001 \ue000Vars\ue001"
+    assert local is not None
+    assert (local.options["script"], local.files) == (str(tmp_path / "s.sh"), (str(tmp_path / "s.sh"),))
+    assert local.options["environment"]["B"] == "2"
+    assert chef is not None
+    assert (chef.name, chef.options) == ("chef-solo", {"run_list": ["a"]})
+    assert result.loaded.error_cleanup is not None
+    assert option_notes(result) == set()
 
 
-def test_outputs_and_what_is_left_of_the_chains(tmp_path: Path) -> None:
-    result = translated(
+def test_delivery_and_chains(tmp_path: Path) -> None:
+    delivery = translated(
         tmp_path,
         "  disk_compression = true\n",
-        '  post-processors {\n    post-processor "vagrant" {\n      compression_level = 9\n    }\n'
-        '    post-processor "checksum" {}\n  }\n  post-processor "manifest" {}\n',
-    )
-    assert [o.kind for o in result.loaded.template.outputs] == ["qcow2", "vagrant"]
-    assert [[p.type for p in c] for c in result.post_processors] == [["checksum"], ["manifest"]]
-    assert (result.output_directory, result.file_name) == ("output-vm", "packer-vm")
+        '  post-processors {\n    post-processor "vagrant" {\n'
+        '      output = "{{ .BuildName }}.{{ .Provider }}"\n    }\n'
+        '    post-processor "checksum" {\n      output = "{{ .BuildName }}.{{ .ChecksumType }}"\n    }\n  }\n'
+        '  post-processor "manifest" {}\n'
+        '  post-processor "artifice" {\n    files = ["${build.PackerRunUUID}"]\n  }\n',
+    ).loaded.delivery
+    assert delivery is not None
+    assert (delivery.folder, delivery.file_name, delivery.compress) == (tmp_path / "output-vm", "packer-vm", True)
+    assert [[(p.kind, p.keeps_input) for p in c] for c in delivery.chains] == [
+        [("vagrant", False), ("checksum", True)], [("manifest", True)], [("artifice", True)],
+    ]  # fmt: skip
+    assert delivery.chains[0][0].options["output"] == "vm.libvirt"
+    assert delivery.chains[0][1].options["output"] == "vm.{{ .ChecksumType }}"
+    assert delivery.chains[2][0].options["files"] == [delivery.run_id]
 
 
 def test_what_can_not_be_translated(tmp_path: Path) -> None:
@@ -190,9 +257,16 @@ def test_what_can_not_be_translated(tmp_path: Path) -> None:
     config = hcl(tmp_path, data)
     with pytest.raises(TemplateError, match="has no value yet for vm_name"):
         to_template(config, config.builds[0])
-    assert {"qemu_binary", "machine_type"} <= option_notes(
-        translated(tmp_path, '  qemu_binary = "qemu-system-aarch64"\n  machine_type = "virt"\n')
-    )
+    with pytest.raises(TemplateError, match="wants qemu-system-aarch64, and factory makes x86_64 machines"):
+        translated(tmp_path, '  qemu_binary = "qemu-system-aarch64"\n')
+    with pytest.raises(TemplateError, match="“ssh_bastion_host”: factory reaches a guest through a port of this host"):
+        translated(tmp_path, '  ssh_bastion_host = "b"\n  ssh_bastion_username = "u"\n  ssh_bastion_password = "p"\n')
+    assert "machine_type" in option_notes(translated(tmp_path, '  machine_type = "virt"\n'))
+
+
+def test_passwords_are_masked_unless_everybody_knows_them(tmp_path: Path) -> None:
+    assert translated(tmp_path, '  ssh_password = "vagrant"\n').loaded.secrets == ()
+    assert translated(tmp_path, '  ssh_password = "qK3!x"\n').loaded.secrets == ("qK3!x",)
 
 
 def test_a_boot_command_that_can_not_be_rendered(tmp_path: Path) -> None:
@@ -204,7 +278,7 @@ def test_a_boot_command_that_can_not_be_rendered(tmp_path: Path) -> None:
     ("text", "names", "expected"),
     [
         ("plain {% x %}", BOOT, "plain {% x %}"),
-        ("{{ .HTTPIP }}:{{.HTTPPort}}/a {{ `{{` }} {% raw %}", BOOT, "10.0.2.2:8000/token/a {{ {% raw %}"),
+        ("{{ .HTTPIP }}:{{.HTTPPort}}/a {{ `{{` }} {% raw %}", BOOT, "10.0.2.2:8000/a {{ {% raw %}"),
         ("{{ .Path }}", COMMAND, None),
         ("{{ if .Name }}x{{ end }}y{{ .Name }}", BOOT, "yvm"),
     ],

@@ -1,0 +1,24 @@
+"""Tells Packer's templates from our own, quickly: their reader is imported only when there is something to read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+HCL_ENDINGS = (".pkr.hcl", ".pkr.json")
+
+
+def is_packer(path: Path) -> bool:
+    """Whether *path* is a Packer template: a folder with HCL files, such a file, or JSON with builders."""
+    if path.is_dir():
+        return any(p.name.endswith(HCL_ENDINGS) for p in path.iterdir())
+    if path.name.endswith((*HCL_ENDINGS, ".hcl")):
+        return True
+    if path.suffix != ".json" or not path.is_file():
+        return False
+    try:
+        content = json.loads(path.read_text("utf-8-sig", errors="replace"))
+    except (OSError, ValueError):
+        # A template with a mistake in it is still one: its own reader says where the mistake is.
+        return '"builders"' in path.read_text("utf-8", errors="replace") if path.is_file() else False
+    return isinstance(content, dict) and "builders" in content
