@@ -7,13 +7,16 @@ from pathlib import Path
 
 import click
 
+from factory.cli.packer_flags import PackerFlags, packer_flags
 from factory.cli.template_options import environment, find_templates, template_options
 from factory.template.describe import Description
+from factory.template.packer_files import is_packer
 
 
 @click.command("inspect")
 @click.argument("templates", nargs=-1, required=True, type=click.Path(path_type=Path))
 @template_options
+@packer_flags
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(
     templates: tuple[Path, ...],
@@ -21,6 +24,7 @@ def command(
     var_files: tuple[Path, ...],
     only: tuple[str, ...],
     except_: tuple[str, ...],
+    packer: PackerFlags,
     as_json: bool,
 ) -> None:
     """Show the variables (and where each value comes from), source, machine, provisioners and outputs of TEMPLATES."""
@@ -28,9 +32,15 @@ def command(
     from factory.template.describe import describe
     from factory.template.load import load_all
 
+    packer.apply()
     host = template_names()
     descriptions = []
     for path in find_templates(templates):
+        if is_packer(path) and not as_json:
+            from factory.cli.inspecting_packer import inspect_packer
+
+            inspect_packer(path, variables, var_files, only, except_)
+            continue
         for loaded in load_all(
             path, variables=variables, var_files=var_files, environ=environment(), host=host, only=only, except_=except_
         ):

@@ -161,7 +161,9 @@ class ManyBuilds:
 
     def _rows(self) -> Iterator[Row]:
         for name, ended in self._in_order():
-            artifact = self._around.options.output / name
+            request = self._requests.builds.get(name)
+            delivery = request.loaded.delivery if request else None
+            artifact = delivery.folder if delivery else self._around.options.output / name
             delivered = ended.state in ("built", "unchanged") and artifact.exists()
             yield Row(name, ended.state, ended.seconds, str(artifact) if delivered else ended.detail)
 

@@ -28,6 +28,7 @@ from factory.engine.store import LayerStore
 from factory.errors import FactoryError, StoreError, TemplateError
 from factory.events import BuildStarted, Emit, EventBus, Note, Stamped
 from factory.host.facts import HostFacts
+from factory.steps.deliver import refuse_existing
 from factory.template.suggest import did_you_mean
 
 
@@ -46,6 +47,8 @@ class BuildOptions:
     at_most: int = 0
     on_error: OnError = OnError.CLEAN
     record: bool = False
+    machine_readable: bool = False
+    """Lines as Packer's -machine-readable prints them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,12 @@ def order_base(planned: Planned) -> Ordered:
 
 
 def is_delivered(planned: Planned, around: Surroundings) -> bool:
-    """Whether the artifact is there, whole, and what this plan would make."""
+    """Whether the artifact is there, whole, and what this plan would make.
+
+    Never for a template of Packer's: a folder that is there is an error then, or is to be replaced.
+    """
+    if planned.loaded.delivery:
+        return False
     artifact, stamps = _delivery(planned, around)
     return delivered.is_current(artifact, planned.plan.key, stamps)
 
@@ -119,7 +127,14 @@ def _delivery(planned: Planned, around: Surroundings) -> tuple[Path, Path]:
 async def run_build(ordered: Ordered, around: Surroundings) -> None:
     """Builds and delivers. Raises: FactoryError; what was stored before the failure stays stored."""
     planned = ordered.planned
+    delivery = planned.loaded.delivery
+    if delivery and not ordered.until:
+        refuse_existing(delivery)
     emit = around.bus.emitter(planned.plan.name)
+    for problem in planned.loaded.warnings:
+        if str(problem) not in around.warned:
+            around.warned.add(str(problem))
+            emit(Note(str(problem), "warning"))
     for warning in check_host(planned, around.facts):
         if str(warning) not in around.warned:
             around.warned.add(str(warning))
@@ -134,7 +149,7 @@ async def run_build(ordered: Ordered, around: Surroundings) -> None:
                 raise
             emit(Note(f"trying again from the last layer after: {error.message}", "warning"))
             ordered = replace(ordered, planned=await _planned_again(planned, around))
-    if not ordered.until:
+    if not ordered.until and not delivery:
         delivered.remember(*_delivery(planned, around))
 
 

@@ -35,7 +35,7 @@ def needs_of(planned: Planned) -> Needs:
         bridges=tuple(n.bridge for n in machine.nics if n.bridge),
         programs=("ansible-playbook",) if "ansible" in kinds else (),
         cache=ROOM_FOR_LAYERS,
-        output=ROOM_FOR_LAYERS if template.outputs else Size(0),
+        output=ROOM_FOR_LAYERS if template.outputs or planned.loaded.delivery else Size(0),
         files=tuple(_own_files(planned)),
     )
 

@@ -16,6 +16,8 @@ COMMANDS = {
     "validate": "Check templates: every problem at once, with its place.",
     "plan": "Show what a build would do, and why.",
     "inspect": "Show a template's variables and outputs, or what is in a disk image.",
+    "console": "Try expressions of a Packer template.",
+    "fmt": "Rewrite HCL files in their canonical form.",
     "convert": "Write a disk image or OVA in other formats.",
     "init": "Recognise an installer ISO and write a template for it.",
     "schema": "Print the JSON Schema of templates or boot profiles.",
@@ -30,7 +32,12 @@ COMMANDS = {
     "report": "Explain a failed build again, from its journal.",
     "clean": "Remove what dead runs have left.",
 }
-SINGLE_DASH = ("var", "var-file", "only", "except", "force", "on-error", "json", "parallel-builds")
+SINGLE_DASH = (
+    "var", "var-file", "only", "except", "force", "on-error", "json", "parallel-builds", "syntax-only", "upgrade",
+    "check", "diff", "write", "recursive", "config-type", "warn-on-undeclared-var", "no-warn-undeclared-var",
+    "ignore-prerelease-plugins", "use-sequential-evaluation", "skip-enforcement", "evaluate-datasources", "debug",
+    "color", "timestamp-ui", "machine-readable",
+)  # fmt: skip
 """Long options that may be written with one dash, as Packer's users do."""
 
 

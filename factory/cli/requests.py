@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ class Selection:
     var_files: Sequence[Path]
     only: tuple[str, ...] = ()
     except_: tuple[str, ...] = ()
+    overwrites: bool = False
+    """Whether a folder that a Packer template delivers to may be there already, to be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class _Loader:
 
     def load(self, path: Path) -> tuple[Loaded, ...]:
         selection = self._selection
-        return load_all(
+        builds = load_all(
             path,
             variables=selection.variables,
             var_files=selection.var_files,
@@ -98,6 +100,11 @@ class _Loader:
             only=selection.only,
             except_=selection.except_,
         )
+        return tuple(_overwriting(b) for b in builds) if selection.overwrites else builds
+
+
+def _overwriting(loaded: Loaded) -> Loaded:
+    return replace(loaded, delivery=replace(loaded.delivery, overwrites=True)) if loaded.delivery else loaded
 
 
 def _by_name(asked: Sequence[Loaded], found: Requests) -> dict[str, Loaded]:

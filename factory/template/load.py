@@ -11,6 +11,7 @@ from typing import Any
 from factory.errors import Problem, TemplateError
 from factory.template.check import check
 from factory.template.model import Loaded
+from factory.template.packer_files import is_packer
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -74,7 +75,14 @@ def check_all(
     only: Sequence[str] = (),
     except_: Sequence[str] = (),
 ) -> tuple[tuple[Loaded, ...], tuple[Problem, ...]]:
-    """As ``load_all``, but returns the problems, errors and warnings; builds with errors are not among the builds."""
+    """As ``load_all``, but returns the problems, errors and warnings; builds with errors are not among the builds.
+
+    A template of Packer's gives a build for each of its qemu sources; ``host`` means nothing to it.
+    """
+    if is_packer(path):
+        from factory.template.packer.builds import check_builds  # takes 0.3 s: only where there is one
+
+        return check_builds(path, variables=variables, var_files=var_files, environ=environ, only=only, except_=except_)
     loaded, problems = check(path, variables=variables, var_files=var_files, environ=environ, host=host)
     builds = () if loaded is None else (loaded,)
     return tuple(b for b in builds if is_chosen(b.template.name, only, except_)), problems

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from factory.errors import Problem
+
 HCL_ENDINGS = (".pkr.hcl", ".pkr.json")
 
 
@@ -22,3 +24,10 @@ def is_packer(path: Path) -> bool:
         # A template with a mistake in it is still one: its own reader says where the mistake is.
         return '"builders"' in path.read_text("utf-8", errors="replace") if path.is_file() else False
     return isinstance(content, dict) and "builders" in content
+
+
+def syntax_problems(path: Path) -> tuple[Problem, ...]:
+    """What keeps the files of a Packer template from being read; values are not looked at."""
+    from factory.template.packer.config.load_hcl import syntax_errors
+
+    return syntax_errors(path)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from factory.engine.delivered import read_manifest
+from factory.engine.delivered import MANIFEST, read_manifest
+from factory.events import ArtifactReady
 from factory.quantity import Duration, Size
 
 
@@ -23,3 +25,15 @@ def artifact_table(artifact: Path, seconds: float) -> None:
         click.echo(f"  {path:<{widths[0]}}  {kind:<{widths[1]}}  {size:>{widths[2]}}")
         if usage:
             click.echo(click.style(f"      {usage}", dim=True))
+
+
+def delivered_files(name: str, ready: Sequence[ArtifactReady], seconds: float) -> None:
+    """Prints what a build delivered without a manifest: as Packer's templates ask for it."""
+    rows = {e.path: e for e in ready if Path(e.path).exists() and not (Path(e.path).parent / MANIFEST).exists()}
+    rows = {path: event for path, event in rows.items() if Path(path).is_absolute()}
+    if not rows:
+        return
+    click.echo(f"{click.style(name, bold=True)} is ready ({Duration(seconds)})")
+    width = max(map(len, rows))
+    for path in rows:
+        click.echo(f"  {path:<{width}}  {Size(Path(path).stat().st_size)!s:>10}")

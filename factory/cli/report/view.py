@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 import click
 
 from factory.cli.one_build import BuildOptions
-from factory.cli.report.artifacts import artifact_table
+from factory.cli.report.artifacts import artifact_table, delivered_files
 from factory.cli.report.board import Board
 from factory.cli.report.failure import failure_lines, show_bug, show_failure
 from factory.cli.report.json_lines import print_json
+from factory.cli.report.machine_readable import MachineReadable
 from factory.cli.report.summary import Row, summary
 from factory.cli.report.terminal import Terminal
 from factory.errors import FactoryError, TemplateError
-from factory.events import EventBus, Stamped
+from factory.events import ArtifactReady, EventBus, Stamped
 
 
 class View(Protocol):
@@ -40,6 +42,8 @@ def open_view(names: Sequence[str], bus: EventBus, options: BuildOptions) -> Ite
     view: View
     if options.as_json:
         view = _Json()
+    elif options.machine_readable:
+        view = MachineReadable()
     elif len(names) <= 1:
         view = _One(options)
     elif sys.stderr.isatty():
@@ -76,8 +80,11 @@ class _One:
 
     def __init__(self, options: BuildOptions) -> None:
         self._terminal, self._options = Terminal(verbosity=options.verbosity), options
+        self._ready: list[ArtifactReady] = []
 
     def __call__(self, stamped: Stamped) -> None:
+        if isinstance(stamped.event, ArtifactReady):
+            self._ready.append(stamped.event)
         self._terminal(stamped)
 
     def tick(self) -> None:
@@ -93,8 +100,10 @@ class _One:
     def end(self, rows: Sequence[Row]) -> None:
         self._terminal.close()
         for row in rows:
-            if row.state in ("built", "unchanged"):
-                artifact_table(self._options.output / row.name, row.seconds)
+            if row.state in ("built", "unchanged") and row.detail:
+                artifact_table(Path(row.detail), row.seconds)
+            if row.state == "built":
+                delivered_files(row.name, self._ready, row.seconds)
 
 
 class _Lines:

@@ -40,7 +40,11 @@ def check_builds(
         problems.append(_nothing_left(config, path, only, except_))
     if any(p.severity == "error" for p in problems):
         return (), tuple(problems)
-    return _named_apart(translations), tuple(problems)
+    builds = _named_apart(translations)
+    # Who builds sees them once, not with each build.
+    return (replace(builds[0], warnings=tuple(problems)), *(replace(b, warnings=()) for b in builds[1:])), tuple(
+        problems
+    )
 
 
 def _passed_over(config: PackerConfig, path: Path) -> list[Problem]:

@@ -9,11 +9,12 @@ from factory.errors import Problem, TemplateError
 from factory.secret import Secret
 from factory.template.packer.config.builds import Builds
 from factory.template.packer.config.computed import Computed, DataReader
-from factory.template.packer.config.files import FileSet, find_files, read_source
+from factory.template.packer.config.files import HCL, JSON, FileSet, find_files, read_source
 from factory.template.packer.config.plugins import read_packer_block
 from factory.template.packer.config.variables import Variables
 from factory.template.packer.hcl import parse_body
 from factory.template.packer.hcl.json_form import BlockSchema, parse_json_body
+from factory.template.packer.hcl.json_parser import parse_json
 from factory.template.packer.hcl.syntax import Block, Body
 from factory.template.packer.language.functions import FUNCTIONS
 from factory.template.packer.language.scope import Scope, World, did_you_mean
@@ -187,3 +188,18 @@ def _secrets(
     values = [v.value for v in inputs.values()] + list(local_values.values())
     found = {t for value in values if holds_secret(value) for t in texts_within(value)} | more
     return tuple(Secret(text) for text in sorted(found) if text)
+
+
+def syntax_errors(path: Path) -> tuple[Problem, ...]:
+    """What keeps the files of the template at *path* from being read; values are not looked at."""
+    problems: list[Problem] = []
+    try:
+        files = find_files(path)
+        for file in files.templates:
+            if file.name.endswith(HCL) or file.name.endswith(JSON) or file.suffix == ".hcl":
+                _read(file, problems)
+            else:
+                parse_json(read_source(file))
+    except TemplateError as error:
+        problems.extend(error.problems)
+    return tuple(problems)
