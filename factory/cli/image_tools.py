@@ -15,6 +15,7 @@ from typing import TypeVar
 import click
 
 from factory.cli.compose import appliance_settings
+from factory.cli.file_kind import FileKind, kind_of
 from factory.cli.places import Places, places
 from factory.cli.report.terminal import Terminal
 from factory.deadline import Deadline
@@ -124,6 +125,9 @@ async def disks_of(paths: tuple[Path, ...], tools: ImageTools) -> list[SealedDis
 
     Raises: StepError when one is in use or no image, CommandFailed when QEMU does not know the format.
     """
+    for path in paths:
+        if kind_of(path) is FileKind.PACKED:
+            raise StepError(f"{path.name} is compressed", hint="unpack it first (gunzip, xz -d, zstd -d, tar x)")
     if len(paths) == 1:
         return await image_disks(paths[0], tools.images, tools.scratch / "unpacked")
     disks: list[SealedDisk] = []

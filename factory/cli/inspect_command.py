@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from factory.cli.file_kind import FileKind, kind_of
 from factory.cli.packer_flags import PackerFlags, packer_flags
 from factory.cli.template_options import environment, find_templates, template_options
 from factory.template.describe import Description
@@ -27,7 +28,20 @@ def command(
     packer: PackerFlags,
     as_json: bool,
 ) -> None:
-    """Show the variables (and where each value comes from), source, machine, provisioners and outputs of TEMPLATES."""
+    """Show what TEMPLATES say, or what is in a disk image or an OVA; which it is, is told by its content.
+
+    \b
+    Of a template: variables (and where each value comes from), source, machine, provisioners and outputs.
+    Of an image: system, partitions, packages, drivers, and the folders that take most. It is only read.
+    """
+    images = [t for t in templates if t.is_file() and kind_of(t) is not FileKind.TEMPLATE]
+    if images:
+        if len(images) < len(templates):
+            raise click.UsageError("inspect templates or images, not both at once")
+        from factory.cli.inspecting_images import inspect_images
+
+        inspect_images(images, as_json=as_json)
+        return
     from factory.host.facts import template_names
     from factory.template.describe import describe
     from factory.template.load import load_all

@@ -16,6 +16,8 @@ COMMANDS = {
     "validate": "Check templates: every problem at once, with its place.",
     "plan": "Show what a build would do, and why.",
     "inspect": "Show a template's variables and outputs, or what is in a disk image.",
+    "seal": "Take what belongs to one machine or its build out of a disk image, and prove it.",
+    "lint": "Judge OVAs by the rules of VMware, VirtualBox and virt-v2v, and mend them.",
     "console": "Try expressions of a Packer template.",
     "fmt": "Rewrite HCL files in their canonical form.",
     "convert": "Write a disk image or OVA in other formats.",

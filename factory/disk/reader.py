@@ -83,8 +83,9 @@ class Qcow2Reader:
         self._size, self._bits = size, bits
         features = struct.unpack(">Q", header[72:80])[0] if version >= 3 else 0
         length = struct.unpack(">I", header[100:104])[0] if version >= 3 else 72
-        compression = header[104] if length > 104 else 0
-        self._inflate = _inflaters()[compression if features & 8 else 0]
+        compression = header[104] if length > 104 and features & 8 else 0
+        self._inflate = _inflaters().get(compression)
+        self._compression = ("zlib", "zstd")[compression] if compression < 2 else ""
         if crypt or features & ~_INCOMPATIBLE_KNOWN or self._inflate is None:
             raise StepError(
                 f"{path} uses features of qcow2 that can't be read here (encryption, external data, subclusters)",
@@ -103,6 +104,12 @@ class Qcow2Reader:
     def cluster(self) -> int:
         """Bytes."""
         return self._cluster
+
+    @property
+    def compressed(self) -> str:
+        """How its clusters are compressed, "zlib" or "zstd"; empty when none is."""
+        tables = (self._table(i) for i, entry in enumerate(self._l1) if entry & _OFFSET)
+        return self._compression if any(entry & _COMPRESSED for table in tables for entry in table) else ""
 
     def extents(self) -> Iterator[tuple[int, int]]:
         below = _Covered(self._backing)

@@ -159,17 +159,29 @@ def _vmdk(tar: tarfile.TarFile, pieces: list[tarfile.TarInfo]) -> VmdkFacts | No
     if first is None or last is None or pieces[0].size < 1024 or pieces[-1].size < 512:
         return None
     head = first.read(512)
-    if head[:4] != b"KDMV":
+    last.seek(pieces[-1].size - 512)
+    return _facts(head, last.read(512))
+
+
+def sparse_vmdk(path: Path) -> VmdkFacts | None:
+    """Of a VMDK in one file; None when it is none, or its data lies in other files."""
+    with path.open("rb") as stream:
+        head = stream.read(512)
+        stream.seek(max(0, path.stat().st_size - 512))
+        return _facts(head, stream.read(512))
+
+
+def _facts(head: bytes, end: bytes) -> VmdkFacts | None:
+    if head[:4] != b"KDMV" or len(head) < 512:
         return None
     version, flags, capacity = struct.unpack_from("<IIQ", head, 4)
     directory = struct.unpack_from("<Q", head, 56)[0]
-    last.seek(pieces[-1].size - 512)
     return VmdkFacts(
         version,
         bool(flags & 1 << 16),
         bool(flags & 1 << 17),
         capacity * 512,
-        last.read(512) == bytes(512),
+        end == bytes(512),
         directory == _AT_END,
     )
 

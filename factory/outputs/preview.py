@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -81,15 +82,16 @@ def preview(readers: Sequence[DiskReader], requests: Sequence[OutputOptions], *,
 
 
 def _sample(reader: DiskReader) -> Iterator[bytes]:
-    """Pieces from all over what the disk holds, evenly."""
+    """Pieces from all over what the disk holds: one from each of as many equal stretches, at no regular distance."""
     extents = list(reader.extents())
     total = sum(length for _, length in extents)
-    step = max(_SAMPLE, total // _SAMPLES)
-    due = passed = 0
+    stretch, generator = max(_SAMPLE, total // _SAMPLES), random.Random(0)
+    places = [at + generator.randrange(max(1, stretch - _SAMPLE)) for at in range(0, total, stretch)]
+    passed = 0
     for offset, length in extents:
-        while due < passed + length:
-            yield reader.read(offset + due - passed, min(_SAMPLE, length - (due - passed)))
-            due += step
+        while places and places[0] < passed + length:
+            inside = places.pop(0) - passed
+            yield reader.read(offset + inside, min(_SAMPLE, length - inside))
         passed += length
 
 

@@ -52,7 +52,9 @@ class ApplianceFiles:
                 continue  # the folder is gone
             for name, status in zip(names, value, strict=True):
                 if status["st_ino"] != -1:  # libguestfs's sign for a name that is not there
-                    found[posixpath.join(folder, name)] = FileStatus(status["st_mode"], status["st_size"])
+                    found[posixpath.join(folder, name)] = FileStatus(
+                        status["st_mode"], status["st_size"], f"{status['st_dev']}:{status['st_ino']}"
+                    )
         return found
 
     async def read(self, path: str) -> bytes:

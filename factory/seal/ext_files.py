@@ -69,7 +69,11 @@ class ExtFiles:
         return path in self._index
 
     async def status(self, paths: Sequence[str]) -> Mapping[str, FileStatus]:
-        return {p: FileStatus(*self._inodes[p][0].status(self._inodes[p][1])) for p in paths if p in self._inodes}
+        found = {}
+        for path in (p for p in paths if p in self._inodes):
+            ext, number = self._inodes[path]
+            found[path] = FileStatus(*ext.status(number), f"{ext.uuid}:{number}")
+        return found
 
     async def read(self, path: str) -> bytes:
         try:

@@ -13,10 +13,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class FileStatus:
-    """What ``lstat`` says. ``size`` in bytes; ``mode`` with the type bits, as in ``stat`` module."""
+    """What ``lstat`` says. ``size`` in bytes; ``mode`` with the type bits, as in ``stat`` module.
+
+    ``identity`` is the same for all names of one file; empty where it is not known.
+    """
 
     mode: int
     size: int
+    identity: str = ""
 
 
 class GuestFiles(Protocol):
@@ -47,6 +51,84 @@ class GuestFiles(Protocol):
 
     async def make_folder(self, path: str) -> None:
         """With its parents; 0755, root's."""
+
+
+class TouchedFiles:
+    """``GuestFiles`` that remembers which paths were changed through it."""
+
+    def __init__(self, files: GuestFiles) -> None:
+        self._files = files
+        self.touched: set[str] = set()
+
+    async def find(self, globs: Sequence[str], keep: Sequence[str] = ()) -> list[str]:
+        return await self._files.find(globs, keep)
+
+    async def exists(self, path: str) -> bool:
+        return await self._files.exists(path)
+
+    async def status(self, paths: Sequence[str]) -> Mapping[str, FileStatus]:
+        return await self._files.status(paths)
+
+    async def read(self, path: str) -> bytes:
+        return await self._files.read(path)
+
+    async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
+        """Leaves a file alone that holds *content* already."""
+        if mode is None and await self._files.exists(path) and await self._files.read(path) == content:
+            return
+        await self._files.write(path, content, mode=mode)
+        self.touched.add(path)
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        await self._files.remove(paths)
+        self.touched.update(paths)
+
+    async def empty(self, paths: Sequence[str]) -> None:
+        await self._files.empty(paths)
+        self.touched.update(paths)
+
+    async def link(self, target: str, path: str) -> None:
+        await self._files.link(target, path)
+        self.touched.add(path)
+
+    async def make_folder(self, path: str) -> None:
+        await self._files.make_folder(path)
+
+
+class ImaginedFiles:
+    """``GuestFiles`` that changes nothing, and shows what is there as if every change had been made."""
+
+    def __init__(self, files: GuestFiles) -> None:
+        self._files = files
+        self._written: dict[str, bytes] = {}
+        self._removed: set[str] = set()
+
+    async def find(self, globs: Sequence[str], keep: Sequence[str] = ()) -> list[str]:
+        return [p for p in await self._files.find(globs, keep) if p not in self._removed]
+
+    async def exists(self, path: str) -> bool:
+        return path in self._written or (path not in self._removed and await self._files.exists(path))
+
+    async def status(self, paths: Sequence[str]) -> Mapping[str, FileStatus]:
+        return await self._files.status([p for p in paths if p not in self._removed])
+
+    async def read(self, path: str) -> bytes:
+        return self._written[path] if path in self._written else await self._files.read(path)
+
+    async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
+        self._written[path] = content
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        self._removed.update(paths)
+
+    async def empty(self, paths: Sequence[str]) -> None:
+        self._written.update((path, b"") for path in paths)
+
+    async def link(self, target: str, path: str) -> None:
+        self._written[path] = b""
+
+    async def make_folder(self, path: str) -> None:
+        return None
 
 
 class Case(enum.Enum):

@@ -128,10 +128,12 @@ def _partitions(disk: DiskLike, reader: DiskReader, disks: Sequence[DiskLike], l
 
 
 async def _folders(files: GuestFiles) -> dict[str, Size]:
-    """The largest folders. A file with several names counts once for each."""
+    """The largest folders. A file with several names counts for the first of them."""
     sizes: dict[str, int] = {}
+    seen: set[str] = set()
     for path, status in (await files.status(await files.find(["/**"]))).items():
-        if stat.S_ISREG(status.mode):
+        if stat.S_ISREG(status.mode) and (not status.identity or status.identity not in seen):
+            seen.add(status.identity)
             names = path.split("/")
             for depth in range(1, min(3, len(names) - 1) + 1):
                 folder = "/".join(names[:depth]) or "/"

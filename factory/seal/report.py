@@ -33,7 +33,8 @@ class Finding:
 
     def __str__(self) -> str:
         place = self.where or f"byte {self.offset}"
-        return f"{self.name} ({self.excerpt}) in {place} of disk {self.disk}"
+        excerpt = f" ({self.excerpt})" if self.excerpt else ""
+        return f"{self.name}{excerpt} in {place} of disk {self.disk}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class SealReport:
     missing_drivers: tuple[str, ...] = ()
     """What the guest lacks on platforms that it is exported to: a warning, for the image is clean all the same."""
     notes: tuple[str, ...] = ()
+    searched: bool = True
+    """False when the search for secrets was left out."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property

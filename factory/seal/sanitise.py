@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from factory.errors import FactoryError
 from factory.events import Emit, Progress
+from factory.seal.files import ImaginedFiles, TouchedFiles
 from factory.seal.model import Operation, Subject
 
 _TYPE, _REGULAR = 0o170000, 0o100000
@@ -18,7 +19,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What one operation has done. ``paths``: how many files it removed, emptied or rewrote."""
+    """What one operation has done. ``paths``: how many files it removed, emptied, rewrote or made."""
 
     name: str
     what: str
@@ -44,32 +45,31 @@ async def sanitise(subject: Subject, operations: Sequence[Operation], emit: Emit
         emit(Progress("sanitise", number, len(operations), "operations"))
         started = time.monotonic()
         paths = await _carry_out(subject, operation)
-        done.append(Done(operation.name, operation.what, paths, round(time.monotonic() - started, 3)))
+        done.append(Done(operation.name, operation.what, len(paths), round(time.monotonic() - started, 3)))
     emit(Progress("sanitise", len(operations), len(operations), "operations"))
     return done
 
 
 async def preview(subject: Subject, operation: Operation) -> list[str]:
-    """What *operation* would remove, empty or strip. What its own code does is not known before it runs."""
-    files = subject.files
-    removed = await files.find(operation.remove, operation.keep)
-    return sorted({*removed, *await _full(subject, operation), *await _with_lines(subject, operation)})
+    """The paths that *operation* would remove, empty, rewrite or make. Changes nothing."""
+    return sorted(await _carry_out(replace(subject, files=ImaginedFiles(subject.files)), operation))
 
 
-async def _carry_out(subject: Subject, operation: Operation) -> int:
-    files = subject.files
+async def _carry_out(subject: Subject, operation: Operation) -> set[str]:
+    """The paths that were changed, whoever did it: the declarations or the operation's own code."""
+    files = TouchedFiles(subject.files)
+    subject = replace(subject, files=files)
     removed = await files.find(operation.remove, operation.keep)
     if removed:
         await files.remove(removed)
     full = await _full(subject, operation)
     if full:
         await files.empty(full)
-    rewritten = await _with_lines(subject, operation)
-    for path, content in rewritten.items():
+    for path, content in (await _with_lines(subject, operation)).items():
         await files.write(path, content)
     if operation.act is not None:
         await operation.act(subject)
-    return len(removed) + len(full) + len(rewritten)
+    return files.touched
 
 
 async def _full(subject: Subject, operation: Operation) -> list[str]:

@@ -96,12 +96,14 @@ async def seal(
         sealed.broken = await clock.time("prove", work)
     drivers = await clock.time("drivers", proof.check_drivers(disks, sealed.layout, options))
     word = await clock.time("scan", proof.look_again(disks, options, emit))
-    report = _report(sealed, word, drivers, clock)
+    report = _report(sealed, word, drivers, clock, options)
     _tell(report, drivers, emit)
     return report
 
 
-def _report(sealed: _Sealed, word: proof.SecondWord, drivers: Readiness, clock: _Clock) -> SealReport:
+def _report(
+    sealed: _Sealed, word: proof.SecondWord, drivers: Readiness, clock: _Clock, options: SealOptions
+) -> SealReport:
     windows = [SYSPREP_NOTE] if sealed.layout.guest.family is Family.WINDOWS else []
     return SealReport(
         guest=sealed.layout.guest,
@@ -113,6 +115,7 @@ def _report(sealed: _Sealed, word: proof.SecondWord, drivers: Readiness, clock: 
         shrunk=(str(sealed.cut),) if sealed.cut is not None else (),
         missing_drivers=tuple(map(str, drivers.missing)),
         notes=(*sealed.notes, *filter(None, [drivers.unknown]), *word.notes, *windows),
+        searched=options.scan,
         seconds=clock.seconds,
     )
 
@@ -183,7 +186,7 @@ async def _cut(disk: DiskLike, cut: Cut, images: DiskImages | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a seal would do: operation → the paths that it would remove, empty or strip."""
+    """What a seal would do: operation → the paths that it would remove, empty, rewrite or make."""
 
     guest: GuestInfo
     operations: Mapping[str, Sequence[str]]

@@ -28,7 +28,7 @@ class Hit:
     disk: str
     offset: int
     excerpt: str
-    """The first characters, for finding it; never the whole."""
+    """The first characters of what looks like a secret; nothing of one that we were told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ def scan(
     total, done = sum(length for _, length in extents), 0
     hits: dict[tuple[str, int], Hit] = {}
     for offset, data in _chunks(reader, extents, overlap):
-        for index, start, end in automaton.find_matches_as_indexes(data, overlapping=True):
+        for index, start, _ in automaton.find_matches_as_indexes(data, overlapping=True):
             found: Hit | None
             if index < len(needles.literals):
-                found = _literal_hit(needles.literals[index][1], disk, offset + start, data[start:end])
+                found = Hit(needles.literals[index][1], disk, offset + start, "")
             else:
                 found = _shape_hit(needles.shapes[index - len(needles.literals)][1], disk, reader, offset + start)
             if found is not None:
@@ -100,10 +100,6 @@ def _chunks(reader: DiskReader, extents: Sequence[tuple[int, int]], overlap: int
             before = tail if at == end else b""
             yield at - len(before), before + data
             end, tail = at + len(data), data[-overlap:] if overlap else b""
-
-
-def _literal_hit(name: str, disk: str, offset: int, spelling: bytes) -> Hit:
-    return Hit(name, disk, offset, _excerpt(spelling))
 
 
 def _shape_hit(shape: Shape, disk: str, reader: DiskReader, offset: int) -> Hit | None:

@@ -25,8 +25,9 @@ from factory.outputs.model import Exports
 from factory.outputs.staging import staging_folder
 from factory.plan.resources import MachineState, SealedDisk, Staging
 from factory.plan.step import Scope, Step
+from factory.seal.page import render_page
 from factory.steps.guest_drivers import GuestDrivers, guest_drivers
-from factory.steps.seal_disks import SEAL_REPORT
+from factory.steps.seal_disks import SEAL_PAGE, SEAL_REPORT
 from factory.template.output_options import Libvirt, OutputOptions
 from factory.verify.model import Verdict
 from factory.verify.prove import failures
@@ -153,6 +154,7 @@ class Publish(Step):
         seal = seal_report(state)
         if seal:
             shutil.copyfile(state.folder / SEAL_REPORT, folder / SEAL_REPORT)
+            (folder / SEAL_PAGE).write_text(render_page(seal, scope.get(Exports).name), encoding="utf-8")
         about = {**self.about, "drivers": drivers.to_json()} if drivers else self.about
         verify = verdict.to_json() if verdict else None
         write_manifest(folder, scope.get(Exports), about=about, seal=seal, verify=verify)

@@ -18,7 +18,7 @@ from factory.seal.model import SealOptions
 from factory.seal.seal import seal
 from factory.secret import Secret
 
-SEAL_REPORT = "seal.json"
+SEAL_REPORT, SEAL_PAGE = "seal.json", "seal.html"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def test_the_provisioner_s_output_is_streamed_with_its_name(tiny: Outcome) -> No
 def test_all_files_are_there_and_have_their_checksums(artifact: Path) -> None:
     names = {p.name for p in artifact.iterdir()}
     assert names == {
-        "tiny.qcow2", "tiny.vmdk", "tiny.ova", "tiny.raw", "manifest.json", "SHA256SUMS", "seal.json",
+        "tiny.qcow2", "tiny.vmdk", "tiny.ova", "tiny.raw", "manifest.json", "SHA256SUMS", "seal.json", "seal.html",
     }  # fmt: skip
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=artifact, check=True)
 

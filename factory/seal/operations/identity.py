@@ -54,7 +54,7 @@ OPERATIONS = (
         "whoever has the image could pose as every machine made from it; Debian and Ubuntu alone don't make new ones",
         families=UNIX,
         remove=(
-            "/etc/ssh/ssh_host_*",
+            "/etc/ssh/*_host_*",
             "/usr/local/etc/ssh/ssh_host_*",
             "/etc/dropbear/*key",
             "/etc/dropbear/*key.pub",
@@ -102,7 +102,8 @@ OPERATIONS = (
             "/var/lib/zerotier-one/{identity.public,identity.secret}",
             "/var/lib/tailscale/tailscaled.state",
             "/var/lib/tailscale/derpmap.cached.json",
-            "/etc/smolt/uuid",
+            "/etc/smolt/{uuid,hw-uuid}",
+            "/etc/Pegasus/*.{cnf,crt,csr,pem,srl}",
             "/etc/sysconfig/hw-uuid",
             "/etc/hw-uuid",
             "/var/lib/smolt/uuid",

@@ -87,7 +87,7 @@ OPERATIONS = (
         "dhcp-server-state",
         "removes leases that a DHCP server gave",
         "they are of the build's network",
-        remove=("/var/lib/dhcpd/*.leases*", "/var/lib/dnsmasq/*.leases", "/var/lib/misc/dnsmasq.leases"),
+        remove=("/var/lib/dhcpd/*", "/var/lib/dnsmasq/*.leases", "/var/lib/misc/dnsmasq.leases"),
     ),
     Operation(
         "net-hwaddr",

@@ -36,7 +36,7 @@ OPERATIONS = (
         families=_RPM,
         remove=(
             "/var/cache/{dnf,yum,libdnf5,PackageKit}/*",
-            "/var/cache/zypp/{packages,raw,solv,pubkeys}/*",
+            "/var/cache/zypp*/*",
             "/var/lib/dnf/repos/*",
         ),
     ),
@@ -85,7 +85,7 @@ OPERATIONS = (
         "removes caches that programs make again: man, ldconfig, fontconfig, flatpak, language package managers",
         "space",
         remove=(
-            "/var/cache/man/**/*.{db,gz}",
+            "/var/cache/man/*",
             "/var/cache/{ldconfig/aux-cache,fontconfig/*,flatpak/*,fwupd/*,swcatalog/*,app-info/*}",
             "/usr/local/share/.cache/*",
             "/{root,home/*}/.{npm/_cacache,cargo/registry/cache,gem/specs,composer/cache}",
@@ -99,6 +99,7 @@ OPERATIONS = (
         default=False,
         remove=(
             "/etc/pki/CA/{certs,crl,newcerts}/*",
+            "/etc/pki/CA/private/*.key",
             "/etc/pki/tls/{certs,private}/*.{crt,key,csr}",
             "/usr/local/share/ca-certificates/*.crt",
         ),

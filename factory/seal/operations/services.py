@@ -66,7 +66,7 @@ OPERATIONS = (
         remove=(
             "/var/lib/puppet/ssl/*",
             "/etc/puppetlabs/puppet/ssl/*",
-            "/var/lib/puppet/{state,reports,rrd,clientbucket,lib,yaml}/*",
+            "/var/lib/puppet/*/*",
             "/opt/puppetlabs/puppet/cache/{state,reports,clientbucket}/*",
             "/etc/chef/{client.pem,client.d/*.pem}",
             "/var/chef/{cache,backup}/*",
@@ -117,9 +117,7 @@ OPERATIONS = (
         "removes Samba's databases, machine account and logs",
         "the machine's domain secret is in secrets.tdb",
         remove=(
-            "/var/lib/samba/*.tdb",
-            "/var/lib/samba/**/*.{tdb,dat}",
-            "/var/lib/samba/private/*.{tdb,ldb}",
+            "/var/lib/samba/**/*.{tdb,ldb,dat,pem}",
             "/var/cache/samba/*.tdb",
             "/var/log/samba/*",
         ),
