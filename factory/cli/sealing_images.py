@@ -17,8 +17,9 @@ import click
 
 from factory.cli.image_tools import READ_HERE, ImageTools, disks_of, run_with_tools
 from factory.disk.reader import Qcow2Reader, open_disk
+from factory.disk.writers import has_a_writer
 from factory.drivers.protocols import ApplianceDisk
-from factory.errors import CommandFailed, StepError
+from factory.errors import StepError
 from factory.outputs.export import export_all, parse_request
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.lint_ova import lint_ova
@@ -99,7 +100,9 @@ async def _seal(images: tuple[Path, ...], options: SealOptions, output: Path | N
 async def _work_copy(disk: SealedDisk, tools: ImageTools) -> ApplianceDisk:
     """What is worked on: an overlay, which takes no more than what is changed; whatever stands below is only read."""
     base, format = disk.path, disk.format
-    await _check(base, format, tools)
+    if has_a_writer(base):
+        raise StepError(f"{base.name} is in use: a running machine writes to it", hint="shut that machine down first")
+    await tools.images.check(base, format=format)
     if format not in READ_HERE:
         base, format = tools.scratch / f"{disk.id}.qcow2", "qcow2"
         await tools.images.convert(disk.path, base, source_format=disk.format, format="qcow2")
@@ -109,18 +112,6 @@ async def _work_copy(disk: SealedDisk, tools: ImageTools) -> ApplianceDisk:
         overlay, size=None, backing=str(base.absolute()), backing_format=format, options={"cluster_size": "4096"}
     )
     return ApplianceDisk(overlay, "qcow2", disk.id)
-
-
-async def _check(path: Path, format: str, tools: ImageTools) -> None:
-    """Raises: StepError when a running machine has it open, CommandFailed when it is damaged."""
-    try:
-        await tools.images.check(path, format=format)
-    except CommandFailed as error:
-        if 'Failed to get shared "write" lock' not in error.evidence.stderr:
-            raise
-        raise StepError(
-            f"{path.name} is in use: another process has it open for writing", hint="shut that machine down first"
-        ) from error
 
 
 def _target(images: Sequence[Path], disks: Sequence[SealedDisk], output: Path | None) -> _Target:

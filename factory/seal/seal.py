@@ -63,6 +63,7 @@ class _Sealed:
         self.names: list[str] | None = None
         """What the appliance lists for our own reader; None when the appliance has done the proof."""
         self.cut: Cut | None = None
+        self.why_not_shrunk = ""
         self.notes: list[str] = list(layout.notes)
 
 
@@ -149,10 +150,11 @@ async def _in_appliance(
         sealed = _Sealed(layout)
         if layout.mounts:
             await _clean(appliance, Subject(files, layout.guest, options), sealed, clock, emit)
-        if options.shrink:
+        if options.shrink and not sealed.why_not_shrunk:
             await appliance.call("umount_all")
-            sealed.cut, why_not = await clock.time("shrink", shrink(appliance, layout))
-            sealed.notes += [why_not] if why_not else []
+            sealed.cut, sealed.why_not_shrunk = await clock.time("shrink", shrink(appliance, layout))
+        if sealed.why_not_shrunk:
+            sealed.notes.append(f"not shrunk: {sealed.why_not_shrunk}")
         if options.trim:
             sealed.trimmed += await clock.time("trim", trim.trim(appliance, layout, coarsest, emit))
         if can_witness(layout):
@@ -172,7 +174,7 @@ async def _clean(appliance: Appliance, subject: Subject, sealed: _Sealed, clock:
         changed = await operation.run(appliance, sealed.layout, subject.files)
         sealed.done.append(Done(operation.name, operation.what, changed, round(time.monotonic() - started, 3)))
     if subject.options.shrink:
-        sealed.notes += await install_growth(subject)
+        sealed.why_not_shrunk = await install_growth(subject, sealed.layout)
     if subject.options.trim:
         sealed.trimmed = await clock.time("trim", trim.renew_swap_files(appliance, sealed.layout))
 

@@ -18,6 +18,7 @@ from factory.seal.operations.first_boot import FirstBootTask
 SLACK = Size(96 * 2**20)
 """Left free in the file system: virt-v2v wants 50 MB, and a first boot writes logs and keys."""
 _TABLES = 2 * 2**20  # where partition tables lie, at either end of a disk
+_NO_EXT = "the root is no ext file system on a partition"
 _FLAG, _SCRIPT = "/var/lib/factory/grow-root", "/usr/lib/factory/grow-root"
 _GROW = """\
 #!/bin/sh
@@ -31,8 +32,8 @@ disk=/dev/$(basename "$(dirname "$(readlink -f "/sys/class/block/$name")")")
 if command -v growpart >/dev/null; then
     growpart "$disk" "$number"
 else
-    echo ', +' | sfdisk --force --no-reread -N "$number" "$disk" &&
-        { partx -u "$disk" 2>/dev/null || blockdev --rereadpt "$disk"; }
+    # The kernel does not read the table of a disk anew whose partitions are mounted; partx tells it of this one.
+    echo ', +' | sfdisk --force --no-reread --no-tell-kernel -N "$number" "$disk" && partx -u "$disk"
 fi
 resize2fs "$device" && rm -f %(flag)s
 exit 0
@@ -59,17 +60,28 @@ class Cut:
         return f"disk {self.disk + 1} from {self.before} to {self.after}"
 
 
-async def install_growth(subject: Subject) -> list[str]:
-    """Has the guest grow again on its first boot; gives what stands against it, in words."""
+async def install_growth(subject: Subject, layout: Layout) -> str:
+    """Has the guest grow again on its first boot; gives why it could not, in which case it must not be shrunk."""
     files = subject.files
+    if not _place(layout):
+        return _NO_EXT
     if not await files.find(["/{usr/,}sbin/resize2fs"]):
-        return ["the guest has no resize2fs: it will not grow by itself"]
+        return "the guest could not grow again: it has no resize2fs"
+    has_sfdisk = await files.find(["/{usr/,}{sbin,bin}/sfdisk"]) and await files.find(["/{usr/,}{sbin,bin}/partx"])
+    if not has_sfdisk and not await files.find(["/usr/bin/growpart"]):
+        return "the guest could not grow again: it has neither growpart nor sfdisk and partx"
     if subject.guest.init not in {Init.SYSTEMD, Init.SYSV, Init.BUSYBOX}:
-        return [f"its init ({subject.guest.init}) is not known: the guest will not grow by itself"]
+        return f"the guest could not grow again: its init ({subject.guest.init}) is not known"
     await files.write(_SCRIPT, _GROW.encode(), mode=0o755)
     await files.write(_FLAG, b"")
     await first_boot.install(subject, GROW)
-    return []
+    return ""
+
+
+def _place(layout: Layout) -> re.Match[str] | None:
+    """Disk and partition of a root that can be shrunk."""
+    root = next((m for m in layout.mounts if m.point == "/" and m.type.startswith("ext")), None)
+    return re.fullmatch(r"/dev/sd([a-z])([0-9]+)", root.device) if root else None
 
 
 async def shrink(appliance: Appliance, layout: Layout) -> tuple[Cut | None, str]:
@@ -77,22 +89,21 @@ async def shrink(appliance: Appliance, layout: Layout) -> tuple[Cut | None, str]
 
     Nothing may be mounted. Gives what to cut, or why nothing was shrunk.
     """
-    root = next((m for m in layout.mounts if m.point == "/"), None)
-    match = re.fullmatch(r"/dev/sd([a-z])([0-9]+)", root.device) if root else None
-    if root is None or match is None or not root.type.startswith("ext"):
-        return None, "not shrunk: the root is no ext file system on a partition"
-    disk, number = f"/dev/sd{match[1]}", int(match[2])
-    checked = (await appliance.attempt([("e2fsck", root.device, {"correct": True})]))[0]
+    match = _place(layout)
+    if match is None:
+        return None, _NO_EXT
+    disk, number, device = f"/dev/sd{match[1]}", int(match[2]), match[0]
+    checked = (await appliance.attempt([("e2fsck", device, {"correct": True})]))[0]
     if isinstance(checked, ApplianceCallFailed):
-        return None, f"not shrunk: {checked.message}"
-    size, minimum = await appliance.batch([("blockdev_getsize64", disk), ("vfs_minimum_size", root.device)])
+        return None, checked.message
+    size, minimum = await appliance.batch([("blockdev_getsize64", disk), ("vfs_minimum_size", device)])
     target = -(-(int(minimum) + int(SLACK)) // 2**20) * 2**20
     reader = _Ends(disk, int(size), await _ends(appliance, disk, int(size)))
     try:
         table = shrink_table(reader, number, target)
     except ValueError as error:
-        return None, f"not shrunk: {error}"
-    await appliance.call("resize2fs_size", root.device, target)
+        return None, str(error)
+    await appliance.call("resize2fs_size", device, target)
     for offset, content in table.patches:
         await _write(appliance, disk, offset, content)
     return Cut(ord(match[1]) - ord("a"), Size(int(size)), Size(table.size)), ""

@@ -254,7 +254,12 @@ class _Planner:
         if seal is None:
             return
         options = SealOptions(
-            only=seal.only, except_=seal.except_, trim=seal.trim, shrink=seal.shrink, allow=seal.allow
+            only=seal.only,
+            except_=seal.except_,
+            trim=seal.trim,
+            shrink=seal.shrink,
+            allow=seal.allow,
+            remove_users=seal.remove_users,
         )
         secrets = {name: value for name, value in self.loaded.variables.items() if isinstance(value, Secret)}
         step = SealDisks(self._disk_ids(), options, secrets)

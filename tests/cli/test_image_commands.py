@@ -134,16 +134,9 @@ def test_what_is_not_clean_stays_as_it_was(factory: Factory, tmp_path: Path) -> 
 
 
 def test_an_image_that_a_machine_has_open_is_refused(factory: Factory, disk: Path) -> None:
-    argv = [
-        "qemu-system-x86_64",
-        "-S",
-        "-display",
-        "none",
-        "-nodefaults",
-        "-drive",
-        f"file={disk},format=raw,if=virtio",
-    ]
-    machine = subprocess.Popen([*argv, "-qmp", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    drive = f"file={disk},format=raw,if=virtio"
+    argv = ["qemu-system-x86_64", "-S", "-display", "none", "-nodefaults", "-qmp", "stdio", "-drive", drive]
+    machine = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert machine.stdout is not None
         assert machine.stdout.readline()  # QMP's greeting: by now it has its disks

@@ -31,6 +31,7 @@ DEBIAN: Mapping[str, str | bytes] = {
     "usr/sbin/sshd": b"\x7fELF",
     "usr/bin/ssh-keygen": b"\x7fELF",
     "usr/sbin/resize2fs": b"\x7fELF",
+    "usr/bin/growpart": "#!/bin/sh\n",
     "usr/lib/systemd/system/ssh.service": "[Service]\nExecStart=/usr/sbin/sshd -D\n",
     "etc/systemd/system/multi-user.target.wants/placeholder.service": "",
     "etc/ssh/sshd_config": "PermitRootLogin yes\n",
