@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from factory.drivers import floppy, iso
 from factory.drivers.iso_view import IsoView
 from factory.drivers.keyboard import Keyboard
 from factory.drivers.machine_spec import MachineSpec
-from factory.drivers.protocols import Activity, BootWaits, Machine, MachineDriver, TypingReport
+from factory.drivers.protocols import Activity, BootWaits, Machine, MachineDriver, Outcome, TypingReport
 from factory.drivers.qemu.activity import MachineProbe
 from factory.drivers.screen import ocr
 from factory.drivers.screen.font_library import FontLibrary
@@ -136,6 +136,10 @@ class MachineScreens:
 
     async def wait_for_text(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
         return (await self.waits(machine).for_text(pattern, deadline)).text
+
+    async def wait_for_any(self, machine: Machine, outcomes: Sequence[Outcome], deadline: Deadline) -> Outcome:
+        outcome, _ = await self.waits(machine).for_any(outcomes, deadline)
+        return outcome
 
     async def wait_for_serial(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
         return await self.waits(machine).for_serial(pattern, deadline)

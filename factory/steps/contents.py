@@ -30,7 +30,7 @@ from factory.steps.connect_guest import ConnectGuest
 from factory.steps.create_disks import CreateDisks, ImportImage
 from factory.steps.deliver import DeliverDisks, PostProcessArtifact
 from factory.steps.fetch_media import FetchMedia
-from factory.steps.installation import Method, boot_command, boot_method, command_line
+from factory.steps.installation import Method, boot_command, boot_method, command_line, expectations, typed_at_outcomes
 from factory.steps.machine_plan import guest_port, installer_spec, machine_recipe, machine_spec, uefi_firmware
 from factory.steps.media import MakeMedia, media_recipe
 from factory.steps.recipes import Contents, provision_recipe, seed_recipe
@@ -39,7 +39,6 @@ from factory.steps.seal_disks import SealDisks
 from factory.steps.seed import ExtractKernel, InjectSeed, MakeSeedMedia, ServeSeed
 from factory.steps.shut_down import ShutDown
 from factory.steps.start_machine import Role, StartMachine, StartTpm
-from factory.steps.type_boot_command import AwaitExpectation
 from factory.steps.verify_images import VerifyImages, request_of
 from factory.template.model import (
     DEFAULT_STALL,
@@ -179,7 +178,7 @@ class _Planner:
         if self._delivery() is SeedDelivery.HTTP and profile.seed and profile.seed.main:
             budget = install.seed_deadline or profile.seed_deadline
             steps.append(AwaitSeedFetch(profile.seed.main, budget, self._stall(profile)))
-        steps += [AwaitExpectation(expect) for expect in profile.expect]
+        steps += expectations(self.loaded)[1]
         steps.append(AwaitPowerOff(profile.finished, install.deadline or profile.deadline, self._stall(profile)))
         return steps
 
@@ -208,6 +207,7 @@ class _Planner:
         steps.append(StartMachine(spec, Role.INSTALL, guest_port(self.template), line, self._late_arguments()))
         if method is Method.TYPED:
             steps.append(boot_command(self.loaded))
+        steps += expectations(self.loaded)[0]
         return steps
 
     def _late_arguments(self) -> tuple[Text, ...]:
@@ -221,6 +221,8 @@ class _Planner:
         assert install is not None
         method = boot_method(self.loaded)
         recipe: dict[str, Any] = {"method": method.value, "finished": profile.finished, "delivery": self._delivery()}
+        if typed := typed_at_outcomes(self.loaded):
+            recipe["outcomes"] = typed
         if method is Method.TYPED:
             step = boot_command(self.loaded)
             return recipe | {"command": step.command, "layout": step.layout}

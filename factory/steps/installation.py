@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
+from itertools import takewhile
 from typing import Any
 
 from factory.errors import TemplateError
 from factory.quantity import Duration
-from factory.steps.type_boot_command import TypeBootCommand
-from factory.template.model import BootMethod, Firmware, LateText, Loaded, SeedDelivery, Text
+from factory.steps.type_boot_command import AwaitExpectation, TypeBootCommand
+from factory.template.model import FAIL, BootMethod, Expect, Firmware, LateText, Loaded, SeedDelivery, Text
 
 
 class Method(enum.StrEnum):
@@ -50,7 +51,37 @@ def boot_command(loaded: Loaded) -> TypeBootCommand:
         wait = typed.wait if typed else Duration(0)
     # Packer's language in Packer's templates: what is no token is typed as it stands.
     dialect = "packer" if loaded.delivery else "factory"
-    return TypeBootCommand(command or (), wait, install.keyboard or profile.keyboard, dialect)
+    return TypeBootCommand(command or (), wait, keyboard(loaded), dialect)
+
+
+def expectations(loaded: Loaded) -> tuple[list[AwaitExpectation], list[AwaitExpectation]]:
+    """The waits before and after the one for the seed: those with outcomes that come first may start the installer."""
+    steps = [AwaitExpectation(expect, keyboard(loaded)) for expect in _expected(loaded)]
+    first = list(takewhile(lambda step: step.expect.branches, steps))
+    return first, steps[len(first) :]
+
+
+def typed_at_outcomes(loaded: Loaded) -> list[dict[str, Any]]:
+    """What waits may type, for the phase's key; outcomes at which nothing is typed do not count."""
+    typed = []
+    for expect in _expected(loaded):
+        for where, branches in (("screen", expect.on), ("serial", expect.on_serial)):
+            typed += [{where: key, "typed": branch} for key, branch in branches.items() if branch and branch != FAIL]
+    return typed
+
+
+def _expected(loaded: Loaded) -> tuple[Expect, ...]:
+    install, profile = loaded.template.install, loaded.profile
+    if install is not None and install.expect is not None:
+        return install.expect
+    return profile.expect if profile else ()
+
+
+def keyboard(loaded: Loaded) -> str:
+    """The layout of the boot prompt: the template's, else the profile's."""
+    install, profile = loaded.template.install, loaded.profile
+    assert profile is not None
+    return (install.keyboard if install else None) or profile.keyboard
 
 
 def command_line(loaded: Loaded) -> Text:

@@ -8,8 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
+from factory.boot_command.outcomes import outcome_pattern
 from factory.deadline import Deadline, pause
-from factory.drivers.protocols import Machine, ScreenReader, SeedEndpoint, Typist
+from factory.drivers.protocols import Machine, Outcome, ScreenReader, SeedEndpoint, Typist, Where
 from factory.errors import DeadlineExpired
 from factory.events import Note
 from factory.plan.resources import MachineState, SeedPlace
@@ -17,7 +18,7 @@ from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.steps.late import late_values
 from factory.template.late import render_late
-from factory.template.model import Expect, Text
+from factory.template.model import FAIL, Expect, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +63,66 @@ class TypeBootCommand(Step):
 
 @dataclass(frozen=True, slots=True)
 class AwaitExpectation(Step):
-    """A wait that the profile makes part of the installation."""
+    """A wait that the profile makes part of the installation, and what is typed at what it finds."""
 
     expect: Expect
+    layout: str = "us"
 
-    needs: ClassVar[tuple[type, ...]] = (Machine, ScreenReader)
+    needs: ClassVar[tuple[type, ...]] = (Machine, ScreenReader, Typist)
+    wants: ClassVar[tuple[type, ...]] = (SeedEndpoint, SeedPlace)
 
     @property
     def title(self) -> str:
-        return f"wait for {self.expect.means or self.expect.serial or self.expect.text}"
+        return f"wait for {self.expect.means or self._what()}"
+
+    def _what(self) -> str:
+        expect = self.expect
+        if expect.branches:
+            *others, last = (f"{key!r}" for key in (*expect.on, *expect.on_serial))
+            return f"{', '.join(others)} or {last}" if others else last
+        if expect.still:
+            return f"the screen to stand still for {expect.still}"
+        return expect.serial or expect.text or f"the installer to fetch {expect.seed}"
 
     def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
         return self._enter(scope)
 
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
-        waits = MachineWaits(scope.get(Machine), scope.get(ScreenReader), None)
-        if self.expect.serial:
-            await waits.wait_serial(re.compile(self.expect.serial, re.MULTILINE), self.expect.deadline)
-        if self.expect.text:
-            await waits.wait_text(re.compile(self.expect.text, re.MULTILINE), self.expect.deadline)
+        expect = self.expect
+        waits = MachineWaits(scope.get(Machine), scope.get(ScreenReader), scope.find(SeedEndpoint))
+        if expect.seed:
+            await waits.wait_seed(expect.seed, expect.deadline)
+        if expect.serial:
+            await waits.wait_serial(re.compile(expect.serial, re.MULTILINE), expect.deadline)
+        if expect.text:
+            await waits.wait_text(re.compile(expect.text, re.MULTILINE), expect.deadline)
+        if expect.still:
+            await waits.wait_still(expect.still, expect.deadline)
+        if expect.branches:
+            await self._branch(scope, waits)
         yield
+
+    async def _branch(self, scope: Scope, waits: MachineWaits) -> None:
+        places = {Where.SCREEN: self.expect.on, Where.SERIAL: self.expect.on_serial}
+        outcomes = [
+            Outcome(key, outcome_pattern(key).compiled(), branch == FAIL, where)
+            for where, branches in places.items()
+            for key, branch in branches.items()
+        ]
+        deadline = Deadline.after(self.expect.deadline, self.expect.means or self._what())
+        machine = scope.get(Machine)
+        found = await scope.get(ScreenReader).wait_for_any(machine, outcomes, deadline)
+        scope.detail(f"the {found.where.value} shows {found.name!r}")
+        late = late_values(scope)
+        branch = places[found.where][found.name]
+        text = "".join(render_late(part, late) for part in branch)
+        if text:
+            report = await scope.get(Typist).type(
+                machine, text, dialect="factory", layout=self.layout, waits=waits, emit=scope.emit
+            )
+            for warning in report.warnings:
+                scope.emit(Note(warning, "warning"))
 
 
 class MachineWaits:

@@ -18,7 +18,7 @@ from factory.secret import Secret
 from factory.template import jinja
 from factory.template.assemble import Draft
 from factory.template.late import late_names
-from factory.template.model import LateText
+from factory.template.model import FAIL, LateText
 from factory.template.render import Unrendered
 from factory.template.seed import files_of
 from factory.template.suggest import did_you_mean
@@ -74,9 +74,10 @@ def boot_problems(draft: Draft) -> list[Problem]:
     """Problems of the boot command that will be used: the template's, else the profile's."""
     keyboard = _keyboard(draft)
     problems: list[Problem] = []
-    for source, rendered in _commands(draft):
+    for source, rendered in (*_commands(draft), *_branches(draft)):
         pieces = list(_pieces(source, rendered, draft))
         problems += _command_problems(pieces, keyboard, _seed_names(draft))
+    problems += _seed_waits(draft)
     return list(dict.fromkeys(problems))
 
 
@@ -94,6 +95,43 @@ def _commands(draft: Draft) -> Iterator[tuple[Node, Node]]:
         written, rendered = draft.profile_source.at(*loc), draft.profile_tree.at(*loc)
         if written is not None and rendered is not None:
             yield written, rendered
+
+
+def _expected(draft: Draft) -> tuple[Node, Node] | None:
+    """The list of waits that will be used, as written and as rendered: the template's, else the profile's."""
+    written, rendered = draft.assembly.root.at("install", "expect"), draft.rendered.at("install", "expect")
+    if (written is None or written.value is None) and draft.profile_source and draft.profile_tree:
+        written, rendered = draft.profile_source.at("expect"), draft.profile_tree.at("expect")
+    if written is None or rendered is None or not isinstance(written.value, list):
+        return None
+    return written, rendered
+
+
+def _branches(draft: Draft) -> Iterator[tuple[Node, Node]]:
+    """What is typed at outcomes, as written and as rendered."""
+    found = _expected(draft)
+    for number in range(len(found[0].value) if found and isinstance(found[0].value, list) else 0):
+        assert found is not None
+        for field in ("on", "on_serial"):
+            written, rendered = found[0].at(number, field), found[1].at(number, field)
+            if written is None or rendered is None or not isinstance(written.value, dict):
+                continue
+            for key, branch in written.value.items():
+                shown = rendered.at(key)
+                if shown is not None and branch.value != FAIL:
+                    yield branch, shown
+
+
+def _seed_waits(draft: Draft) -> Iterator[Problem]:
+    """Waits for a file of the seed that the seed does not have."""
+    found, names = _expected(draft), _seed_names(draft)
+    if found is None or names is None or not isinstance(found[1].value, list):
+        return
+    for item in found[1].value:
+        wanted = item.get("seed")
+        if wanted is not None and isinstance(wanted.value, str) and wanted.value and wanted.value not in names:
+            hint = did_you_mean(wanted.value, names, kind="it has")
+            yield wanted.text_problem(0, f"it waits for '{wanted.value}', which the seed does not have", hint)
 
 
 def _pieces(source: Node, rendered: Node, draft: Draft) -> Iterator[_Piece]:

@@ -146,3 +146,31 @@ def test_a_host_without_the_firmware_is_named(template: Path) -> None:
 def test_every_shipped_template_is_wired(path: Path) -> None:
     for layers in (Layers.LIVE, Layers.OFF, Layers.NONE):
         check_wiring(plan(path, layers=layers), GIVEN)
+
+
+def test_outcomes_that_come_first_are_waited_for_before_the_seed(template: Path) -> None:
+    waits = "expect: [{on: {Install: ['<enter>']}}, {serial: Linux}, {on_serial: {panic: fail}}]"
+    found = plan(with_waits(template, waits))
+    steps = [step.name for step in found.phases[0].steps]
+    first = steps.index("await-expectation")
+    assert steps[first:] == [
+        "await-expectation", "await-seed-fetch", "await-expectation", "await-expectation", "await-power-off",
+    ]  # fmt: skip
+
+
+def test_what_outcomes_type_counts_and_what_waits_look_for_alone_does_not(template: Path) -> None:
+    def key(outcomes: str) -> str:
+        return keys(plan(with_waits(template, f"expect: [{{{outcomes}}}]")))["install"]
+
+    assert key("text: Install") == key("text: Other")
+    typed = key("on: {Install: ['<enter>']}")
+    assert typed == key("on: {Install: ['<enter>'], Panic: fail, Done: []}")
+    assert len({typed, key("on: {Install: ['<esc>']}"), key("on_serial: {Install: ['<enter>']}"), key("text: x")}) == 4
+
+
+def with_waits(template: Path, waits: str) -> Path:
+    other = template.with_name("waits.yml")
+    text, old = template.read_text(), "install: {"
+    assert old in text
+    other.write_text(text.replace(old, f"{old}{waits}, "))
+    return other

@@ -128,7 +128,7 @@ def test_the_reference_is_what_the_models_say() -> None:
     page = (ROOT / "docs/reference/template.md").read_text("utf-8")
     message = "run: python -c 'from factory.template.reference import reference; print(reference(), end=\"\")'"
     assert page == reference(), message
-    for name in ("`provision[].shell`", "### `qcow2`", "`source.iso`", "### `expect[]`"):
+    for name in ("`provision[].shell`", "### `qcow2`", "`source.iso`", "### `install.expect[]`"):
         assert name in page
 
 

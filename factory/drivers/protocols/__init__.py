@@ -30,7 +30,7 @@ from factory.drivers.protocols.images import DiskImages, ImageInfo
 from factory.drivers.protocols.machine import Checkpoints, Machine, MachineDriver, Qmp, ShutdownReason
 from factory.drivers.protocols.media import Downloader, MediaMaker, ProgramResult, Programs
 from factory.drivers.protocols.seed import SeedEndpoint, SeedServer, SeedSource
-from factory.drivers.protocols.senses import BootWaits, ScreenReader, TypingReport, Typist
+from factory.drivers.protocols.senses import BootWaits, Outcome, ScreenReader, TypingReport, Typist, Where
 
 __all__ = [
     "Activity",
@@ -57,6 +57,7 @@ __all__ = [
     "MachineDriver",
     "MediaMaker",
     "OnLine",
+    "Outcome",
     "ProgramResult",
     "Programs",
     "Qmp",
@@ -68,4 +69,5 @@ __all__ = [
     "SshProbe",
     "TypingReport",
     "Typist",
+    "Where",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +12,23 @@ from factory.deadline import Deadline
 from factory.drivers.protocols.machine import Machine
 from factory.events import Emit
 from factory.quantity import Duration
+
+
+class Where(enum.Enum):
+    """Which sense an outcome is looked for with."""
+
+    SCREEN = "screen"
+    SERIAL = "serial line"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One thing that may appear. ``fatal`` outcomes end the wait as an error that quotes them."""
+
+    name: str
+    pattern: re.Pattern[str]
+    fatal: bool = False
+    where: Where = Where.SCREEN
 
 
 class ScreenReader(Protocol):
@@ -20,6 +39,12 @@ class ScreenReader(Protocol):
 
     async def wait_for_text(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
         """Waits until the screen shows *pattern* and returns the screen. Raises: DeadlineExpired with what it saw."""
+
+    async def wait_for_any(self, machine: Machine, outcomes: Sequence[Outcome], deadline: Deadline) -> Outcome:
+        """Waits for the first of several: of several at once a fatal one, else the first named.
+
+        Raises: UnexpectedScreen when a fatal one appears; DeadlineExpired with what it saw instead.
+        """
 
     async def wait_for_serial(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
         """Waits until the serial line has said *pattern* since the last such wait matched. Raises: DeadlineExpired."""

@@ -5,24 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from factory.deadline import Deadline, pause
+from factory.drivers.protocols import Outcome, Where
 from factory.drivers.screen.senses import ScreenMachine, ScreenText, Sense, Senses
 from factory.errors import Evidence, UnexpectedScreen
 from factory.quantity import Duration, Size
 
 LOOK_EVERY = Duration(0.2)
 _SERIAL_TAIL = Size(2**20)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One thing that may appear. ``fatal`` outcomes end the wait as an error that quotes them."""
-
-    name: str
-    pattern: re.Pattern[str]
-    fatal: bool = False
 
 
 class ScreenWaits:
@@ -42,26 +33,36 @@ class ScreenWaits:
         return read
 
     async def for_any(self, outcomes: Sequence[Outcome], deadline: Deadline) -> tuple[Outcome, ScreenText]:
-        """Waits until the screen shows one of *outcomes*: of several at once a fatal one, else the first named.
+        """Waits for one of *outcomes*: of several at once a fatal one, else the first named.
 
-        Raises: UnexpectedScreen when a fatal one appears; DeadlineExpired that quotes the screen.
+        Raises: UnexpectedScreen when a fatal one appears; DeadlineExpired that quotes screen and serial line.
         """
         ordered = sorted(outcomes, key=lambda outcome: not outcome.fatal)
+        seen_places = {outcome.where for outcome in outcomes}
         while True:
-            read = await self.look()
+            read = await self.look() if Where.SCREEN in seen_places else self._senses.read_serial()
             for outcome in ordered:
-                match = read.search(outcome.pattern)
-                if match and outcome.fatal:
+                line = self._found(outcome, read)
+                if line is None:
+                    continue
+                if outcome.fatal:
                     raise UnexpectedScreen(
-                        f"while waiting for {deadline.what}, the screen showed {outcome.name!r}: "
-                        f"{_line_of(match) or read.excerpt(1)}",
+                        f"while waiting for {deadline.what}, the {outcome.where.value} showed {outcome.name!r}: {line}",
                         evidence=self._evidence(read),
                     )
-                if match:
-                    return outcome, read
+                return outcome, read
             if deadline.expired:
-                raise deadline.error(seen=_seen(read), hint=_HINT, evidence=self._evidence(read))
+                seen = [_seen(read)] if Where.SCREEN in seen_places else []
+                seen += [_said(self._senses.read_serial())] if Where.SERIAL in seen_places else []
+                raise deadline.error(seen="; ".join(seen), hint=_HINT, evidence=self._evidence(read))
             await pause(Duration(min(LOOK_EVERY, deadline.left + 0.001)))
+
+    def _found(self, outcome: Outcome, read: ScreenText) -> str | None:
+        """The line that shows it; None when it is not there."""
+        if outcome.where is Where.SERIAL:
+            return self._heard.search(outcome.pattern)
+        match = read.search(outcome.pattern)
+        return (_line_of(match) or read.excerpt(1)) if match else None
 
     async def for_serial(self, pattern: re.Pattern[str], deadline: Deadline) -> str:
         """Waits until the serial line says *pattern*, after what earlier waits have found there. Returns the match.
@@ -74,9 +75,7 @@ class ScreenWaits:
                 return match
             if deadline.expired:
                 serial = self._senses.read_serial()
-                said = serial.excerpt(3)
-                seen = f"the serial line said last: {said}" if said else "the serial line has said nothing"
-                raise deadline.error(seen=seen, hint=_SERIAL_HINT, evidence=Evidence(serial=serial.text))
+                raise deadline.error(seen=_said(serial), hint=_SERIAL_HINT, evidence=Evidence(serial=serial.text))
             await pause(Duration(min(LOOK_EVERY, deadline.left + 0.001)))
 
     async def for_still(self, still: Duration, deadline: Deadline) -> ScreenText:
@@ -142,6 +141,11 @@ def _seen(read: ScreenText) -> str:
     shown = read.excerpt()
     where = "the serial line" if read.sense is Sense.SERIAL else "the screen"
     return f"{where} shows:\n{shown}" if shown else f"{where} is blank"
+
+
+def _said(serial: ScreenText) -> str:
+    said = serial.excerpt(3)
+    return f"the serial line said last: {said}" if said else "the serial line has said nothing"
 
 
 def _line_of(match: re.Match[str]) -> str:

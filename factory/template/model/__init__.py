@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from factory.template.model.access import Access, Ssh, WinRm
 from factory.template.model.delivery import Delivery, PostProcess
+from factory.template.model.expect import FAIL, Expect
 from factory.template.model.finish import Seal, Shutdown, Verify
 from factory.template.model.install import BootMethod, Install, Medium, SeedDelivery, SeedFile
 from factory.template.model.loaded import Loaded
@@ -16,7 +17,6 @@ from factory.template.model.machine import Disk, Firmware, Machine, Nic, Tpm
 from factory.template.model.profile import (
     DEFAULT_STALL,
     DirectBoot,
-    Expect,
     Finished,
     Profile,
     ProfileSeed,
@@ -31,6 +31,7 @@ from factory.template.model.variables import Variable, VariableType
 
 __all__ = [
     "DEFAULT_STALL",
+    "FAIL",
     "LATE_NAMES",
     "PROVISIONER_KINDS",
     "Access",

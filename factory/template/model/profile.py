@@ -8,20 +8,12 @@ from typing import Literal
 from pydantic import Field
 
 from factory.quantity import Duration
+from factory.template.model.expect import Expect
 from factory.template.model.install import SeedDelivery
 from factory.template.model.text import Name, Strict, Text, Texts
 
 DEFAULT_STALL = Duration(5 * 60)
 """How long a machine may do nothing while something is awaited of it."""
-
-
-class Expect(Strict):
-    """A wait that the profile makes part of the installation."""
-
-    serial: str = Field("", description="A regular expression on the serial line.")
-    text: str = Field("", description="A regular expression on the screen.")
-    deadline: Duration = Field(Duration(5 * 60), description="How long to wait.")
-    means: str = Field("", description="What it shows, in words: used in errors.")
 
 
 class TypedBoot(Strict):
@@ -84,7 +76,11 @@ class Profile(Strict):
     typed: TypedBoot | None = Field(None, description="Booting by keyboard.")
     direct: DirectBoot | None = Field(None, description="Booting the ISO's kernel without its boot loader.")
     seed: ProfileSeed | None = Field(None, description="The answer files.")
-    expect: tuple[Expect, ...] = Field((), description="Waits after the boot command, in order.")
+    expect: tuple[Expect, ...] = Field(
+        (),
+        description="Waits after the boot command, in order. Those with `on` that come first are made before the wait "
+        "for the seed: what they type may be what starts the installer.",
+    )
     finished: Finished = Field(Finished.RESET, description="How the installer shows that it is done.")
     seed_deadline: Duration = Field(Duration(5 * 60), description="Until the seed is fetched.")
     deadline: Duration = Field(Duration(90 * 60), description="From the first key to the installer's end.")

@@ -16,13 +16,14 @@ from factory.boot_command.parse import parse
 from factory.deadline import Deadline, poll
 from factory.drivers.keyboard import Keyboard
 from factory.drivers.machine_spec import KernelSpec
+from factory.drivers.protocols import Outcome
 from factory.drivers.screen.codepage import CP437
 from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.fonts import FontShelf
 from factory.drivers.screen.frame import Frame
 from factory.drivers.screen.glyphs import GlyphReader
 from factory.drivers.screen.senses import ScreenText, Sense, Senses
-from factory.drivers.screen.waits import Outcome, ScreenWaits
+from factory.drivers.screen.waits import ScreenWaits
 from factory.errors import DeadlineExpired, UnexpectedScreen
 from factory.quantity import Duration, Size
 from factory.secret import Redactor

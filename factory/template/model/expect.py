@@ -1,0 +1,63 @@
+"""Waits that are part of an installation, and what is typed at what they find."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from factory.boot_command.outcomes import checked_expression, outcome_pattern
+from factory.quantity import Duration
+from factory.template.model.text import Strict, Text, one_or_many
+
+FAIL: Literal["fail"] = "fail"
+
+
+def _branch(value: object) -> object:
+    """`fail` stays what it is; another single text is a boot command of one part."""
+    return value if value == FAIL else one_or_many(value)
+
+
+Branch = Annotated[Literal["fail"] | tuple[Text, ...], BeforeValidator(_branch, json_schema_input_type=str | list[str])]
+"""What happens at an outcome: the installation fails, or a boot command is typed (an empty one goes on)."""
+
+_KEYS = "a text, or /a regular expression/ (`i` behind it: any case)"
+
+
+class Expect(Strict):
+    """A wait that the profile makes part of the installation."""
+
+    serial: str = Field("", description="A regular expression on the serial line.")
+    text: str = Field("", description="A regular expression on the screen.")
+    still: Duration | None = Field(None, description="The screen must not change for so long.")
+    seed: str = Field("", description="This file of the seed must be fetched.")
+    on: dict[str, Branch] = Field(
+        default_factory=dict,
+        description=f"Outcomes, whichever the screen shows first: {_KEYS}, and the boot command that is typed then, or "
+        "`fail`.",
+    )
+    on_serial: dict[str, Branch] = Field(
+        default_factory=dict, description="The same on the serial line; may stand beside `on`."
+    )
+    deadline: Duration = Field(Duration(5 * 60), description="How long to wait.")
+    means: str = Field("", description="What it shows, in words: used in errors.")
+
+    @property
+    def branches(self) -> bool:
+        """True when it waits for one of several outcomes."""
+        return bool(self.on or self.on_serial)
+
+    @model_validator(mode="after")
+    def _something(self) -> Expect:
+        single = [name for name in ("serial", "text", "still", "seed") if getattr(self, name) not in ("", None)]
+        if not single and not self.branches:
+            raise ValueError("it waits for nothing: write `text`, `serial`, `still`, `seed`, `on` or `on_serial`")
+        if single and self.branches:
+            raise ValueError(f"`on` waits for one of several outcomes: put `{single[0]}` into an entry of its own")
+        if self.deadline <= 0 or (self.still is not None and self.still <= 0):
+            raise ValueError("a wait must be longer than 0")
+        for source in filter(None, (self.serial, self.text)):
+            checked_expression(source)
+        for key in (*self.on, *self.on_serial):
+            outcome_pattern(key)
+        return self

@@ -1,0 +1,93 @@
+"""A wait with several outcomes on real guests: which one shows decides what is typed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from factory.cli.adapters import GuestTypist, MachineScreens
+from factory.deadline import Deadline
+from factory.drivers.machine_spec import Bus, DiskSpec, MachineSpec
+from factory.drivers.protocols import Machine, ScreenReader, Typist
+from factory.drivers.qemu.machine import QemuDriver
+from factory.engine.scope import StepScope
+from factory.errors import DeadlineExpired, UnexpectedScreen
+from factory.events import ignore
+from factory.quantity import Duration, Size
+from factory.steps.type_boot_command import AwaitExpectation
+from factory.template.model import Expect
+from tests.drivers.qemu import guests
+from tests.drivers.screen.boot_sectors import echo
+
+pytestmark = pytest.mark.machine
+
+
+def expecting(expect: Expect, boot_sector: bytes, then: str = "") -> str:
+    """Boots *boot_sector*, waits as *expect* says and then for the screen to show *then*. Returns the step's detail."""
+
+    async def run(folder: Path) -> str:
+        (folder / "disk.raw").write_bytes(boot_sector)
+        spec = MachineSpec(
+            "outcomes", "qemu-system-x86_64", "pc", "tcg", Size(64 * 2**20),
+            disks=(DiskSpec("main", folder / "disk.raw", "raw", Bus.IDE, 0),),
+        )  # fmt: skip
+        async with QemuDriver().start(spec, runtime_dir=folder / "r", log_dir=folder / "l", emit=ignore) as machine:
+            await machine.resume()
+            screens = MachineScreens(folder / "fonts")
+            scope = StepScope(ignore, "install", folder, folder, folder)
+            scope.put_as(Machine, machine)
+            scope.put_as(ScreenReader, screens)
+            scope.put_as(Typist, GuestTypist(screens, str))
+            async with AwaitExpectation(expect).enter(scope):
+                if then:
+                    deadline = Deadline.after(Duration(60), f"{then} to be typed")
+                    await screens.wait_for_text(machine, re.compile(re.escape(then)), deadline)
+            return "; ".join(scope.details)
+
+    with tempfile.TemporaryDirectory(prefix="out") as name:
+        return asyncio.run(run(Path(name)))
+
+
+SAYS_READY = guests.sector(guests.CLI, guests.say("ready\r\n"), guests.HANG)
+
+
+def test_the_outcome_that_shows_is_typed_at() -> None:
+    expect = Expect(
+        on={"Press any key": ["wrong"], "/booting from hard disk/i": ["right<wait1ms>", "!"], "Kernel panic": "fail"},
+        deadline=Duration(120),
+    )
+    detail = expecting(expect, echo(), "right!")
+    assert detail == "the screen shows '/booting from hard disk/i'"
+
+
+def test_an_outcome_on_the_serial_line_needs_nothing_typed() -> None:
+    expect = Expect(on={"Kernel panic": "fail"}, on_serial={"ready": []}, deadline=Duration(120))
+    assert expecting(expect, SAYS_READY) == "the serial line shows 'ready'"
+
+
+def test_a_fatal_outcome_wins_and_is_quoted() -> None:
+    expect = Expect(on={"Booting from Hard Disk": [], "/SeaBIOS/": "fail"}, deadline=Duration(120), means="the menu")
+    with pytest.raises(UnexpectedScreen) as failure:
+        expecting(expect, SAYS_READY)
+    assert str(failure.value).startswith("while waiting for the menu, the screen showed '/SeaBIOS/': SeaBIOS (version ")
+    assert "Booting from Hard Disk" in failure.value.evidence.screen
+
+
+def test_when_none_shows_the_error_says_what_did() -> None:
+    expect = Expect(on={"Install": [], "Press any key": []}, on_serial={"login:": []}, deadline=Duration(15))
+    with pytest.raises(DeadlineExpired) as failure:
+        expecting(expect, SAYS_READY)
+    message = str(failure.value)
+    assert message.startswith("waited 15s for 'Install', 'Press any key' or 'login:'; the screen shows:\n")
+    assert "Booting from Hard Disk" in message
+    assert message.endswith("the serial line said last: ready")
+
+
+def test_a_still_screen_is_waited_for() -> None:
+    expect = Expect(text="Booting from Hard Disk", still=Duration(1), deadline=Duration(120))
+    assert AwaitExpectation(Expect(still=Duration(1))).title == "wait for the screen to stand still for 1s"
+    assert expecting(expect, SAYS_READY) == ""
