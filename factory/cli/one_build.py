@@ -176,7 +176,7 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
             emit(BuildStarted(plan.name, str(run.path), tuple(p.name for p in plan.phases)))
             library = media_library(where, planned.loaded.root, run.path)
             scope = base_scope(
-                name=plan.name,
+                name=planned.loaded.own_name,
                 run=run,
                 facts=facts,
                 appliance=await appliance_settings(where, facts),

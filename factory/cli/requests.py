@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from factory.cli.template_options import environment
-from factory.errors import FactoryError, TemplateError
+from factory.errors import FactoryError, Problem, TemplateError
 from factory.template.bases import base_name, chain_of
-from factory.template.load import load_all
+from factory.template.load import declared, load_all
 from factory.template.model import Loaded
 
 
@@ -62,7 +62,7 @@ def find_builds(templates: Sequence[Path], selection: Selection, host: Mapping[s
     Raises: TemplateError when `-only` and `-except` leave nothing.
     """
     found = Requests()
-    loader = _Loader(selection, host)
+    loader = _Loader(templates, selection, host)
     asked: list[Loaded] = []
     for path in templates:
         try:
@@ -74,7 +74,7 @@ def find_builds(templates: Sequence[Path], selection: Selection, host: Mapping[s
     by_name = _by_name(asked, found)
     for loaded in by_name.values():
         try:
-            chain = chain_of(loaded, by_name, loader.load)
+            chain = chain_of(loaded, by_name, loader.load_base)
         except FactoryError as error:
             found.failures[loaded.template.name] = error
             continue
@@ -85,20 +85,45 @@ def find_builds(templates: Sequence[Path], selection: Selection, host: Mapping[s
     return found
 
 
+def base_problems(
+    builds: Sequence[Loaded], templates: Sequence[Path], selection: Selection, host: Mapping[str, Any]
+) -> tuple[Problem, ...]:
+    """What is wrong with that which *builds* start from."""
+    loader, by_name = _Loader(templates, selection, host), {b.template.name: b for b in builds}
+    problems: list[Problem] = []
+    for build in builds:
+        try:
+            chain_of(build, by_name, loader.load_base)
+        except TemplateError as error:
+            problems += error.problems
+    return tuple(dict.fromkeys(problems))
+
+
 class _Loader:
-    def __init__(self, selection: Selection, host: Mapping[str, Any]) -> None:
+    """Loads files; a variable is handed to those that declare it, and to all when nobody does: then it is a mistake."""
+
+    def __init__(self, templates: Sequence[Path], selection: Selection, host: Mapping[str, Any]) -> None:
         self._selection, self._host = selection, host
+        self._anywhere = {name for path in templates for name in declared(path)}
 
     def load(self, path: Path) -> tuple[Loaded, ...]:
-        selection = self._selection
+        """What the command line asks for of a file."""
+        return self._load(path, self._selection.only, self._selection.except_)
+
+    def load_base(self, path: Path) -> tuple[Loaded, ...]:
+        """All of a file that nobody has named."""
+        return self._load(path, (), ())
+
+    def _load(self, path: Path, only: Sequence[str], except_: Sequence[str]) -> tuple[Loaded, ...]:
+        selection, own = self._selection, set(declared(path))
         builds = load_all(
             path,
-            variables=selection.variables,
+            variables={n: v for n, v in selection.variables.items() if n in own or n not in self._anywhere},
             var_files=selection.var_files,
             environ=environment(),
             host=self._host,
-            only=selection.only,
-            except_=selection.except_,
+            only=only,
+            except_=except_,
         )
         return tuple(_overwriting(b) for b in builds) if selection.overwrites else builds
 

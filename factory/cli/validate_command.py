@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from factory.cli.packer_flags import PackerFlags, packer_flags
 from factory.cli.report.failure import problem_lines
 from factory.cli.template_options import environment, find_templates, template_options
 from factory.errors import Problem, TemplateError
+from factory.template.model import Loaded
 
 
 @click.command("validate")
@@ -35,6 +37,7 @@ def command(
     \b
     Needs no network and no QEMU, and changes nothing. Exit code 3 when something is wrong.
     """
+    from factory.cli.requests import Selection, base_problems
     from factory.host.facts import template_names
     from factory.template.load import check_all
     from factory.template.packer_files import is_packer, syntax_problems
@@ -42,11 +45,14 @@ def command(
     packer.apply()
     host = template_names()
     problems: list[Problem] = []
-    for path in find_templates(templates):
+    builds: list[Loaded] = []
+    paths = find_templates(templates)
+    for path in paths:
+        made: tuple[Loaded, ...] = ()
         if syntax_only and is_packer(path):
             found = syntax_problems(path)
         else:
-            _, found = check_all(
+            made, found = check_all(
                 path,
                 variables=variables,
                 var_files=var_files,
@@ -55,17 +61,26 @@ def command(
                 only=only,
                 except_=except_,
             )
+        builds += made
         problems += found
         if not as_json:
-            for problem in found:
-                for line in problem_lines(problem):
-                    click.echo(line, err=True)
+            _show(found)
             if not any(p.severity == "error" for p in found):
-                click.echo(f"{path}: ok")
-    if as_json:
+                click.echo(f"{path}: ok" + (f", {len(made)} builds" if len(made) > 1 else ""))
+    found = base_problems(builds, paths, Selection(variables, var_files), host)
+    problems += found
+    if not as_json:
+        _show(found)
+    else:
         click.echo(json.dumps([_as_json(p) for p in problems], indent=2))
     if any(p.severity == "error" for p in problems):
         sys.exit(TemplateError.exit_code)
+
+
+def _show(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        for line in problem_lines(problem):
+            click.echo(line, err=True)
 
 
 def _as_json(problem: Problem) -> dict[str, object]:

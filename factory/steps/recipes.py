@@ -55,7 +55,7 @@ def late_markers(loaded: Loaded) -> dict[str, Any]:
     """Fixed texts in the place of values that exist only at run time, so that what they enter can be digested."""
     return {
         **_LATE,
-        "build": {"name": loaded.template.name, "ssh_public_key": "late:build.ssh_public_key"},
+        "build": {"name": loaded.own_name, "ssh_public_key": "late:build.ssh_public_key"},
         "vars": {name: f"late:vars.{name}" for name in loaded.generated},
     }
 

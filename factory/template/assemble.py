@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from factory.errors import Problem, TemplateError
 from factory.template import project
 from factory.template.fragments import Assembly, assemble
+from factory.template.matrix import Cell
 from factory.template.model import Loaded, Profile, Template, Variable
 from factory.template.names import Scope
 from factory.template.render import Rendering, Unrendered
@@ -21,7 +22,7 @@ from factory.template.wording import FIELDS_OF_TEXTS, problems_in_words, real_lo
 from factory.template.yaml_source import Loc, Node, read_yaml
 
 M = TypeVar("M", bound=BaseModel)
-_PLAIN_SECTIONS = ("format", "variables", "extends")
+_PLAIN_SECTIONS = ("format", "variables", "extends", "matrix")
 """Sections in which nothing is filled in."""
 
 
@@ -33,6 +34,10 @@ class Given:
     var_files: tuple[Path, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     host: Mapping[str, Any] = field(default_factory=dict)
+    cell: Cell = field(default_factory=Cell)
+    """The build of a matrix that is wanted."""
+    assembly: Assembly | None = None
+    """The template's tree, where it was read before."""
 
 
 @dataclass(slots=True)
@@ -72,18 +77,29 @@ class Draft:
             host=dict(self.scope.early["host"]),
             origins=self.variables.origins,
             warnings=tuple(p for p in self.problems if p.severity == "warning"),
+            written_name=str(self.scope.early["name"]),
         )
+
+
+def read_template(path: Path) -> Assembly:
+    """The template at *path* with the fragments that it extends. Raises: TemplateError."""
+    return assemble(path, [base / "images" for base in project.search_roots(project.project_root(path))])
 
 
 def draft(path: Path, given: Given) -> Draft:
     """Loads *path* as far as it goes. Raises: TemplateError when it can't even be read as YAML."""
     root = project.project_root(path)
-    folders = [base / "images" for base in project.search_roots(root)]
-    assembly = assemble(path, folders)
+    assembly = given.assembly or read_template(path)
     problems = list(assembly.problems)
     declared, section = _declared(assembly.root, problems)
     variables = resolve(
-        declared, section, given=given.variables, files=given.var_files, environ=given.environ, host=given.host
+        declared,
+        section,
+        given=given.variables,
+        files=given.var_files,
+        environ=given.environ,
+        host=given.host,
+        matrix=given.cell.values,
     )
     problems += variables.problems
     scope = _scope(assembly.root, declared, variables, given.host)
@@ -93,6 +109,9 @@ def draft(path: Path, given: Given) -> Draft:
     tree = _with_files(tree, root, given.environ, problems)
     result = Draft(path, root, assembly, variables, tree, scope, problems)
     result.template = validated(Template, tree, rendering.computed, problems)
+    if result.template is not None:
+        name = given.cell.named(result.template.name, str((assembly.root.get("name") or tree).value))
+        result.template = result.template.model_copy(update={"name": name})
     _add_profile(result)
     return result
 

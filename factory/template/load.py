@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from factory.errors import Problem, TemplateError
-from factory.template.check import check
+from factory.template.assemble import Given, read_template
+from factory.template.check import check_each
 from factory.template.model import Loaded
 from factory.template.packer_files import is_packer
 
@@ -32,12 +33,13 @@ def load(
         environ: searched for ``FACTORY_VAR_<name>`` and ``HOME``; hand in ``os.environ``.
         host: what ``host.<name>`` and ``default: auto`` give: ``mirror``, ``timezone``, …
 
-    Raises: TemplateError with every problem found.
+    Raises: TemplateError with every problem found, or when the file makes several builds.
     """
-    loaded, problems = check(path, variables=variables, var_files=var_files, environ=environ, host=host)
-    if loaded is None:
-        raise TemplateError(problems)
-    return loaded
+    builds = load_all(path, variables=variables, var_files=tuple(var_files), environ=environ, host=host)
+    if len(builds) != 1:
+        names = ", ".join(b.template.name for b in builds)
+        raise TemplateError(f"{path} makes {len(builds)} builds: {names}", hint="load_all gives them all")
+    return builds[0]
 
 
 def load_all(
@@ -83,12 +85,23 @@ def check_all(
         from factory.template.packer.builds import check_builds  # takes 0.3 s: only where there is one
 
         return check_builds(path, variables=variables, var_files=var_files, environ=environ, only=only, except_=except_)
-    loaded, problems = check(path, variables=variables, var_files=var_files, environ=environ, host=host)
-    builds = () if loaded is None else (loaded,)
-    return tuple(b for b in builds if is_chosen(b.template.name, only, except_)), problems
+    given = Given(variables, tuple(var_files), environ, host)
+    builds, problems = check_each(path, given, lambda name: is_chosen(name, only, except_))
+    return tuple(builds), problems
 
 
 def is_chosen(name: str, only: Sequence[str], except_: Sequence[str]) -> bool:
     """Whether ``-only`` and ``-except`` leave the build called *name*."""
     wanted = not only or any(fnmatchcase(name, pattern) for pattern in only)
     return wanted and not any(fnmatchcase(name, pattern) for pattern in except_)
+
+
+def declared(path: Path) -> tuple[str, ...]:
+    """The variables that the YAML template at *path* declares, its fragments included; none when it can't be read."""
+    if path.suffix not in (".yml", ".yaml"):
+        return ()
+    try:
+        section = read_template(path).root.get("variables")
+    except TemplateError:
+        return ()
+    return tuple(section.value) if section is not None and isinstance(section.value, dict) else ()

@@ -1,7 +1,7 @@
 """The values of a template's variables: declared, given, computed.
 
-Later wins: default, ``FACTORY_VAR_<name>``, variable files in order, ``-var``. A text from the environment or the
-command line is read as its variable's type; a file (YAML or JSON) has types of its own.
+Later wins: default, ``FACTORY_VAR_<name>``, variable files in order, ``-var``, the template's own matrix. A text from
+the environment or the command line is read as its variable's type; a file (YAML or JSON) has types of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from factory.errors import Place, Problem, TemplateError
@@ -62,11 +63,18 @@ def resolve(
     files: Iterable[Path],
     environ: Mapping[str, str],
     host: Mapping[str, Any],
+    matrix: Mapping[str, Node] = MappingProxyType({}),
 ) -> Resolved:
-    """Collects every problem instead of raising. *section* is the tree of `variables`."""
+    """Collects every problem instead of raising. *section* is the tree of `variables`; what *matrix* sets, nobody else
+    can."""
     result = Resolved()
     values = _from_environment(declared, environ) | _from_files(declared, files, result.problems)
     values |= _from_command_line(declared, given, result.problems)
+    for name, node in matrix.items():
+        if name in given:
+            hint = "choose among its builds with -only"
+            result.problems.append(Problem(f"the matrix sets '{name}'", Place(COMMAND_LINE), hint))
+        values[name] = Given(node.plain(), "matrix", typed=True, node=node)
     for name, variable in declared.items():
         before = len(result.problems)
         _resolve_one(name, variable, values.get(name), section.get(name) or section, host, result)

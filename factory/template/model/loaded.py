@@ -44,6 +44,13 @@ class Loaded:
     """Set for Packer's templates; None delivers into ``output/NAME/`` with a manifest."""
     error_cleanup: Provision | None = None
     """Run in the guest when a provisioner has failed, before the machine ends."""
+    written_name: str = ""
+    """The name without what a matrix appends to it."""
+
+    @property
+    def own_name(self) -> str:
+        """What `name` and `build.name` give: the same in all builds of a matrix, so that they can share a layer."""
+        return self.written_name or self.template.name
 
     def resolve(self, name: str) -> Path:
         """The path of a file that the template names. Names in the model are relative to ``root`` where they lie in

@@ -12,6 +12,7 @@ from factory.template.model.access import Access
 from factory.template.model.finish import Seal, Shutdown, Verify
 from factory.template.model.install import Install
 from factory.template.model.machine import Machine
+from factory.template.model.matrix import MatrixOf
 from factory.template.model.provision import Provision
 from factory.template.model.source import Source
 from factory.template.model.text import Name, Strict, one_or_many
@@ -44,6 +45,9 @@ class Template(Strict):
         (), description="Fragments that this template builds on."
     )
     variables: dict[str, Variable] = Field(default_factory=dict, description="What a user may set, by name.")
+    matrix: MatrixOf = Field(
+        None, description="Makes a build for each combination of values: variable → list of values; see below."
+    )
     source: Source = Field(description="What the machine starts from.")
     machine: Machine = Field(Machine(), description="What it is made of.")
     install: Install | None = Field(None, description="How the installer is started; needed with `source.iso`.")
