@@ -73,6 +73,18 @@ class PhaseFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LayerStored(Event):
+    """What a phase left is in the store. ``pause``: seconds for which the guest of a live layer stood still."""
+
+    phase: str
+    key: str
+    keeps: str  # "disks" or "memory"
+    size: int  # bytes of its files
+    seconds: float  # from the end of the phase's last step until it was there
+    pause: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class StepStarted(Event):
     """A step begins."""
 

@@ -25,6 +25,7 @@ from factory.engine.store import Draft, Layer, LayerGone, LayerStore
 from factory.errors import Evidence, FactoryError, MachineDied
 from factory.events import (
     Emit,
+    LayerStored,
     Note,
     PhaseFinished,
     PhaseSkipped,
@@ -307,15 +308,18 @@ class Runner:
         """Stores what *phase* leaves. Returns the layer's key, empty when nothing is stored."""
         if phase.keeps in (Keeps.NOTHING, Keeps.ARTIFACT):
             return ""
+        started, pause = time.monotonic(), 0.0
         if phase.keeps is Keeps.MEMORY:
-            self._layer = await self._keep_memory(index, phase)
+            self._layer, pause = await self._keep_memory(index, phase)
         else:
             if self._session:
                 await self._power_off()
             self._layer = await self._commit(phase, self._take_workspace(), {})
         self._not_stored.discard(phase.name)
         self._hold()
-        return self._layer.key
+        layer, seconds = self._layer, time.monotonic() - started
+        self._emit(LayerStored(phase.name, layer.key, layer.keeps.value, int(layer.size), seconds, pause))
+        return layer.key
 
     def _hold(self) -> None:
         """Keeps the clean-up of the store away from the layers that this build stands on."""
@@ -345,8 +349,11 @@ class Runner:
         await workspace.slot.close()
         return layer
 
-    async def _keep_memory(self, index: int, phase: Phase) -> Layer:
-        """Checkpoints the running machine: its memory and disks become the layer, it goes on in the next folder."""
+    async def _keep_memory(self, index: int, phase: Phase) -> tuple[Layer, float]:
+        """Checkpoints the running machine: its memory and disks become the layer, it goes on in the next folder.
+
+        Returns the layer, and the seconds for which the guest stood still.
+        """
         assert self._session is not None
         machine = self._session.get(Machine)
         checkpoints = self._session.get(Checkpoints)
@@ -370,10 +377,9 @@ class Runner:
             overlays=overlays,
             while_paused=lambda: copy_small(done.draft.path, following.draft.path),
         )
-        self._emit(Note(f"checkpoint after {phase.name}: the guest stood still for {Duration(pause)}", "debug"))
         self._workspace = following
         self._session.put(following.state)
-        return await self._commit(phase, done, checkpoints.fingerprint(machine.spec))
+        return await self._commit(phase, done, checkpoints.fingerprint(machine.spec)), pause
 
 
 class _ClosingAll:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from factory.errors import StepError
-from factory.events import Note, PhaseSkipped
+from factory.events import LayerStored, Note, PhaseSkipped
 from factory.plan.model import Keeps, Phase, Power
 from factory.plan.step import Step
 from tests.engine.fakes import FAILURE, Bench, Fail, Write, make_phases, make_plan
@@ -57,6 +57,10 @@ def test_a_live_build_boots_once_and_keeps_a_layer_after_each_phase(bench: Bench
     kept = {layer.phase: layer.keeps for layer in bench.store.all()}
     assert kept == {"install": DISKS, "boot": MEMORY, "provision-1": MEMORY, "provision-2": MEMORY, "seal": DISKS}
     assert not bench.drafts()
+    stored = [event for event in bench.events if isinstance(event, LayerStored)]
+    assert [event.phase for event in stored] == list(kept)
+    assert [event.pause for event in stored] == [0.0, 0.1, 0.1, 0.1, 0.0]
+    assert all(event.size > 0 for event in stored)
 
 
 def test_an_unchanged_build_does_nothing(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from factory.events import (
     CommandStarted,
     ConnectAttempt,
     GuestOutput,
+    LayerStored,
     Note,
     PhaseFinished,
     PhaseSkipped,
@@ -84,6 +85,9 @@ class Terminal:
                 self._line(build, self._style(event.outcome, bold=True) + f" after {Duration(event.seconds)}")
             case PhaseFinished() | BuildFinished() | ArtifactReady():
                 pass  # the table at the end says it
+            case LayerStored() if self._verbosity >= 1:
+                still = f", the guest stood still for {Duration(event.pause)}" if event.pause else ""
+                self._line(build, f"      stored as {event.key[:12]} in {Duration(event.seconds)}{still}")
             case SeedRequested() | ConnectAttempt() if self._verbosity >= 1:
                 self._line(build, f"      {_brief(event)}")
             case CommandStarted(command) if self._verbosity >= 2:
