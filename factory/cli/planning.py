@@ -77,6 +77,8 @@ def explain(plan: Plan, store: LayerStore, usable: Callable[[Layer], str]) -> di
         before = store.recipe(newest[phase.name]) if phase.name in newest else None
         same = before is None or not changes(before, phase.recipe)
         reasons[phase.name] = why(phase.name, before, phase.recipe, parent_changed=changed if same else "")
+        if phase.name in layers and layers[phase.name] is None and store.has_folder(phase.key):
+            reasons[phase.name] = f"{phase.name} will run again: its stored layer, or one below it, is damaged"
         if reason := unusable.get(phase.name):
             reasons[phase.name] = f"{phase.name} will run again: its live layer can't be resumed here: {reason}"
         changed = changed or phase.name

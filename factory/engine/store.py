@@ -116,6 +116,10 @@ class LayerStore:
         found = [layer for key in keys if (layer := self._read(key))]
         return tuple(sorted(found, key=self.last_used))
 
+    def has_folder(self, key: str) -> bool:
+        """True where ``find`` could find something: when it does not, that is damaged."""
+        return (self.layers / key).is_dir()
+
     def unreadable(self) -> tuple[Path, ...]:
         """Folders that should be layers and are none: damaged, or of another version of factory."""
         folders = sorted(p for p in self.layers.iterdir() if not p.name.startswith("."))

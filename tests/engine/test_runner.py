@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from factory.errors import StepError
+from factory.engine.layer_index import Layer, why_unusable
+from factory.errors import MachineDied, StepError, StoreError
 from factory.events import LayerStored, Note, PhaseSkipped
 from factory.plan.model import Keeps, Phase, Power
 from factory.plan.step import Step
+from factory.quantity import Size
 from tests.engine.fakes import FAILURE, Bench, Fail, Write, make_phases, make_plan
 
 pytestmark = pytest.mark.unit
@@ -144,6 +149,82 @@ def test_a_damaged_layer_is_built_again(bench: Bench) -> None:
     lines = build(bench, phases)
     assert lines == ["seal", "undo seal"]
     assert bench.store.find(phases[3].key) is not None
+
+
+def test_memory_that_qemu_refuses_is_gone_around(bench: Bench) -> None:
+    """The newest live layer can't be resumed: the one before it is, then what runs again replaces the bad one."""
+    phases = live()
+    build(bench, phases)
+    refused = bench.store.find(phases[3].key)
+    assert refused is not None
+    bench.store.remove(phases[4].key)
+    bench.refused = refused.path.name
+    lines = build(bench, phases)
+    assert [line for line in lines if not line.startswith("undo")] == [
+        "resume", "refused", "resume", "two", "power off", "off", "seal",
+    ]  # fmt: skip
+    notes = [event.message for event in bench.events if isinstance(event, Note)]
+    assert "the live layer after provision-2 can't be resumed: QEMU ended by itself (status 1)" in notes
+    assert not bench.drafts()
+
+
+def test_a_killed_qemu_is_no_reason_to_distrust_a_layer(bench: Bench) -> None:
+    phases = live()
+    build(bench, phases)
+    bench.store.remove(phases[4].key)
+    bench.refused, bench.refusal_status = phases[3].key, -9
+    with pytest.raises(MachineDied):
+        build(bench, phases)
+    assert bench.store.find(phases[3].key) is not None
+
+
+def test_a_layer_that_vanishes_between_look_up_and_use_is_gone_around(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phases = off()
+    build(bench, phases)
+    bench.store.remove(phases[3].key)
+    real = bench.store.hold
+
+    def hold(layer: Layer) -> AbstractContextManager[None]:
+        if layer.key == phases[2].key and bench.store.find(layer.key):
+            bench.store.remove(layer.key)  # as `factory cache rm` would, in this very moment
+        return real(layer)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store, "hold", hold)
+        patched.setattr(bench.store, "touch", lambda layer: patched.setattr(bench.store, "hold", real))
+        lines = build(bench, phases)
+    assert [line for line in lines if not line.startswith("undo")] == [
+        "boot", "one", "two", "power off", "off", "seal",
+    ]  # fmt: skip
+
+
+def test_a_full_disk_is_an_error_with_a_way_out(bench: Bench) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", str(bench.folder / "image.qcow2"))
+    with pytest.raises(StoreError, match="no space left in") as caught:
+        build(bench, live(Fail(full)))
+    assert caught.value.exit_code == 6
+    assert {layer.phase for layer in bench.store.all()} == {"install", "boot", "provision-1"}
+    assert not bench.drafts()
+
+
+@pytest.mark.parametrize(
+    ("ours", "words"),
+    [
+        ({"qemu": "9.0.1", "cpu": "max"}, "its memory is bound to QEMU 7.2.22, and the machine has 9.0.1 now"),
+        ({"qemu": "7.2.22", "cpu": "Nehalem"},
+         "its memory is bound to the CPU model max, and the machine has Nehalem now"),
+        ({"qemu": "7.2.22", "cpu": "max", "devices": "3"},
+         "its memory is bound to the devices of version (unknown), and the machine has 3 now"),
+        ({"qemu": "7.2.22", "cpu": "max"}, ""),
+    ],
+)  # fmt: skip
+def test_why_memory_cannot_be_used_is_said(tmp_path: Path, ours: dict[str, str], words: str) -> None:
+    machine = {"qemu": "7.2.22", "cpu": "max"}
+    layer = Layer("aa", tmp_path, "boot", MEMORY, "", 0.0, Size(0), machine)
+    assert why_unusable(layer, ours) == words
+    assert why_unusable(replace(layer, keeps=DISKS), ours) == ""
 
 
 def test_nothing_is_kept_when_nothing_shall_be(bench: Bench) -> None:
