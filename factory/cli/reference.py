@@ -20,6 +20,7 @@ import click
 import factory.steps
 from factory import errors, events
 from factory.cli.program import COMMANDS, cli
+from factory.cli.seal_listing import operation_rows
 from factory.plan.step import Step
 
 T = TypeVar("T")
@@ -46,6 +47,17 @@ _EVENTS = f"""\
 One JSON object a line: in a run directory's `journal.jsonl`, and on standard output with `build --json`. Every line
 has `time` (seconds since 1970), `build` (the template's name, empty for the whole command) and `event`, the name below.
 Secrets are masked.
+
+"""
+_OPERATIONS = f"""\
+# Operations of the seal
+
+{_GENERATED}
+
+Each is a declaration: what it does, for which guests, whether it is on by default, why, and where. What is declared
+is also what is proven afterwards. `*` stays inside one name, `**` crosses folders, `{{a,b}}` is either. Operations
+without paths, and some with, have code and a check of their own. [What sealing is](seal.md); `factory seal --list`
+prints this.
 
 """
 _ERRORS = f"""\
@@ -123,11 +135,26 @@ def step_page() -> str:
     return _STEPS + "\n".join(f"| `{kind.step_name()}` | {_prose(kind)} |" for kind in _steps()) + "\n"
 
 
+def seal_operations() -> str:
+    """Every operation of the seal, as declared."""
+    parts = []
+    for row in operation_rows():
+        state = "on" if row["default"] else "off"
+        parts += [f"## `{row['name']}`", "", f"{state}, for {row['guests']}: {row['what']}.", ""]
+        parts += [f"Why{'' if row['default'] else ' it is off'}: {str(row['why']).removeprefix('off: ')}.", ""]
+        for verb in ("removes", "empties", "rewrites", "keeps"):
+            globs = row.get(verb, ())
+            if isinstance(globs, list) and globs:
+                parts += [f"{verb.capitalize()}:", "", *(f"- `{glob}`" for glob in globs), ""]
+    return _OPERATIONS + "\n".join(parts).rstrip() + "\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
     "events.md": event_page,
     "errors.md": error_page,
     "steps.md": step_page,
+    "seal-operations.md": seal_operations,
 }
 """Pages of docs/reference by file name."""
 

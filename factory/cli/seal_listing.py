@@ -21,8 +21,9 @@ def guests(operation: Operation) -> str:
     return names.get(operation.families) or ", ".join(sorted(operation.families))
 
 
-def show_operations(*, as_json: bool) -> None:
-    rows = [
+def operation_rows() -> list[dict[str, object]]:
+    """Every operation as plain data: name, default, guests, what, why, and the globs of what it removes and so on."""
+    rows: list[dict[str, object]] = [
         {"name": o.name, "default": o.default, "guests": guests(o), "what": o.what, "why": o.why}
         | {"removes": list(o.remove), "empties": list(o.empty), "keeps": list(o.keep)}
         | {"rewrites": [glob for strip in o.strip for glob in strip.globs], "own code": o.act is not None}
@@ -32,6 +33,11 @@ def show_operations(*, as_json: bool) -> None:
         {"name": d.name, "default": d.default, "guests": "Linux", "what": d.what, "why": d.why, "own code": True}
         for d in DEVICE_OPERATIONS.values()
     ]
+    return rows
+
+
+def show_operations(*, as_json: bool) -> None:
+    rows = operation_rows()
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return

@@ -8,6 +8,7 @@ import pytest
 
 from factory.cli.program import COMMANDS
 from factory.cli.reference import PAGES
+from factory.seal.operations import DEVICE_OPERATIONS, OPERATIONS
 
 pytestmark = pytest.mark.unit
 
@@ -25,3 +26,5 @@ def test_every_kind_is_there() -> None:
     assert "| 8 | `VerificationFailed` |" in errors
     assert "## `seed_requested`" in PAGES["events.md"]()
     assert PAGES["steps.md"]().count("`start-machine`") == 1
+    operations = PAGES["seal-operations.md"]()
+    assert all(f"\n## `{name}`\n" in operations for name in (*OPERATIONS, *DEVICE_OPERATIONS))

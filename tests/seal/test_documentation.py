@@ -1,4 +1,4 @@
-"""Every operation, and every rule and output, is on its page of the reference, as it is in the code."""
+"""Every rule and output is on its page of the reference, as it is in the code."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 
 from factory.outputs.lint_ova import RULES
-from factory.seal.model import Operation
-from factory.seal.operations import DEVICE_OPERATIONS, OPERATIONS
-from factory.seal.operations.devices import DeviceOperation
 from factory.template.output_options import OPTIONS_MODELS
 
 pytestmark = pytest.mark.unit
@@ -21,15 +18,6 @@ def rows(page: str) -> dict[str, list[str]]:
     """First cell (without its backquotes) → all cells of each row."""
     lines = [line.split("|")[1:-1] for line in (REFERENCE / page).read_text().splitlines() if line.startswith("| `")]
     return {cells[0].strip().strip("`"): [c.strip() for c in cells] for cells in lines}
-
-
-def test_every_operation_is_described_as_it_is() -> None:
-    described = rows("seal.md")
-    assert set(described) == {*OPERATIONS, *DEVICE_OPERATIONS}
-    operations: list[Operation | DeviceOperation] = [*OPERATIONS.values(), *DEVICE_OPERATIONS.values()]
-    for operation in operations:
-        assert described[operation.name][1] == ("on" if operation.default else "off"), operation.name
-        assert described[operation.name][3] == operation.what, operation.name
 
 
 def test_every_output_and_every_rule_is_described() -> None:
