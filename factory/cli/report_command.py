@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
@@ -17,50 +16,30 @@ def command(run: str, as_json: bool) -> None:
     """Explain the build RUN again: write report.html and report.json into its run directory, from its journal.
 
     \b
-    RUN is a run's name or directory, or a template's name (its newest run); nothing means the newest run.
+    RUN is a run's name or directory, or a template's name (its newest run); nothing means the newest run of all.
     Works for builds that were killed, too.
     """
+    from factory.cli.live_runs import find_run, known_runs
     from factory.cli.places import places
     from factory.dossier.collector import JSON, write_report
-    from factory.engine.run_directory import is_alive
 
-    folder = find_folder(places().runs, run)
+    root = places().runs
+    known = [] if run else known_runs(root)
+    if not run and not known:
+        raise click.UsageError(f"there are no runs in {root}")
+    found = find_run(root, run) if run else known[0]
     try:
-        verdict, page = write_report(folder, alive=is_alive(folder))
+        verdict, page = write_report(found.path, alive=found.alive)
     except FileNotFoundError as error:
-        raise StoreError(
-            f"{folder} has no journal: its build ended before it began", hint="name another run"
-        ) from error
+        message = f"{found.path} has no journal: its build ended before it began"
+        raise StoreError(message, hint="name another run: `factory runs --all` lists them") from error
     except OSError as error:
-        raise StoreError(
-            f"the report can't be written: {error}", hint="is there space in the run directory?"
-        ) from error
+        message = f"the report can't be written: {error}"
+        raise StoreError(message, hint="is there space in the run directory, and may you write there?") from error
     if as_json:
-        click.echo(json.dumps(json.loads((folder / JSON).read_text("utf-8")), ensure_ascii=False))
+        click.echo(json.dumps(json.loads((found.path / JSON).read_text("utf-8")), ensure_ascii=False))
         return
-    click.echo(click.style(f"{folder.name}: ", bold=True) + verdict.sentence)
+    click.echo(click.style(f"{found.path.name}: ", bold=True) + verdict.sentence)
     for advice in verdict.advice:
         click.echo(f"  {click.style('try:', bold=True)} {advice}")
     click.echo(f"  {click.style('report:', bold=True)} {page}")
-
-
-def find_folder(root: Path, word: str) -> Path:
-    """The run directory that *word* means. Raises: click.UsageError that names what there is."""
-    from factory.engine.run_directory import runs
-
-    if word and (Path(word) / "run.json").exists():
-        return Path(word).absolute()
-    found = list(reversed(runs(root)))
-    named = [path for path in found if not word or path.name == word or _template(path) == word]
-    named = named or [path for path in found if path.name.startswith(word)]
-    if not named:
-        there = f"; there is {', '.join(path.name for path in found[:5])}" if found else "; there is none"
-        raise click.UsageError(f"no run is called {word!r} in {root}{there}" if word else f"no runs in {root}")
-    return named[0]
-
-
-def _template(run: Path) -> str:
-    try:
-        return str(json.loads((run / "run.json").read_text("utf-8"))["template"])
-    except (OSError, ValueError, KeyError):
-        return ""

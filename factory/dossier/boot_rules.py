@@ -51,7 +51,7 @@ def kernel_panic(record: Record) -> Verdict | None:
     if found is None:
         return Verdict("kernel-panic", f"The {who}'s kernel panicked.", ("look at the screen and the serial line",))
     match, quote = found
-    reason = shorten(match[1].strip().rstrip("]").rstrip(" -") or "no reason given")
+    reason = shorten(re.sub(r"\s*\]-+$", "", match[1].strip()) or "no reason given")
     advice = [text for pattern, text in _PANIC_ADVICE if re.search(pattern, reason)][:1]
     context = _before(match)
     return Verdict(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 JOURNAL, PLAN = "journal.jsonl", "plan.json"
-_CONTROL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-Z\\-_]|\][^\x07\x1b]*(\x07|\x1b\\))|[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
 """Terminal control sequences (ECMA-48: CSI, single characters, OSC) and control characters other than TAB and LF."""
 
 

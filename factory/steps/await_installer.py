@@ -12,8 +12,8 @@ from factory.drivers.protocols import ActivityProbe, Machine, SeedEndpoint, Shut
 from factory.errors import StepError
 from factory.plan.resources import SeedPlace
 from factory.plan.step import Scope, Step
-from factory.quantity import Duration
-from factory.steps.watch import watching
+from factory.quantity import Duration, Size
+from factory.steps.watch import panic_in, watching
 from factory.template.model import Finished
 
 
@@ -37,7 +37,7 @@ class AwaitSeedFetch(Step):
 
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
-        deadline = Deadline.after(self.budget, f"the installer to fetch its seed {self.file}")
+        deadline = Deadline.after(self.budget, f"the installer to fetch {self.file}, its seed")
         async with watching(scope, deadline, self.stall) as watched:
             await scope.get(SeedEndpoint).wait_for_request(self.file, watched)
         yield
@@ -67,8 +67,10 @@ class AwaitPowerOff(Step):
         deadline = Deadline.after(self.budget, "the installer to finish")
         async with watching(scope, deadline, self.stall) as watched:
             reason = await scope.get(Machine).wait_for_shutdown(watched)
-        if reason is ShutdownReason.GUEST_PANIC:
-            raise StepError("the installer's kernel panicked", hint="the serial log ends with the panic")
+        panic = panic_in(scope.get(Machine).serial_text(Size(8 * 1024)))  # one that then reset has not finished
+        if reason is ShutdownReason.GUEST_PANIC or panic:
+            words = f": {panic}" if panic else ""
+            raise StepError(f"the installer's kernel panicked{words}", hint="the serial log ends with the panic")
         if reason.value != self.finished.value:
             raise StepError(
                 f"the installer ended with {reason.value}, but its profile says {self.finished.value}",

@@ -9,6 +9,7 @@ the deadline, so that a slow computer does not kill what a quick one would have 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from factory.drivers.protocols import Activity, ActivityProbe, Machine
 from factory.errors import DeadlineExpired, FactoryError, GuestUnreachable, MachineDied, MachineStalled
 from factory.events import MachineActivity, Note
 from factory.plan.step import Scope
-from factory.quantity import Duration
+from factory.quantity import Duration, Size
 
 GRACE = 3
 """A guest at work may take so many times its deadline."""
@@ -35,6 +36,14 @@ _LOOK_EVERY = Duration(5)
 _TELL_EVERY = Duration(30)
 _RECENTLY = Duration(30)
 _SLOWEST_LOOK = Duration(20)
+_LAST_WORDS = Size(8 * 1024)
+_PANIC = re.compile(r"Kernel panic - not syncing: ([^\r\n]+)[\r\n]")
+
+
+def panic_in(serial: str) -> str:
+    """Why a Linux kernel says that it panicked; empty when it does not."""
+    found = _PANIC.search(serial)
+    return found[1].strip() if found else ""
 
 
 @asynccontextmanager
@@ -107,7 +116,7 @@ class _Watch:
             self._told = look
         elif look.at - self._told.at >= _TELL_EVERY:
             self.tell()
-        self._why = self._hung(look) or self._loops(look)
+        self._why = self._panicked() or self._hung(look) or self._loops(look)
         if self._why:
             self._shift.move(-float(self.deadline.left) - 0.001)
             return True
@@ -129,6 +138,11 @@ class _Watch:
         else:
             return ""
         return f"no disk, network, serial line or screen has moved for {Duration(round(quiet, 1))}, and {doing}"
+
+    def _panicked(self) -> str:
+        """A kernel that has panicked spins, and would be given long before it counts as hung."""
+        found = panic_in(self._machine.serial_text(_LAST_WORDS))
+        return f"its kernel panicked ({found})" if found else ""
 
     def _loops(self, look: Activity) -> str:
         resets = look.resets - (self._first.resets if self._first else 0)

@@ -1,0 +1,72 @@
+"""``factory report``: for builds that ended in every way, and what it says where there is nothing to report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from factory.cli.program import cli
+from factory.cli.report.failure import failure_lines
+from factory.errors import Explanation, StoreError
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FACTORY_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs"
+
+
+def dead_run(runs: Path, name: str, *, journal: bool = True) -> Path:
+    """What a build leaves that was killed while it waited."""
+    folder = runs / name
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"id": name, "template": "debian", "pid": 1, "started": 0}))
+    lines = [
+        {"time": 1.0, "event": "build_started", "template": "debian", "run_dir": "", "phases": []},
+        {"time": 2.0, "event": "step_started", "phase": "install", "step": "x", "title": "wait for the installer"},
+    ]
+    if journal:
+        (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.mark.parametrize("word", ["debian", "20260101-000000-debian-abcd", ""])
+def test_a_build_that_was_killed_is_explained(runs: Path, word: str) -> None:
+    folder = dead_run(runs, "20260101-000000-debian-abcd")
+    result = CliRunner().invoke(cli, ["report", *([word] if word else [])])
+    assert result.exit_code == 0, result.output
+    assert "The build was killed while it was at “wait for the installer”" in result.output
+    assert str(folder / "report.html") in result.output
+    assert (folder / "report.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_as_json(runs: Path) -> None:
+    dead_run(runs, "r")
+    result = CliRunner().invoke(cli, ["report", "r", "--json"])
+    assert json.loads(result.output)["cause"]["rule"] == "killed"
+
+
+def test_nothing_to_report(runs: Path) -> None:
+    result = CliRunner().invoke(cli, ["report"])
+    assert result.exit_code == 2
+    assert "there are no runs" in result.output
+    dead_run(runs, "r", journal=False)
+    assert CliRunner().invoke(cli, ["report", "nobody"]).exit_code == 2
+    result = CliRunner().invoke(cli, ["report", "r"])
+    assert isinstance(result.exception, StoreError)
+    assert "has no journal" in str(result.exception)
+
+
+def test_the_terminal_names_the_sentence_and_the_report(tmp_path: Path) -> None:
+    error = StoreError("waited 5m for it", hint="a hint")
+    error.explanation = Explanation("The guest hung.", ("look", "again", "elsewhere"), tmp_path / "report.html")
+    lines = list(failure_lines(error))
+    assert "The guest hung." in lines[0]
+    assert lines[1] == "  waited 5m for it"
+    assert [line.endswith(("look", "again", "report.html")) for line in lines[-3:]] == [True, True, True]
+    assert not any("elsewhere" in line for line in lines)

@@ -1,0 +1,306 @@
+"""Journals of every kind of end, and what rules and page make of them, without a machine."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factory.dossier.install_rules import asked_question
+from factory.dossier.page import page
+from factory.dossier.record import Record, read_record, readable
+from factory.dossier.report_json import report_json
+from factory.dossier.rules import judge
+from factory.dossier.timeline import attempts, timeline
+from factory.dossier.verdict import Verdict
+from factory.errors import GuestUnreachable, MachineStalled, StepError, TemplateError
+
+pytestmark = pytest.mark.unit
+
+Line = dict[str, Any]
+
+
+def event(kind: str, at: float = 0.0, /, **fields: Any) -> Line:
+    return {"time": 1000.0 + at, "build": "b", "event": kind, **fields}
+
+
+STARTED = event("build_started", template="debian", run_dir="/x", phases=["install"])
+PHASE = event("phase_started", 1, phase="install", reason="")
+SERVED = event(
+    "step_finished", 2, phase="install", step="serve-seed", title="serve", seconds=1, detail="1 files on port 4711"
+)
+MACHINE = event("machine_started", 3, name="install", pid=7, accelerator="tcg", command="qemu-system-x86_64 -m 1")
+BOOTED = event("machine_started", 3, name="boot", pid=8, accelerator="kvm", command="qemu-system-x86_64 -m 1")
+
+
+def broke(kind: str = "DeadlineExpired", message: str = "waited 5m for it", **fields: Any) -> Line:
+    return event("build_broke", 90, phase="install", kind=kind, message=message, **fields)
+
+
+def step_failed(step: str) -> Line:
+    return event("step_failed", 89, phase="boot", step=step, title=step, seconds=3, message="no")
+
+
+def serial(text: str) -> Line:
+    return event("serial_output", 50, text=text)
+
+
+def record(folder: Path, *lines: Line, alive: bool = False) -> Record:
+    folder.mkdir(exist_ok=True)
+    (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return read_record(folder, alive=alive)
+
+
+def verdict(tmp_path: Path, *lines: Line) -> Verdict:
+    return judge(record(tmp_path / "run", STARTED, *lines))
+
+
+# --- how builds end -------------------------------------------------------------------------------------------------
+
+
+def test_a_build_that_was_killed(tmp_path: Path) -> None:
+    """The last line of its journal is cut in the middle."""
+    folder = tmp_path / "run"
+    record(
+        folder, STARTED, PHASE, event("step_started", 5, phase="install", step="await", title="wait for the installer")
+    )
+    with (folder / "journal.jsonl").open("a") as stream:
+        stream.write('{"time": 1010.0, "event": "serial_out')
+    found = judge(read_record(folder, alive=False))
+    assert found.rule == "killed"
+    assert found.sentence == (
+        "The build was killed while it was at “wait for the installer”: its process ended without a word."
+    )
+
+
+def test_a_build_that_still_runs_has_nothing_to_explain(tmp_path: Path) -> None:
+    found = record(tmp_path / "run", STARTED, PHASE, alive=True)
+    assert judge(found).rule == "running"
+    assert "running" in page(found, judge(found))
+
+
+def test_a_build_that_was_interrupted(tmp_path: Path) -> None:
+    ended = event("step_failed", 9, phase="install", step="x", title="unpack", seconds=1, message="ended early")
+    assert verdict(tmp_path, PHASE, ended).rule == "interrupted"
+
+
+def test_a_build_that_succeeded(tmp_path: Path) -> None:
+    finished = event("build_finished", 9, template="debian", outcome="succeeded", seconds=9, message="")
+    assert verdict(tmp_path, finished).sentence == "The build succeeded: there is no failure to explain."
+
+
+def test_no_journal_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_record(tmp_path, alive=False)
+
+
+def test_an_error_that_no_rule_knows_speaks_for_itself(tmp_path: Path) -> None:
+    found = verdict(tmp_path, broke("PluginError", "the plug-in 'x' can't be used: no", hint="install it"))
+    assert (found.rule, found.sentence, found.advice) == (
+        "other",
+        "the plug-in 'x' can't be used: no.",
+        ("install it",),
+    )
+
+
+def test_an_empty_journal_does_not_break_the_page(tmp_path: Path) -> None:
+    found = record(tmp_path / "run")
+    assert judge(found).rule == "killed"
+    assert page(found, judge(found)).startswith("<!doctype html>")
+
+
+# --- rules whose machines would be long or destructive --------------------------------------------------------------
+
+
+def test_this_computers_disk_is_full(tmp_path: Path) -> None:
+    full = event("qmp_event", 60, name="BLOCK_IO_ERROR", data='{"device": "main", "nospace": true}')
+    found = verdict(tmp_path, PHASE, MACHINE, full, broke())
+    assert found.rule == "host-disk-full"
+    assert found.sentence == "This computer's disk is full: the machine could not write to its image."
+
+
+def test_a_panic_of_an_earlier_machine_is_forgotten(tmp_path: Path) -> None:
+    panic = serial("Kernel panic - not syncing: VFS: Unable to mount root fs\n")
+    found = verdict(tmp_path, PHASE, MACHINE, panic, BOOTED, step_failed("connect-guest"), broke("StepError", "no"))
+    assert found.rule == "other"
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "sentence"),
+    [
+        (
+            "authentication",
+            "SSH-2.0-OpenSSH_9.2 on 127.0.0.1:1 refused user 'root' with the key and the password; it offers publickey",
+            "The guest's SSH server refused user 'root' with the key and the password; it offers publickey.",
+        ),
+        ("key-exchange", "broke off",
+         "The guest's SSH server broke off before anyone could log in: it has no algorithm "
+         "in common with this program, or no host keys."),
+        ("installer", "the installer's own sshd answers: /run/anaconda",
+         "It was the installer's own SSH server that answered: the installation had not finished."),
+    ],
+)  # fmt: skip
+def test_ssh_states(tmp_path: Path, state: str, message: str, sentence: str) -> None:
+    tried = event("connect_attempt", 70, address="127.0.0.1:1", state=state, message=message)
+    found = verdict(
+        tmp_path, PHASE, BOOTED, tried, step_failed("connect-guest"), broke("GuestUnreachable", "no", layer=state)
+    )
+    assert found.rule == f"ssh-{state}"
+    assert found.sentence == sentence
+    assert found.advice
+
+
+def test_a_command_that_fails_for_the_want_of_space(tmp_path: Path) -> None:
+    line = event("guest_output", 60, provisioner="packages", stream="stderr", line="dpkg: No space left on device")
+    found = verdict(tmp_path, BOOTED, line, broke("GuestCommandFailed", "'apt-get' ended with 100"))
+    assert found.rule == "out-of-disk"
+
+
+def test_a_command_that_fails_for_its_own_reasons(tmp_path: Path) -> None:
+    line = event("guest_output", 60, provisioner="p", stream="stderr", line="make: *** no rule")
+    found = verdict(
+        tmp_path, BOOTED, line, step_failed("run-provisioner"), broke("GuestCommandFailed", "it ended with 2")
+    )
+    assert found.rule == "command-failed"
+    assert found.sentence == "A command in the guest failed (“run-provisioner”): it ended with 2."
+    assert found.quotes[0].text == "make: *** no rule"
+
+
+def test_a_seed_asked_for_by_another_token(tmp_path: Path) -> None:
+    asked = event(
+        "seed_requested", 40, method="GET", path="/wrong/preseed.cfg", status=404, size=0,
+        message="the first part of the path is not this build's token",
+    )  # fmt: skip
+    found = verdict(tmp_path, PHASE, SERVED, MACHINE, asked, step_failed("await-seed-fetch"), broke())
+    assert found.rule == "seed-not-found"
+    assert "its address is not the one that this build serves" in found.sentence
+
+
+def test_optional_files_that_are_missing_explain_nothing(tmp_path: Path) -> None:
+    missing = event("seed_requested", 40, method="GET", path="/vendor-data", status=404, size=0, message="there is no")
+    fetched = event("seed_requested", 41, method="GET", path="/user-data", status=200, size=9, message="")
+    found = verdict(tmp_path, PHASE, SERVED, MACHINE, missing, fetched, step_failed("await-power-off"), broke())
+    assert found.rule not in ("seed-not-found", "seed-never-requested")
+
+
+# --- questions ------------------------------------------------------------------------------------------------------
+
+DEBIAN = """
+  ┌───────────────────────┤ [!!] Partition disks ├────────────────────────┐
+  │                                                                       │
+  │ If you continue, the changes listed below will be written to the      │
+  │ disks. Otherwise, you will be able to make further changes manually.  │
+  │                                                                       │
+  │ Write the changes to disks?                                           │
+  │                                                                       │
+  │     <Yes>                                                    <No>     │
+  └───────────────────────────────────────────────────────────────────────┘
+<Tab> moves; <Space> selects; <Enter> activates buttons
+"""
+ANACONDA = """
+Installation
+ 1) [x] Language settings                 2) [!] Time settings
+Please make a selection from the above ['b' to begin installation, 'q' to quit,
+"""
+
+
+@pytest.mark.parametrize(
+    ("screen", "question"),
+    [
+        (DEBIAN, "Partition disks: Write the changes to disks?"),
+        (ANACONDA, "Please make a selection from the above ['b' to begin installation, 'q' to quit,"),
+        ("Continue with autoinstall? (yes|no)", "Continue with autoinstall? (yes|no)"),
+        ("loading …\nPress any key to continue", "Press any key to continue"),
+        ("Are you sure? yes\nunpacking\nstep 1\nstep 2\nstep 3\n", ""),
+        ("debian login: ", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_screen_asks(screen: str, question: str) -> None:
+    assert asked_question(screen) == question
+
+
+# --- the page -------------------------------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """Counts open elements; void elements and those whose end may be left out do not count."""
+
+    FREE = frozenset({"meta", "img", "tr", "td", "th", "html", "head", "body", "br", "dt", "dd"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.outside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.outside += [v or "" for k, v in attrs if k in ("src", "href") and not (v or "").startswith(("data:", "#"))]
+        if tag not in self.FREE:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.FREE:
+            assert self.open
+            assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_safe(tmp_path: Path) -> None:
+    evil = "</pre><script>alert(1)</script>"
+    found = record(
+        tmp_path / "run", event("build_started", template=evil, run_dir="/x", phases=[]), PHASE, SERVED, MACHINE,
+        serial(f"{evil}\n"), event("screen_changed", 55, sense="glyphs", text=evil, screenshot="../../etc/passwd"),
+        event("guest_log", 80, path=evil, size=3, text=evil), event("qmp_event", 60, name="RESET", data="{}"),
+        event("seed_requested", 61, method="GET", path=f"/{evil}", status=404, size=0, message=evil),
+        event("connect_attempt", 62, address="a", state="refused", message=evil), broke(message=evil, stderr=evil),
+    )  # fmt: skip
+    text = page(found, judge(found))
+    tags = Tags()
+    tags.feed(text)
+    assert tags.open == []
+    assert tags.outside == []
+    assert "<script>alert" not in text
+    assert "root:x:" not in text
+    assert json.loads(report_json(found, judge(found)))["template"] == evil
+
+
+def test_a_screenshot_outside_the_run_directory_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(b"x")
+    found = record(
+        tmp_path / "run",
+        STARTED,
+        event("screen_changed", 5, sense="", text="", screenshot=str(tmp_path / "secret.png")),
+    )
+    assert found.screenshot is None
+
+
+def test_a_run_directory_may_have_been_moved(tmp_path: Path) -> None:
+    shot = tmp_path / "run" / "install" / "failure.png"
+    shot.parent.mkdir(parents=True)
+    shot.write_bytes(b"x")
+    found = record(tmp_path / "run", STARTED, broke(screenshot="/somewhere/else/run/install/failure.png"))
+    assert found.screenshot == shot
+
+
+def test_what_repeats_itself_is_told_once(tmp_path: Path) -> None:
+    tried = [event("connect_attempt", i, address="a", state="no-banner", message="silence") for i in range(40)]
+    found = record(tmp_path / "run", STARTED, *tried, serial("one\n"), serial("two\n"))
+    assert [(e.text("state"), n) for e, n in attempts(found)] == [("no-banner", 40)]
+    assert [(i.kind, i.times) for i in timeline(found)] == [("ssh", 40), ("serial", 2)]
+
+
+def test_control_sequences_are_left_out() -> None:
+    assert readable("\x1b[2J\x1b[1;31mred\x1b[0m\r\n10%\r20%\x07\n\x1b]0;title\x07end") == "red\n20%\nend"
+
+
+def test_kinds_of_errors_that_rules_name_exist() -> None:
+    from factory import errors
+    from factory.dossier.verdict import WAITED
+
+    for name in (*WAITED, "GuestCommandFailed", "CommandFailed", "VerificationFailed", "StoreError", "HostError"):
+        assert issubclass(getattr(errors, name), errors.FactoryError)
+    assert issubclass(MachineStalled, StepError)
+    assert not issubclass(TemplateError, StepError)
+    assert issubclass(GuestUnreachable, StepError)
