@@ -20,6 +20,7 @@ COMMANDS = {
     "lint": "Judge OVAs by the rules of VMware, VirtualBox and virt-v2v, and mend them.",
     "console": "Try expressions of a Packer template.",
     "fmt": "Rewrite HCL files in their canonical form.",
+    "verify": "Prove an artifact again: checksums, formats, boots.",
     "convert": "Write a disk image or OVA in other formats.",
     "init": "Recognise an installer ISO and write a template for it.",
     "schema": "Print the JSON Schema of templates or boot profiles.",

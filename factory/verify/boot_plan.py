@@ -9,7 +9,7 @@ from factory.errors import VerificationFailed
 from factory.outputs.hardware_for_verify import choices
 from factory.outputs.model import Exported
 from factory.quantity import Size
-from factory.verify.model import NO_LOGIN, Boot, Request
+from factory.verify.model import Boot, Request
 
 _OVERHEAD = Size(192 * 2**20)
 """What QEMU takes besides the guest's memory: video memory, translated code, the block layer."""
@@ -27,7 +27,7 @@ def plan_boots(files: Sequence[Exported], request: Request, drivers: Drivers, *,
         assert file.target is not None
         machines = choices(file.target, drivers, only_q35=only_q35)
         # Who can't be logged in to can't be asked for its identity: a second one would tell nothing.
-        count = request.clones if number == 0 and request.login != NO_LOGIN else 1
+        count = request.clones if number == 0 and request.asks else 1
         boots += [Boot(file, clone, machines) for clone in range(1, count + 1)]
     return tuple(boots)
 

@@ -37,6 +37,7 @@ class Request:
         grow: the disks are made larger, and the root file system must follow.
         allow_failed: units that may fail.
         login: "ssh", or "none": then a login prompt is enough.
+        user: who logs in; empty: nobody, the SSH server's banner is enough.
     """
 
     formats: str | tuple[str, ...] = "all"
@@ -49,6 +50,11 @@ class Request:
     login: str = "ssh"
     user: str = "root"
     port: int = 22
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody logs in, runs the commands, and asks the machine who it is."""
+        return self.login != NO_LOGIN and bool(self.user)
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "deadline": float(self.deadline)}

@@ -22,7 +22,7 @@ from factory.verify import disks, machine
 from factory.verify.boot_plan import at_once, companions, plan_boots
 from factory.verify.disks import Base
 from factory.verify.guest_words import compare
-from factory.verify.model import NO_LOGIN, Bench, Boot, Request, Seen, Verdict
+from factory.verify.model import Bench, Boot, Request, Seen, Verdict
 
 _KEY_COMMENT = "factory-verify"
 _GROWTH = Size(2**30)
@@ -71,7 +71,7 @@ class _Proof:
 
     async def run(self, boots: tuple[Boot, ...]) -> Verdict:
         seen = [Seen(boot) for boot in boots]
-        if self._request.login != NO_LOGIN:
+        if self._request.asks:
             await self._let_in(seen)
         memory = await asyncio.to_thread(_available_memory)
         slots = asyncio.Semaphore(at_once(self._bench.spec.memory, memory, os.cpu_count() or 1))
