@@ -109,6 +109,12 @@ def clean(root: Path) -> tuple[str, ...]:
         if runtime.name.startswith(RUNTIME_PREFIX) and runtime.exists():
             shutil.rmtree(runtime, ignore_errors=True)
             done.append(f"sockets of {run.name}")
+        for disk in (
+            path for path in run.rglob("*.qcow2") if path.is_file()
+        ):  # of machines that were being verified; they may have grown
+            with suppress(OSError):
+                disk.unlink()
+                done.append(f"disk {disk.relative_to(run)} of {run.name}")
         with suppress(OSError):
             (run / CLEANED).touch()
     return tuple(done)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.killing import TEMPLATE, Drill
+from tests.drills.killing import Drill
 from tests.e2e.command import FACTORY, PROJECT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -35,7 +35,9 @@ class Small:
         ]  # fmt: skip
 
     def build(self, *arguments: str) -> Small:
-        command = shlex.join([*FACTORY, "build", TEMPLATE, "-o", str(self.drill.place.output), *arguments])
+        command = shlex.join(
+            [*FACTORY, "build", str(self.drill.template), "-o", str(self.drill.place.output), *arguments]
+        )
         self.lines += [f"{command} >build.log 2>&1 && code=0 || code=$?", 'echo "code=$code"', "cat build.log"]
         return self
 
@@ -59,15 +61,6 @@ class Small:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
-
-
-@pytest.fixture(autouse=True)
-def project_files(drill: Drill) -> None:
-    """The builds run where their logs go; the template's own folders are found from there."""
-    for name in ("images", "http_seed", "scripts", "boot_configs"):
-        link = drill.place.root / name
-        if not link.exists():
-            link.symlink_to(PROJECT / name)
 
 
 def codes(lines: list[str]) -> list[str]:
@@ -104,7 +97,7 @@ def test_a_store_that_may_only_be_read_still_serves_what_it_has(drill: Drill) ->
     """`factory plan` and `factory cache` read; a build that has something to store says that it can't."""
     small = Small(drill, "900m", "cache/layers", "provision-1").remount("ro")
     small.lines += [
-        f"{shlex.join([*FACTORY, 'plan', TEMPLATE])} || echo code=plan",
+        f"{shlex.join([*FACTORY, 'plan', str(drill.template)])} || echo code=plan",
         f"{shlex.join([*FACTORY, 'cache', 'ls'])} || echo code=ls",
         f"{shlex.join([*FACTORY, 'cache', 'verify'])} || echo code=verify",
     ]
@@ -123,7 +116,7 @@ def test_an_unchanged_build_needs_no_right_to_write(drill: Drill, tmp_path: Path
     script = "\n".join(
         [
             f"mount --bind {gold.root} {gold.root}", f"mount -o remount,bind,ro {gold.root}",
-            shlex.join([*FACTORY, "build", TEMPLATE, "-o", str(gold.output)]),
+            shlex.join([*FACTORY, "build", "images/tiny.yml", "-o", str(gold.output)]),
         ]
     )  # fmt: skip
     environment = {**gold.environment, "FACTORY_RUNS": str(tmp_path / "runs"), "TMPDIR": str(drill.temporary)}

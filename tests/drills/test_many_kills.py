@@ -22,7 +22,8 @@ FINISH_EVERY = 25
 
 
 def test_kills_at_every_boundary_and_at_random_moments(drill: Drill, tiny: Outcome, tmp_path: Path) -> None:
-    dice, lengths, hits = random.Random(SEED), lengths_of(tiny), 0
+    drill.bring_to("export")
+    dice, lengths, hits = random.Random(SEED), lengths_of(tiny) | lengths_of(drill.finish()), 0
     boundaries = [(target, moment) for moment in moments_of(tiny) for target in (Target.FACTORY, Target.GROUP)]
     with (tmp_path / "drill.log").open("w", buffering=1) as log:
         while hits < KILLS:

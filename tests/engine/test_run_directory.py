@@ -56,6 +56,15 @@ def test_the_processes_of_a_dead_run_are_ended(tmp_path: Path, child: subprocess
     assert clean(tmp_path) == ()
 
 
+def test_disks_of_a_dead_run_are_removed_and_its_logs_stay(tmp_path: Path) -> None:
+    run = killed_run(tmp_path)
+    (run / "verify" / "image.qcow2").mkdir(parents=True)
+    for name in ("verify/image.qcow2/main.qcow2", "verify/image.qcow2/serial.log"):
+        (run / name).touch()
+    assert f"disk verify/image.qcow2/main.qcow2 of {run.name}" in clean(tmp_path)
+    assert [p.name for p in (run / "verify" / "image.qcow2").iterdir()] == ["serial.log"]
+
+
 def test_a_stranger_who_got_the_same_number_is_left_alone(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
     killed_run(tmp_path, {"pid": child.pid, "started": start_time(child.pid) - 1, "command": "qemu-system-x86_64"})
     assert [line.split(" of ")[0] for line in clean(tmp_path)] == ["sockets"]
