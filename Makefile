@@ -23,8 +23,8 @@ demo-debian: setup ## build Debian with the real Debian installer
 
 ifneq ($(wildcard tests/drills),)
 .PHONY: drills
-drills: setup ## kill the program at many moments: nothing may stay behind
-	@scripts/dev/test tests/drills
+drills: setup ## kill the program at 200 moments: nothing may stay behind (KILLS=N for another number)
+	@FACTORY_DRILL_KILLS=$(or $(KILLS),200) scripts/dev/test tests/drills
 endif
 
 clean: ## remove .venv and what the tools cached here (never output/)

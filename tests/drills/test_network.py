@@ -65,13 +65,13 @@ def build_and_cut(
 
 def test_a_seed_that_cannot_be_fetched(drill: Drill, tmp_path: Path) -> None:
     template = project_copy(
-        tmp_path / "project", lambda text: text.replace("install: {", "install: {seed_deadline: 15s, ")
+        tmp_path / "project", lambda text: text.replace("install: {", "install: {seed_deadline: 5s, ")
     )
     drill.bring_to("install")
     moment = Moment("install", "step_started", "await-seed-fetch")
     code, said, _ = build_and_cut(drill, template, moment, "--until", "install")
     assert code == 5, said
-    assert "15s" in said
+    assert "5s" in said
     assert "seed" in said
     assert drill.inspect(set(), survived=True) == []
 
@@ -82,7 +82,7 @@ def test_a_guest_that_cannot_be_reached_any_more(drill: Drill, tmp_path: Path) -
 provision:
   - name: wait
     shell: {inline: ["sleep 600"]}
-    timeout: 20s
+    timeout: 8s
 outputs:"""
 
     def edit(text: str) -> str:
