@@ -82,32 +82,29 @@ class HoldsMachine:
         alive = machine is not None and start_time(machine.pid) != 0
         message = error.message if isinstance(error, FactoryError) else repr(error)
         self._emit(Note(f"{phase} failed: {message}", "error"))
-        choice = Choice.KEEP
-        if self._attempts.on_error is OnError.ASK and _has_terminal():
-            choice = await self._ask(phase, alive=alive)
-        if choice is Choice.KEEP:
-            if not alive:
-                self._emit(Note("no machine is running: there is nothing to keep"))
-                return
-            choice = await self._keep(phase, message)
+        if alive:
+            for line in ways_in(self._run.path, self._control):
+                self._emit(Note(line))
+        self._control.kept(phase, message)
+        try:
+            choice = await self._choose(phase, alive=alive)
+        finally:
+            self._control.released()
         if choice is Choice.RETRY:
             self._attempts.want_another()
 
-    async def _keep(self, phase: str, message: str) -> Choice:
-        self._control.kept(phase, message)
-        for line in ways_in(self._run.path, self._control):
-            self._emit(Note(line))
-        try:
-            return await _told(self._run.path / WORD)
-        finally:
-            self._control.released()
+    async def _choose(self, phase: str, *, alive: bool) -> Choice:
+        if self._attempts.on_error is OnError.ASK and _has_terminal():
+            choice = await self._ask(phase, alive=alive)
+            if choice is not Choice.KEEP:
+                return choice
+        if not alive:
+            self._emit(Note("no machine is running: there is nothing to keep"))
+            return Choice.CLEAN
+        return await _told(self._run.path / WORD)
 
     async def _ask(self, phase: str, *, alive: bool) -> Choice:
         async with _asking:
-            self._control.kept(phase, "waits for an answer")
-            if alive:
-                for line in ways_in(self._run.path, self._control):
-                    self._emit(Note(line))
             keep = ", [k]eep the machine" if alive else ""
             question = f"{phase}: [r]etry from the last layer{keep} or [c]lean up? "
             choices = {"r": Choice.RETRY, "c": Choice.CLEAN} | ({"k": Choice.KEEP} if alive else {})

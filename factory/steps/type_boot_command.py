@@ -135,7 +135,7 @@ class MachineWaits:
         await pause(duration)
 
     async def wait_text(self, pattern: re.Pattern[str], budget: Duration) -> None:
-        deadline = Deadline.after(budget, f"the screen to show {pattern.pattern!r}")
+        deadline = Deadline.after(budget, f"the screen to show {_shown(pattern)}")
         await self._screen.wait_for_text(self._machine, pattern, deadline)
 
     async def wait_still(self, still: Duration, budget: Duration) -> None:
@@ -143,7 +143,7 @@ class MachineWaits:
         await self._screen.wait_still(self._machine, still, deadline)
 
     async def wait_serial(self, pattern: re.Pattern[str], budget: Duration) -> None:
-        deadline = Deadline.after(budget, f"the serial line to say {pattern.pattern!r}")
+        deadline = Deadline.after(budget, f"the serial line to say {_shown(pattern)}")
         await self._screen.wait_for_serial(self._machine, pattern, deadline)
 
     async def wait_seed(self, path: str, budget: Duration) -> None:
@@ -153,3 +153,9 @@ class MachineWaits:
                 hint="remove it from the boot command, or deliver the seed by http",
             )
         await self._seed.wait_for_request(path, Deadline.after(budget, f"the guest to fetch {path or 'its seed'}"))
+
+
+def _shown(pattern: re.Pattern[str]) -> str:
+    """As a person wrote it: a plain text in quotes, an expression between slashes."""
+    plain = re.sub(r"\\(.)", r"\1", pattern.pattern, flags=re.DOTALL)
+    return repr(plain) if re.escape(plain) == pattern.pattern else f"/{pattern.pattern}/"

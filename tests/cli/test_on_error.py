@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,27 @@ def test_a_person_may_retry_as_often_as_they_like() -> None:
         attempts.want_another()
         assert attempts.another()
     assert not attempts.another()
+
+
+@pytest.mark.machine  # it waits for real
+@pytest.mark.parametrize(
+    ("typed", "alive", "again"), [("r\n", True, True), ("x\n\nC\n", True, False), ("k\nr\n", False, True)]
+)
+def test_a_terminal_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch, typed: str, alive: bool, again: bool) -> None:
+    """What is no answer is asked again; without a machine there is no `keep` to choose."""
+    ours, theirs = os.openpty()
+    with (
+        os.fdopen(ours, "r+b", buffering=0) as person,
+        open(theirs, closefd=False) as reads,
+        open(theirs, "w") as writes,
+    ):
+        monkeypatch.setattr(sys, "stdin", reads)
+        monkeypatch.setattr(sys, "stderr", writes)
+        person.write(typed.encode())
+        notes, attempts = hold(run, OnError.ASK, Machine(os.getpid()) if alive else None)
+        monkeypatch.undo()
+        shown = os.read(person.fileno(), 4096).decode()
+    assert shown.count("or [c]lean up? ") == len(typed.split("\n")) - 1
+    assert ("[k]eep the machine" in shown) is alive
+    assert any("factory screen" in note for note in notes) is alive
+    assert attempts.another() is again
