@@ -129,6 +129,7 @@ async def _by_ffmpeg(shots: Sequence[Shot], part: Path, emit: Emit) -> None:
             for number, (picture, each) in enumerate(zip(_pictures(shots), seconds(shots), strict=True)):
                 picture.save(folder / f"{number}.png")
                 lines += [f"file {number}.png", f"duration {each:.3f}"]
+            lines.append(lines[-2])  # ffmpeg forgets the last duration unless another file follows
             (folder / "list").write_text("\n".join(lines) + "\n")
 
         await asyncio.to_thread(write)
@@ -136,7 +137,7 @@ async def _by_ffmpeg(shots: Sequence[Shot], part: Path, emit: Emit) -> None:
             await process.run(
                 ["ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-f", "concat", "-safe", "0",
                  "-i", str(folder / "list"), "-c:v", "libvpx-vp9", "-crf", "32", "-b:v", "0", "-pix_fmt", "yuv420p",
-                 "-vsync", "vfr", str(part)],
+                 str(part)],
                 deadline=Deadline.after(PATIENCE, "ffmpeg to write the film"), emit=emit,
             )  # fmt: skip
         except HostError as error:
