@@ -105,8 +105,28 @@ def test_the_serial_line_is_shared(runs: Path) -> None:
         assert b"hello" in done.stdout  # what was there before
         assert b"typed" in done.stdout  # the guest's echo
         assert b"typed" in (Path(machine.logs) / "serial.log").read_bytes()
+        assert at_a_terminal(command, environment) == 0
+        assert b"by hand\x03" in (Path(machine.logs) / "serial.log").read_bytes()
 
     beside(runs, visit)
+
+
+def at_a_terminal(command: list[str], environment: dict[str, str]) -> int:
+    """Types some words and Ctrl-C, which the guest gets, and Ctrl-], which leaves. Returns the exit status."""
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "r+b", buffering=0) as person:
+        try:
+            child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+        finally:
+            os.close(theirs)
+        shown = b""
+        while b"Ctrl-] leaves" not in shown or b"hello" not in shown:
+            shown += person.read(4096)
+        person.write(b"by hand\x03")
+        while b"by hand" not in shown:  # the guest's echo: a raw terminal has none of its own
+            shown += person.read(4096)
+        person.write(b"\x1d")
+        return child.wait(60)
 
 
 def test_a_machine_that_ends_is_named(runs: Path, tmp_path: Path) -> None:
