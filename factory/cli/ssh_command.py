@@ -18,13 +18,14 @@ def command(run: str, words: tuple[str, ...]) -> None:
 
     \b
     RUN is a run's name or folder, or the name of a template: its newest run. One running build needs no name;
-    with a COMMAND write "" in its place. Uses this computer's ssh and the build's own key. Ends with the
-    exit status of ssh, which is that of COMMAND, or 255.
+    with a COMMAND write "" in its place. Uses this computer's ssh and the build's own key. The words of COMMAND
+    are joined and read by the guest's shell, as ssh does it. Ends with the exit status of COMMAND, or 255.
     """
     from factory.cli.live_runs import find_run
     from factory.cli.places import places
 
-    arguments = ssh_arguments(find_run(places().runs, run), words)
+    given = words[1:] if words[:1] == ("--",) else words
+    arguments = ssh_arguments(find_run(places().runs, run), given)
     os.execv(arguments[0], arguments)
 
 

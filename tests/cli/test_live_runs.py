@@ -97,7 +97,7 @@ def test_each_kind_of_end_is_named(root: Root) -> None:
     assert sorted(run.state for run in known_runs(root.path)) == ["died", "ended", "running"]
 
 
-def test_ssh_goes_to_the_guest_with_the_builds_key(root: Root) -> None:
+def test_ssh_goes_to_the_guest_with_the_builds_key(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     run, control = root.alive("tiny")
     control.machine_started(run.path / "boot", os.getpid(), {})
     with pytest.raises(StepError, match="not so far yet"):
@@ -107,6 +107,11 @@ def test_ssh_goes_to_the_guest_with_the_builds_key(root: Root) -> None:
     text = " ".join(arguments[1:])
     assert "-i /r/build-key -o IdentitiesOnly=yes" in text
     assert text.endswith("-p 2222 -l root 127.0.0.1 -- systemctl status")
+    executed: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, words: executed.append(words))
+    for command in (["ssh", "tiny", "--", "ls", "-l"], ["ssh", "tiny", "ls", "-l"], ["ssh", "", "--", "ls", "-l"]):
+        CliRunner().invoke(cli, command)
+    assert [words[-4:] for words in executed] == [["127.0.0.1", "--", "ls", "-l"]] * 3
     control.guest_reachable("WinRM", GuestAddress("127.0.0.1", 5985), "Administrator", None)
     with pytest.raises(StepError, match="reached by WinRM, not by SSH"):
         ssh_arguments(find_run(root.path, "tiny"), ())
