@@ -27,6 +27,8 @@ INDEX = "index.jsonl"
 _SHARE = 10
 """Of its time the recorder looks at most one part in this: a screen that is slow to read is read less often."""
 _LAST_LOOK = Duration(2)
+_BLIND = 3
+"""Looks in vain before a machine counts as one without a display; one in between may be QEMU's being busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,16 @@ class ScreenRecorder:
         """Looks again and again. Returns when the machine is gone or nothing can be written."""
         try:
             await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+            # A machine of this name may have been recorded before in this run: it is gone on with.
+            self._number = max((int(p.stem) for p in self._folder.glob("[0-9]*.png")), default=0)
+            blind = 0
             while True:
                 started = time.monotonic()
                 frame = await self._senses.frame()
-                if frame is None:
+                blind = blind + 1 if frame is None else 0
+                if blind == _BLIND and not self._pixels:
                     return  # there is no display
-                if frame.pixels != self._pixels:
+                if frame is not None and frame.pixels != self._pixels:
                     self._pixels = frame.pixels
                     await self._senses.read_screen()
                 await self._write()

@@ -63,6 +63,11 @@ def test_a_real_screen_becomes_pictures_events_and_a_film(tmp_path: Path) -> Non
             film = tmp_path / "film.webp"
             shots = [Shot("boot", frame) for frame in recorded_frames(folder)]
             assert await make_film(shots, film, emit=ignore) == len(shots) >= 2
+            async with recording(Senses(machine), folder, OFTEN, events.append):
+                await type_and_see(machine, "third")  # the same machine's name once more
+            assert recorded_frames(folder)[: len(shots)] == tuple(shot.frame for shot in shots)
+            shots = [Shot("boot", frame) for frame in recorded_frames(folder)]
+            assert await make_film(shots, film, emit=ignore) == len(shots)
             assert await make_film(shots, tmp_path / "film.apng", emit=ignore) == len(shots)
 
     asyncio.run(run())
@@ -70,7 +75,7 @@ def test_a_real_screen_becomes_pictures_events_and_a_film(tmp_path: Path) -> Non
     assert {change.sense for change in changes} == {"vga-memory"}
     last = recorded_frames(folder)[-1]
     assert changes[-1].screenshot == str(last.path)
-    assert "second" in changes[-1].text
+    assert "secondthird" in changes[-1].text
     with Image.open(last.path) as picture:
         assert picture.size == (720, 400)
         assert len(picture.convert("RGB").getcolors(256) or ()) >= 2
