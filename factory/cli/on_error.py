@@ -110,7 +110,7 @@ class HoldsMachine:
             choices = {"r": Choice.RETRY, "c": Choice.CLEAN} | ({"k": Choice.KEEP} if alive else {})
             while True:
                 click.echo(question, nl=False, err=True)
-                answer = await _read_line()
+                answer = await _answer(self._run.path / WORD)
                 if answer is None:  # the terminal is gone
                     return Choice.CLEAN
                 if choice := choices.get(answer.strip().lower()[:1]):
@@ -144,22 +144,30 @@ def tell(run: Path, choice: Choice) -> None:
 
 
 async def _told(place: Path) -> Choice:
-    while True:
-        try:
-            text = await asyncio.to_thread(place.read_text)
-        except OSError:
-            await pause(_LISTEN_EVERY)
-            continue
-        place.unlink(missing_ok=True)
-        return Choice.RETRY if text.strip() == Choice.RETRY.value else Choice.CLEAN
+    while (choice := _word(place)) is None:
+        await pause(_LISTEN_EVERY)
+    return choice
+
+
+def _word(place: Path) -> Choice | None:
+    """What ``factory release`` has left in *place*; taken away once it is read."""
+    try:
+        text = place.read_text()
+    except OSError:
+        return None
+    place.unlink(missing_ok=True)
+    return Choice.RETRY if text.strip() == Choice.RETRY.value else Choice.CLEAN
 
 
 def _has_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-async def _read_line() -> str | None:
-    """A line that a person types; None at the end of input. Leaves no thread behind when it is cancelled."""
+async def _answer(place: Path) -> str | None:
+    """A line that a person types, or what ``factory release`` says meanwhile; None at the end of input.
+
+    Leaves no thread behind when it is cancelled.
+    """
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[str | None] = loop.create_future()
 
@@ -170,6 +178,10 @@ async def _read_line() -> str | None:
 
     loop.add_reader(sys.stdin.fileno(), ready)
     try:
-        return await typed
+        while not typed.done():
+            if choice := _word(place):
+                return choice.value
+            await pause(_LISTEN_EVERY)
+        return typed.result()
     finally:
         loop.remove_reader(sys.stdin.fileno())

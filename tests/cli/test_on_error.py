@@ -118,7 +118,8 @@ def test_a_person_may_retry_as_often_as_they_like() -> None:
 
 @pytest.mark.machine  # it waits for real
 @pytest.mark.parametrize(
-    ("typed", "alive", "again"), [("r\n", True, True), ("x\n\nC\n", True, False), ("k\nr\n", False, True)]
+    ("typed", "alive", "again"),
+    [("r\n", True, True), ("x\n\nC\n", True, False), ("k\nr\n", False, True), ("x\n", True, True)],
 )
 def test_a_terminal_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch, typed: str, alive: bool, again: bool) -> None:
     """What is no answer is asked again; without a machine there is no `keep` to choose."""
@@ -131,10 +132,12 @@ def test_a_terminal_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch, typed: s
         monkeypatch.setattr(sys, "stdin", reads)
         monkeypatch.setattr(sys, "stderr", writes)
         person.write(typed.encode())
-        notes, attempts = hold(run, OnError.ASK, Machine(os.getpid()) if alive else None)
+        told = None if typed.rstrip()[-1] in "rC" else Choice.RETRY  # `factory release` in place of an answer
+        notes, attempts = hold(run, OnError.ASK, Machine(os.getpid()) if alive else None, told)
         monkeypatch.undo()
         shown = os.read(person.fileno(), 4096).decode()
-    assert shown.count("or [c]lean up? ") == len(typed.split("\n")) - 1
+    if told is None:
+        assert shown.count("or [c]lean up? ") == len(typed.split("\n")) - 1
     assert ("[k]eep the machine" in shown) is alive
     assert any("factory screen" in note for note in notes) is alive
     assert attempts.another() is again
