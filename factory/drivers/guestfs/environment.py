@@ -153,7 +153,8 @@ def remove_dead_sockets(since: float, folder: Path = Path("/tmp"), table: Path =
             if candidate.is_symlink() or not candidate.is_dir() or status.st_uid != os.geteuid() or alive:
                 continue
             members = list(candidate.iterdir())
-            if status.st_mtime >= since and all(m.is_socket() for m in members):
+            # One without a socket may be another program's, and about to be filled.
+            if members and status.st_mtime >= since and all(m.is_socket() for m in members):
                 for member in members:
                     member.unlink()
                 candidate.rmdir()

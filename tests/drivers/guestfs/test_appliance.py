@@ -144,7 +144,7 @@ def test_settings_force_tcg_unless_kvm_was_measured(tmp_path: Path) -> None:
 
 
 def test_only_socket_folders_without_a_listener_are_removed(tmp_path: Path) -> None:
-    folders = {name: tmp_path / f"libguestfs{name}" for name in ("deadxx", "alivex", "foreig")}
+    folders = {name: tmp_path / f"libguestfs{name}" for name in ("deadxx", "alivex", "foreig", "emptyx")}
     for folder in folders.values():
         folder.mkdir()
     servers = []
@@ -161,6 +161,7 @@ def test_only_socket_folders_without_a_listener_are_removed(tmp_path: Path) -> N
     assert not folders["deadxx"].exists()
     assert folders["alivex"].exists()
     assert folders["foreig"].exists()
+    assert folders["emptyx"].exists(), "another program's, which is about to fill it"
     for server in servers:
         server.close()
     assert environment.PACKAGES
