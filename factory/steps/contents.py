@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from factory import __version__
-from factory.digest import Json, to_json
+from factory.digest import Json, file_digest, to_json
 from factory.host.platform import Platform
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import KVM, TargetMachine
@@ -33,6 +33,7 @@ from factory.steps.fetch_media import FetchMedia
 from factory.steps.installation import Method, boot_command, boot_method, command_line, expectations, typed_at_outcomes
 from factory.steps.machine_plan import guest_port, installer_spec, machine_recipe, machine_spec, uefi_firmware
 from factory.steps.media import MakeMedia, media_recipe
+from factory.steps.rebuild_initramfs import SCRIPT, RebuildInitramfs, early_modules
 from factory.steps.recipes import Contents, provision_recipe, seed_recipe
 from factory.steps.run_provisioner import RunProvisioner
 from factory.steps.seal_disks import SealDisks
@@ -250,6 +251,12 @@ class _Planner:
                 power=Power.RUNNING,
                 keeps=keeps,
             )
+
+        modules = early_modules(self.template.outputs) if self.template.initramfs == "rebuild" else ()
+        if modules:
+            keeps = Keeps.MEMORY if live else Keeps.DISKS
+            recipe = {"modules": modules, "script": {"sha256": file_digest(SCRIPT)}}
+            self._add("initramfs", recipe, [RebuildInitramfs(modules)], power=Power.RUNNING, keeps=keeps)
 
     def _seal(self) -> None:
         seal = self.template.seal

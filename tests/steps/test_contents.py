@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli.given import GIVEN
-from factory.errors import HostError
+from factory.errors import HostError, TemplateError
 from factory.host.platform import Platform, UefiFirmware
 from factory.plan.model import Keeps, Plan
 from factory.plan.wiring import check_wiring
@@ -174,3 +174,26 @@ def with_waits(template: Path, waits: str) -> Path:
     assert old in text
     other.write_text(text.replace(old, f"{old}{waits}, "))
     return other
+
+
+def test_the_initramfs_is_rebuilt_after_the_last_provisioner_for_what_the_outputs_need(template: Path) -> None:
+    text = template.read_text()
+    template.write_text(text.replace("outputs: [qcow2]", "outputs: [qcow2, ova, vhdx]\ninitramfs: rebuild"))
+    names = [p.name for p in plan(template).phases]
+    assert names[-4:] == ["provision-2", "initramfs", "seal", "export"]
+    phase = plan(template).phases[-3]
+    wanted = phase.recipe.counts["modules"]
+    assert isinstance(wanted, list)
+    assert {"mptspi", "hv_storvsc", "virtio_blk"} <= set(wanted)
+    assert "e1000" not in wanted, "a network card can wait for the root file system"
+    check_wiring(plan(template), GIVEN)
+    template.write_text(text.replace("outputs: [qcow2]", "outputs: [raw]\ninitramfs: rebuild"))
+    assert "initramfs" not in [p.name for p in plan(template).phases], "who flashes a raw disk knows the hardware"
+
+
+def test_rebuilding_needs_a_way_in(template: Path) -> None:
+    text = template.read_text()
+    text = text[: text.index("provision:")] + "access: {none: true}\ninitramfs: rebuild\noutputs: [qcow2]\n"
+    template.write_text(text)
+    with pytest.raises(TemplateError, match="needs `access"):
+        plan(template)
