@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +16,14 @@ from factory.cli.report.view import View
 from factory.cli.requests import Request, Requests
 from factory.deadline import pause
 from factory.engine.scheduler import Job, Scheduler
-from factory.errors import INTERNAL_ERROR_EXIT_CODE, FactoryError, TemplateError
+from factory.errors import INTERNAL_ERROR_EXIT_CODE, FactoryError, StepError, TemplateError
 from factory.events import BuildFinished, BuildWaiting, PhaseFinished, Stamped
 from factory.plan.model import Keeps
 from factory.quantity import Duration
 
+ORDERLY = Duration(2)
+"""How long a build lets those before it get ready, so that they begin in their order; one whose plan waits for the
+network loses its place."""
 TICK = Duration(0.5)
 """How often the times on the terminal move."""
 
@@ -45,6 +49,7 @@ class ManyBuilds:
         self._planning: dict[str, asyncio.Lock] = {}
         self._builds: dict[str, asyncio.Task[None]] = {}
         self._began: dict[str, float] = {}
+        self._ready = {name: asyncio.Event() for name, request in requests.builds.items() if request.asked}
         self._ended: dict[str, _Ended] = {}
         self._group = asyncio.TaskGroup()
 
@@ -86,9 +91,14 @@ class ManyBuilds:
         return found
 
     async def _planned(self, request: Request) -> Planned:
-        around = self._around
+        around, base = self._around, None
+        if request.base:
+            try:
+                base = await self._plan(request.base)
+            except FactoryError as error:
+                raise _without_base(request, _cause(error)) from error
         return await plan_build(
-            request.loaded, around.options.output, around.options.layers, around.where, around.facts
+            request.loaded, around.options.output, around.options.layers, around.where, around.facts, base
         )
 
     # --- one build -------------------------------------------------------------------------------------------------
@@ -118,12 +128,28 @@ class ManyBuilds:
         ordered = order(planned, around.options) if request.asked else order_base(planned)
         if ordered.whole and await asyncio.to_thread(is_delivered, planned, around):
             return "unchanged"
+        if request.base:
+            await self._await_base(request, ordered)
         job = await asyncio.to_thread(self._job, ordered)
+        await self._let_others_get_ready(name)
         emit = around.bus.emitter(name)
         async with self._scheduler.turn(job, waiting=lambda reason: emit(BuildWaiting(reason))):
             self._began[name] = time.monotonic()
             await run_build(ordered, around)
         return "stored" if ordered.until else "built"
+
+    async def _let_others_get_ready(self, name: str) -> None:
+        """Until every earlier build has come as far, ended, or waits for what it starts from."""
+        self._now_ready(name)
+        earlier = [e for other, e in self._ready.items() if self._positions[other] < self._positions[name]]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(float(ORDERLY)):
+                for event in earlier:
+                    await event.wait()
+
+    def _now_ready(self, name: str) -> None:
+        if name in self._ready:
+            self._ready[name].set()
 
     def _job(self, ordered: Ordered) -> Job:
         planned, name = ordered.planned, ordered.planned.plan.name
@@ -131,6 +157,27 @@ class ManyBuilds:
         missing = missing_phases(planned, self._around.store, absent, ordered.until)
         makes = {p.key for p in missing if p.keeps in (Keeps.DISKS, Keeps.MEMORY)}
         return Job(name, self._positions[name], load_of(planned, self._around.facts, missing), makes)
+
+    async def _await_base(self, request: Request, ordered: Ordered) -> None:
+        """Lets the build that this one starts from run first, if its image is still to be made.
+
+        Raises: StepError when that failed.
+        """
+        around, plan = self._around, ordered.planned.plan
+        absent = ordered.still_absent(around.made)
+        missing = await asyncio.to_thread(missing_phases, ordered.planned, around.store, absent, ordered.until)
+        if plan.phases[0] not in missing:
+            return
+        stored = await asyncio.to_thread(around.store.find, plan.base)
+        if stored and not self._requests.builds[request.base].asked:
+            return
+        self._now_ready(request.name)
+        await asyncio.wait([self._begin(request.base)])  # not awaited itself: that would hand our own end on to it
+        ended = self._ended[request.base]
+        if ended.error:
+            raise _without_base(request, ended.detail)
+        if not await asyncio.to_thread(around.store.find, plan.base):
+            raise _without_base(request, "it was built only in part")
 
     def _on_event(self, stamped: Stamped) -> None:
         if isinstance(stamped.event, PhaseFinished) and stamped.event.key:
@@ -146,6 +193,7 @@ class ManyBuilds:
 
     def _end(self, name: str, ended: _Ended) -> None:
         self._ended[name] = ended
+        self._now_ready(name)
         outcome = {"failed": "failed", "interrupted": "interrupted", "not begun": "interrupted"}
         message = ended.detail or ("nothing has changed" if ended.state == "unchanged" else "")
         event = BuildFinished(name, outcome.get(ended.state, "succeeded"), ended.seconds, message)
@@ -171,6 +219,10 @@ class ManyBuilds:
         while True:
             await pause(TICK)
             self._view.tick()
+
+
+def _without_base(request: Request, why: str) -> StepError:
+    return StepError(f"the image of {request.base}, which it starts from, is not there: {why}")
 
 
 def _cause(error: BaseException) -> str:

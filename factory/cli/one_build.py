@@ -11,8 +11,9 @@ from pathlib import Path
 from factory.cli.explaining import explain_failure
 from factory.cli.given import media_library
 from factory.cli.on_error import Attempts, HoldsMachine, OnError
+from factory.cli.phase_states import reasons_to_run
 from factory.cli.places import Places
-from factory.cli.planning import Planned, explain, last_layer, plan_build
+from factory.cli.planning import Planned, last_layer, plan_build
 from factory.cli.preflighting import check_host
 from factory.cli.requests import Selection
 from factory.dossier.collector import Collector
@@ -21,13 +22,15 @@ from factory.engine.collection import collect_garbage, limit_from
 from factory.engine.failure import FailureHook
 from factory.engine.filesystem import store_errors, write_json
 from factory.engine.journal import Journal
+from factory.engine.recipes import remember
 from factory.engine.run_control import RunControl
 from factory.engine.run_directory import ProcessRecord, Run, open_run
 from factory.engine.runner import Runner
 from factory.engine.store import LayerStore
 from factory.errors import FactoryError, StoreError, TemplateError
-from factory.events import BuildStarted, Emit, EventBus, Note, Stamped
+from factory.events import BuildStarted, Emit, EventBus, Note, PhaseFinished, PhaseSkipped, Stamped
 from factory.host.facts import HostFacts
+from factory.plan.model import Plan, Recipe
 from factory.steps.deliver import refuse_existing
 from factory.template.suggest import did_you_mean
 
@@ -169,7 +172,8 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
     with store_errors(where.runs), open_run(where.runs, plan.name) as run:
         control, hooks = RunControl(run.path), failure_hooks(run)
         journal, processes = Journal(run.path / "journal.jsonl"), ProcessRecord(run)
-        tell = _only(plan.name, journal, processes)
+        finished: dict[str, Recipe] = {}
+        tell = _only(plan.name, journal, processes, _recipes_into(finished, plan))
         bus.subscribe(tell)
         try:
             write_json(run.path / "plan.json", plan.describe())
@@ -188,7 +192,7 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
                 control=control,
                 limits=FILM if around.options.record else EVIDENCE,
             )
-            reasons = explain(plan, store, planned.usable)
+            reasons = reasons_to_run(planned, store)
             runner = Runner(
                 plan, store, scope,
                 usable=planned.usable,
@@ -209,6 +213,7 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
                 await _film(run, emit)
         finally:
             bus.unsubscribe(tell)
+            remember(where.cache, plan.name, finished)
             # On a disk that is full these fail too, and must not hide why the build has ended.
             for end in (control.ended, journal.close, processes.close):
                 with suppress(OSError):
@@ -238,6 +243,17 @@ async def _film(run: Run, emit: Emit) -> None:
         emit(Note(f"recorded: {place} ({pictures} pictures)"))
     except FactoryError as error:
         emit(Note(f"no film: {error.message} (`factory record {run.id}` tries again)", "warning"))
+
+
+def _recipes_into(finished: dict[str, Recipe], plan: Plan) -> Callable[[Stamped], None]:
+    """Collects the recipe of each phase that has run, or was stored."""
+    recipes = {phase.name: phase.recipe for phase in plan.phases}
+
+    def collect(stamped: Stamped) -> None:
+        if isinstance(stamped.event, (PhaseFinished, PhaseSkipped)):
+            finished[stamped.event.phase] = recipes[stamped.event.phase]
+
+    return collect
 
 
 def failure_hooks(run: Run) -> tuple[FailureHook, ...]:

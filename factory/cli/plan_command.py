@@ -23,8 +23,8 @@ def command(
     except_: tuple[str, ...], output: Path, layers: str | None, diff: bool, steps: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Show each phase of TEMPLATES: whether it is stored, and in one sentence why not. Changes nothing."""
-    from factory.cli.planning import show_plans
+    from factory.cli.plan_view import PlanOptions, show_plans
     from factory.cli.requests import Selection
 
     selection = Selection(variables, var_files, only, except_)
-    show_plans(find_templates(templates), selection, output.absolute(), layers, diff, steps, as_json)
+    show_plans(find_templates(templates), PlanOptions(selection, output.absolute(), layers, diff, steps, as_json))

@@ -10,7 +10,7 @@ from typing import Any
 from factory.cli.template_options import environment
 from factory.errors import FactoryError, Problem, TemplateError
 from factory.template.bases import base_name, chain_of
-from factory.template.load import declared, load_all
+from factory.template.load import declared, declared_with_bases, load_all
 from factory.template.model import Loaded
 
 
@@ -104,7 +104,7 @@ class _Loader:
 
     def __init__(self, templates: Sequence[Path], selection: Selection, host: Mapping[str, Any]) -> None:
         self._selection, self._host = selection, host
-        self._anywhere = {name for path in templates for name in declared(path)}
+        self._anywhere = {name for path in templates for name in declared_with_bases(path)}
 
     def load(self, path: Path) -> tuple[Loaded, ...]:
         """What the command line asks for of a file."""

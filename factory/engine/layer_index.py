@@ -66,7 +66,7 @@ def read_layer(path: Path) -> Layer | None:
 def read_recipe(path: Path) -> Recipe | None:
     try:
         data = json.loads((path / RECIPE).read_text())
-        return Recipe(data["counts"], data["labels"])
+        return Recipe(data["counts"], data["labels"], data.get("texts", {}))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -22,7 +22,7 @@ from factory.engine.filesystem import disk_error
 from factory.engine.machine_state import SEAL_OVERLAY, branch, copy_small
 from factory.engine.scope import StepScope, merge
 from factory.engine.store import Draft, Layer, LayerGone, LayerStore
-from factory.errors import Evidence, FactoryError, MachineDied
+from factory.errors import Evidence, FactoryError, MachineDied, StoreError
 from factory.events import (
     Emit,
     LayerStored,
@@ -181,7 +181,21 @@ class Runner:
                 continue
             self._store.touch(layer)
             return index + 1
+        self._stand_on_base()
         return 0
+
+    def _stand_on_base(self) -> None:
+        """Begins on the image of another build, where the plan says so. Raises: StoreError when it is gone."""
+        if not self._plan.base:
+            return
+        self._layer = self._store.find(self._plan.base)
+        if self._layer is None:
+            raise StoreError(
+                f"the image that {self._plan.name} starts from is not stored (layer {self._plan.base[:12]})",
+                hint="run it again: it is built then",
+            )
+        self._hold()
+        self._store.touch(self._layer)
 
     async def _run_phase(self, index: int, phase: Phase) -> None:
         started = time.monotonic()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import unified_diff
 from typing import Any
 
 from factory.plan.model import Recipe
@@ -39,6 +40,25 @@ def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:
         label = after.labels.get(_digest_text(new), "") or before.labels.get(_digest_text(old), "")
         found.append(Change(path, old, new, label))
     return tuple(found)
+
+
+def unified(found: Iterable[Change], before: Recipe, after: Recipe) -> Iterator[str]:
+    """Lines of unified diffs of those changes that are texts: contents of files, values of several lines."""
+    for change in found:
+        old, new = (_text_of(change.before, before), _text_of(change.after, after))
+        if old is not None and new is not None:
+            name = change.label or change.path
+            yield from unified_diff(old.splitlines(), new.splitlines(), name, name, lineterm="")
+
+
+def _text_of(value: Any, recipe: Recipe) -> str | None:
+    """The text that *value* is or stands for; None for what is no text of several lines."""
+    if value is None:
+        return ""
+    known = recipe.texts.get(_digest_text(value))
+    if known is not None:
+        return known
+    return value if isinstance(value, str) and "\n" in value.strip() else None
 
 
 def why(name: str, before: Recipe | None, after: Recipe, *, parent_changed: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from factory.digest import Json, digest_of, to_json
@@ -21,16 +22,18 @@ def make_recipe(
     labels: Mapping[str, str],
     salt: bytes,
     secrets: Sequence[str] = (),
+    texts: Mapping[str, str] = MappingProxyType({}),
 ) -> Recipe:
     """Makes a recipe of *parts* and of each step's name and version.
 
     A ``Secret``, and every text that contains one of *secrets*, enters as an HMAC under *salt*: a recipe lies in the
-    store as plain JSON.
+    store as plain JSON. Of *texts* (by their digest) those with a secret in them are left out.
     """
     counts = to_json({**parts, "steps": [[s.name, s.version] for s in steps]}, salt=salt)
     hidden = _hide(counts, tuple(s for s in secrets if s), salt)
     assert isinstance(hidden, dict)
-    return Recipe(hidden, labels)
+    open_texts = {digest: text for digest, text in texts.items() if not any(s and s in text for s in secrets)}
+    return Recipe(hidden, labels, open_texts)
 
 
 def _hide(value: Json, secrets: tuple[str, ...], salt: bytes) -> Json:

@@ -42,14 +42,16 @@ class Recipe:
     """What a phase's key is made of, and names for it.
 
     ``counts`` is plain JSON data: parsed values and digests of contents. ``labels`` maps a digest in it to what a
-    person calls that content (a script's path); labels never enter a key.
+    person calls that content (a script's path), ``texts`` to the content itself where it is a short text, to show
+    later what has changed in it. Neither enters a key.
     """
 
     counts: Mapping[str, Json]
     labels: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {"counts": dict(self.counts), "labels": dict(self.labels)}
+        return {"counts": dict(self.counts), "labels": dict(self.labels), "texts": dict(self.texts)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole build. ``facts`` is what a person wants to see resolved (machine type, accelerator, media)."""
+    """The whole build. ``facts`` is what a person wants to see resolved (machine type, accelerator, media); ``base``
+    is the key of the layer of another build that the first phase starts from, empty when it starts from nothing."""
 
     name: str
     template: str
@@ -81,6 +84,7 @@ class Plan:
     boot: tuple[Step, ...]
     power_off: tuple[Step, ...]
     facts: Mapping[str, Json]
+    base: str = ""
 
     @property
     def key(self) -> str:
@@ -92,6 +96,7 @@ class Plan:
             "name": self.name,
             "template": self.template,
             "key": self.key,
+            "base": self.base,
             "facts": dict(self.facts),
             "phases": [p.describe() for p in self.phases],
             "boot": [s.describe() for s in self.boot],

@@ -25,6 +25,7 @@ from factory.seal.model import SealOptions
 from factory.secret import Secret
 from factory.steps.artifact import ExportImages, OpenStaging, Publish
 from factory.steps.await_installer import AwaitPowerOff, AwaitSeedFetch
+from factory.steps.base_image import AdmitBuildKey, FitDisks
 from factory.steps.build_secrets import LoadBuildSecrets, MakeBuildSecrets
 from factory.steps.connect_guest import ConnectGuest
 from factory.steps.create_disks import CreateDisks, ImportImage
@@ -51,6 +52,7 @@ from factory.template.model import (
     Loaded,
     Profile,
     SeedDelivery,
+    Source,
     Ssh,
     Text,
 )
@@ -69,6 +71,7 @@ class PlanInputs:
         output: the folder that artifacts appear in.
         salt: the store's own, for digests of secrets.
         layers: what the command line says in place of the template.
+        base: key of the layer that holds the image of `source.image.template`.
     """
 
     loaded: Loaded
@@ -78,6 +81,7 @@ class PlanInputs:
     output: Path
     salt: bytes
     layers: Layers | None = None
+    base: str = ""
 
 
 def make_plan(inputs: PlanInputs) -> Plan:
@@ -109,6 +113,7 @@ class _Planner:
             boot=boot,
             power_off=(ShutDown(self.template.shutdown.command, self.template.shutdown.deadline, self._stall()),),
             facts=self._facts(),
+            base=self.inputs.base,
         )
 
     # --- phases ----------------------------------------------------------------------------------------------------
@@ -117,16 +122,45 @@ class _Planner:
         if self.layers is Layers.NONE and keeps in (Keeps.DISKS, Keeps.MEMORY):
             keeps = Keeps.NOTHING
         recipe = make_recipe(
-            parts, steps, labels=dict(self.contents.labels), salt=self.inputs.salt, secrets=self.secrets
+            parts,
+            steps,
+            labels=dict(self.contents.labels),
+            salt=self.inputs.salt,
+            secrets=self.secrets,
+            texts=dict(self.contents.texts),
         )
-        parent = self.phases[-1].key if self.phases else ROOT
+        parent = self.phases[-1].key if self.phases else self.inputs.base or ROOT
         key = chain(parent, name, recipe)
         self.phases.append(Phase(name, tuple(steps), recipe, key, power, keeps))
 
+    def _continue(self, base: str) -> None:
+        """On the image of the build called *base*. Its key is the parent's; as a part it says what changed."""
+        self.contents.labels[self.inputs.base] = f"the image of {base}"
+        machine, access = self.template.machine, self.template.access
+        parts: dict[str, Any] = {
+            "image": {"sha256": self.inputs.base},
+            "machine": machine_recipe(machine, self.platform),
+            "generate": dict(self.loaded.generated),
+        }
+        steps: list[Step] = [
+            MakeBuildSecrets(tuple(sorted(self.loaded.generated.items()))),
+            FitDisks(base, machine.disks),
+        ]
+        if self.loaded.profile:
+            parts["seed"] = seed_recipe(self.loaded, self.inputs.seed_files)
+        elif not (access.none or access.winrm or self._ssh().password is not None or self._ssh().private_key):
+            steps.append(AdmitBuildKey(self._ssh().user, self._disk_ids()))
+            parts["user"] = self._ssh().user
+        self._add("import", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
+
     def _install(self) -> None:
         template, machine = self.template, self.template.machine
+        if template.source.image and template.source.image.template:
+            self._continue(template.source.image.template)
+            return
         firmware = uefi_firmware(machine, self.platform)
         variables = firmware.variables if firmware else None
+        self.contents.labels[self.inputs.media] = _medium(template.source)
         generate = MakeBuildSecrets(tuple(sorted(self.loaded.generated.items())))
         parts: dict[str, Any] = {
             "media": self.inputs.media,
@@ -367,6 +401,16 @@ class _Planner:
         )
         assert isinstance(facts, dict)
         return facts
+
+
+def _medium(source: Source) -> str:
+    """What a person calls the installer or image."""
+    origin = source.iso or source.image
+    assert origin is not None
+    if origin.build:
+        return f"what {origin.build.script} builds"
+    name = origin.path or origin.url or origin.urls[0]
+    return name.source if isinstance(name, LateText) else name
 
 
 def hardware(loaded: Loaded) -> OvfHardware:

@@ -14,6 +14,8 @@ from factory.template.model import Ansible, File, Loaded, Plugin, Provision, She
 from factory.template.seed import SeedFolder, extra_files, seed_names
 from factory.template.verbatim_seed import VerbatimFolder, is_verbatim
 
+LONGEST_TEXT = 64 * 1024
+"""Of a script whose text is kept beside its layer."""
 _LATE = {
     "seed": {"url": "late:seed.url", "host": "late:seed.host", "port": "late:seed.port"},
     "guest": {"host": "late:guest.host", "port": "late:guest.port"},
@@ -29,6 +31,7 @@ class Contents:
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
         self.labels: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
 
     def of(self, name: str) -> dict[str, str]:
         """Raises: TemplateError when it can't be read."""
@@ -38,6 +41,8 @@ class Contents:
         except OSError as error:
             raise TemplateError(f"can't read {name}: {error.strerror}", hint="is it there, and readable?") from error
         self.labels[digest] = name
+        if (text := _short_text(path)) is not None:
+            self.texts[digest] = text
         return {"sha256": digest}
 
     def beside(self, name: str) -> dict[str, str]:
@@ -49,6 +54,17 @@ class Contents:
         folder = self._loaded.resolve(name).parent
         many = sum(1 for _ in islice((p for p in folder.rglob("*") if p.is_file()), _MANY + 1)) > _MANY
         return self.of(name) if many else self.of(str(Path(name).parent))
+
+
+def _short_text(path: Path) -> str | None:
+    """The content of a small text file, for ``factory plan --diff``."""
+    try:
+        if not path.is_file() or path.stat().st_size > LONGEST_TEXT:
+            return None
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return None if "\0" in text else text
 
 
 def late_markers(loaded: Loaded) -> dict[str, Any]:

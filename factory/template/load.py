@@ -10,9 +10,11 @@ from typing import Any
 
 from factory.errors import Problem, TemplateError
 from factory.template.assemble import Given, read_template
+from factory.template.bases import candidates
 from factory.template.check import check_each
 from factory.template.model import Loaded
 from factory.template.packer_files import is_packer
+from factory.template.project import project_root
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -105,3 +107,28 @@ def declared(path: Path) -> tuple[str, ...]:
     except TemplateError:
         return ()
     return tuple(section.value) if section is not None and isinstance(section.value, dict) else ()
+
+
+def declared_with_bases(path: Path) -> frozenset[str]:
+    """``declared``, and what the templates declare that it starts from by name, as far as they can be found."""
+    found, seen, left = set[str](), set[Path](), [path]
+    while left:
+        current = left.pop()
+        if current.resolve() in seen:
+            continue
+        seen.add(current.resolve())
+        found |= set(declared(current))
+        if name := _image_name(current):
+            left += candidates(name, current, project_root(current))
+    return frozenset(found)
+
+
+def _image_name(path: Path) -> str:
+    if path.suffix not in (".yml", ".yaml"):
+        return ""
+    try:
+        image = read_template(path).root.at("source", "image")
+    except TemplateError:
+        return ""
+    node = image.get("template") or image if image is not None else None
+    return node.value if node is not None and isinstance(node.value, str) else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.deadline import Deadline
-from factory.drivers.protocols import ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
+from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
 from factory.errors import StepError
 from factory.events import Emit
 from factory.outputs.model import Exported, Part
@@ -87,30 +87,35 @@ async def admit(
         await images.create(
             overlays[base.disk], size=None, backing=base.backing, backing_format=base.format, options=SMALL_CLUSTERS
         )
-    home = "/root" if user == "root" else f"/home/{user}"
-    keys = f"{home}/.ssh/authorized_keys"
     async with driver.launch(
         [ApplianceDisk(path, "qcow2") for path in overlays.values()],
         access=DiskAccess.READ_WRITE, runtime_dir=runtime_dir, deadline=deadline, emit=emit,
     ) as appliance:  # fmt: skip
         await inspect(appliance)  # finds the file systems and mounts them
-        await appliance.batch(
-            [
-                ("mkdir_p", f"{home}/.ssh"),
-                ("chmod", 0o700, f"{home}/.ssh"),
-                ("write_append", keys, f"{public_key}\n"),
-                ("chmod", 0o600, keys),
-            ]
-        )
-        owner = await appliance.call("stat", home)
-        for name in (f"{home}/.ssh", keys):
-            await appliance.call("chown", owner["uid"], owner["gid"], name)
-        if await appliance.call("is_file", "/etc/selinux/config"):
-            # A file without a label is one that sshd may not read; a guest that does not enforce does not mind.
-            await appliance.attempt(
-                [("setxattr", "security.selinux", _LABEL, len(_LABEL), name) for name in (f"{home}/.ssh", keys)]
-            )
+        await write_key(appliance, user, public_key)
     return overlays
+
+
+async def write_key(appliance: Appliance, user: str, public_key: str) -> None:
+    """Lets *user* in by *public_key*. The guest's file systems are mounted."""
+    home = "/root" if user == "root" else f"/home/{user}"
+    keys = f"{home}/.ssh/authorized_keys"
+    await appliance.batch(
+        [
+            ("mkdir_p", f"{home}/.ssh"),
+            ("chmod", 0o700, f"{home}/.ssh"),
+            ("write_append", keys, f"{public_key}\n"),
+            ("chmod", 0o600, keys),
+        ]
+    )
+    owner = await appliance.call("stat", home)
+    for name in (f"{home}/.ssh", keys):
+        await appliance.call("chown", owner["uid"], owner["gid"], name)
+    if await appliance.call("is_file", "/etc/selinux/config"):
+        # A file without a label is one that sshd may not read; a guest that does not enforce does not mind.
+        await appliance.attempt(
+            [("setxattr", "security.selinux", _LABEL, len(_LABEL), name) for name in (f"{home}/.ssh", keys)]
+        )
 
 
 async def overlays(
