@@ -42,15 +42,17 @@ def load_of(planned: Planned, facts: HostFacts, missing: list[Phase]) -> Load:
         return NOTHING
     template = planned.loaded.template
     machine = template.machine
-    clones = template.verify.clones if template.verify and template.outputs else 1
-    memory = Size(max(machine.memory * clones, APPLIANCE if template.seal else 0) + BESIDE_A_MACHINE)
+    delivers = any(phase.keeps is Keeps.ARTIFACT for phase in missing)
+    clones = template.verify.clones if template.verify and delivers else 1
+    opened = delivers or any(phase.name == "seal" for phase in missing)  # by libguestfs
+    memory = Size(max(machine.memory * clones, APPLIANCE if opened else 0) + BESIDE_A_MACHINE)
     each = EMULATED if facts.accelerator == "tcg" else REAL
     disks = sum(d.size for d in machine.disks) // FILLED
     live = sum(machine.memory // FILLED for phase in missing if phase.keeps is Keeps.MEMORY)
     space = {_file_system(facts.spaces["cache"].folder): Size(max(disks, ROOM_FOR_LAYERS) + live)}
-    if template.outputs:
+    if delivers:
         name = _file_system(facts.spaces["output"].folder)
-        space[name] = Size(space.get(name, Size(0)) + disks * len(template.outputs))
+        space[name] = Size(space.get(name, Size(0)) + disks * max(1, len(template.outputs)))
     return Load(memory, machine.cpus * clones * each, space)
 
 

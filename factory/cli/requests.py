@@ -62,7 +62,7 @@ def find_builds(templates: Sequence[Path], selection: Selection, host: Mapping[s
     Raises: TemplateError when `-only` and `-except` leave nothing.
     """
     found = Requests()
-    loader = _Loader(templates, selection, host)
+    loader = Loader(templates, selection, host)
     asked: list[Loaded] = []
     for path in templates:
         try:
@@ -85,26 +85,28 @@ def find_builds(templates: Sequence[Path], selection: Selection, host: Mapping[s
     return found
 
 
-def base_problems(
-    builds: Sequence[Loaded], templates: Sequence[Path], selection: Selection, host: Mapping[str, Any]
-) -> tuple[Problem, ...]:
+def base_problems(builds: Sequence[Loaded], known: Mapping[str, Loaded], loader: Loader) -> tuple[Problem, ...]:
     """What is wrong with that which *builds* start from."""
-    loader, by_name = _Loader(templates, selection, host), {b.template.name: b for b in builds}
     problems: list[Problem] = []
     for build in builds:
         try:
-            chain_of(build, by_name, loader.load_base)
+            chain_of(build, known, loader.load_base)
         except TemplateError as error:
             problems += error.problems
     return tuple(dict.fromkeys(problems))
 
 
-class _Loader:
+class Loader:
     """Loads files; a variable is handed to those that declare it, and to all when nobody does: then it is a mistake."""
 
     def __init__(self, templates: Sequence[Path], selection: Selection, host: Mapping[str, Any]) -> None:
         self._selection, self._host = selection, host
         self._anywhere = {name for path in templates for name in declared_with_bases(path)}
+
+    def variables_for(self, path: Path) -> dict[str, str]:
+        """What of ``-var`` concerns the template at *path*."""
+        own = set(declared(path))
+        return {n: v for n, v in self._selection.variables.items() if n in own or n not in self._anywhere}
 
     def load(self, path: Path) -> tuple[Loaded, ...]:
         """What the command line asks for of a file."""
@@ -115,10 +117,10 @@ class _Loader:
         return self._load(path, (), ())
 
     def _load(self, path: Path, only: Sequence[str], except_: Sequence[str]) -> tuple[Loaded, ...]:
-        selection, own = self._selection, set(declared(path))
+        selection = self._selection
         builds = load_all(
             path,
-            variables={n: v for n, v in selection.variables.items() if n in own or n not in self._anywhere},
+            variables=self.variables_for(path),
             var_files=selection.var_files,
             environ=environment(),
             host=self._host,

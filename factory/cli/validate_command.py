@@ -37,41 +37,35 @@ def command(
     \b
     Needs no network and no QEMU, and changes nothing. Exit code 3 when something is wrong.
     """
-    from factory.cli.requests import Selection, base_problems
+    from factory.cli.requests import Loader, Selection, base_problems
     from factory.host.facts import template_names
     from factory.template.load import check_all
     from factory.template.packer_files import is_packer, syntax_problems
 
     packer.apply()
     host = template_names()
-    problems: list[Problem] = []
-    builds: list[Loaded] = []
     paths = find_templates(templates)
+    loader = Loader(paths, Selection(variables, var_files), host)
+    checked: list[tuple[Path, tuple[Loaded, ...], tuple[Problem, ...]]] = []
     for path in paths:
-        made: tuple[Loaded, ...] = ()
         if syntax_only and is_packer(path):
-            found = syntax_problems(path)
-        else:
-            made, found = check_all(
-                path,
-                variables=variables,
-                var_files=var_files,
-                environ=environment(),
-                host=host,
-                only=only,
-                except_=except_,
-            )
-        builds += made
-        problems += found
+            checked.append((path, (), syntax_problems(path)))
+            continue
+        own = loader.variables_for(path)
+        made, found = check_all(
+            path, variables=own, var_files=var_files, environ=environment(), host=host, only=only, except_=except_
+        )
+        checked.append((path, made, found))
+    known = {build.template.name: build for _, made, _ in checked for build in made}
+    problems: list[Problem] = []
+    for path, made, found in checked:
+        every = (*found, *base_problems(made, known, loader))
+        problems += every
         if not as_json:
-            _show(found)
-            if not any(p.severity == "error" for p in found):
+            _show(every)
+            if not any(p.severity == "error" for p in every):
                 click.echo(f"{path}: ok" + (f", {len(made)} builds" if len(made) > 1 else ""))
-    found = base_problems(builds, paths, Selection(variables, var_files), host)
-    problems += found
-    if not as_json:
-        _show(found)
-    else:
+    if as_json:
         click.echo(json.dumps([_as_json(p) for p in problems], indent=2))
     if any(p.severity == "error" for p in problems):
         sys.exit(TemplateError.exit_code)
