@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
@@ -66,6 +67,8 @@ def load_all(
     )
     if any(p.severity == "error" for p in problems):
         raise TemplateError(problems)
+    if not builds and problems and is_packer(path):
+        raise TemplateError([replace(p, severity="error") for p in problems])
     return builds
 
 

@@ -12,7 +12,7 @@ from factory.template.packer.config.computed import DataReader
 from factory.template.packer.load import load
 from factory.template.packer.missing_files import missing_files
 from factory.template.packer.model import PackerConfig
-from factory.template.packer.to_template import Translation, to_template
+from factory.template.packer.to_template import Translation, UnsupportedMachine, to_template
 
 
 def check_builds(
@@ -32,19 +32,38 @@ def check_builds(
     try:
         config = load(path, variables, var_files, environ, only, except_, data_reader=data_reader)
         missing = missing_files(config)
-        translations = [to_template(config, build) for build in config.qemu_builds]
+        translations, unsupported = _translated(config)
     except TemplateError as error:
         return (), error.problems
-    problems = [*config.warnings, *missing, *_passed_over(config, path), *_noted(config, translations)]
-    if not translations:
+    problems = [*config.warnings, *missing, *_passed_over(config, path), *unsupported, *_noted(config, translations)]
+    if not translations and not unsupported:
         problems.append(_nothing_left(config, path, only, except_))
     if any(p.severity == "error" for p in problems):
         return (), tuple(problems)
     builds = _named_apart(translations)
+    if not builds:
+        return (), tuple(problems)
     # Who builds sees them once, not with each build.
     return (replace(builds[0], warnings=tuple(problems)), *(replace(b, warnings=()) for b in builds[1:])), tuple(
         problems
     )
+
+
+def _translated(config: PackerConfig) -> tuple[list[Translation], list[Problem]]:
+    """The builds, and a warning for each that is right and can't be made here. Raises: TemplateError."""
+    found: list[Translation] = []
+    unsupported: list[Problem] = []
+    wrong: list[Problem] = []
+    for build in config.qemu_builds:
+        try:
+            found.append(to_template(config, build))
+        except UnsupportedMachine as error:
+            unsupported += [replace(p, severity="warning") for p in error.problems]
+        except TemplateError as error:
+            wrong += error.problems
+    if wrong:
+        raise TemplateError(list(dict.fromkeys(wrong)))
+    return found, unsupported
 
 
 def _passed_over(config: PackerConfig, path: Path) -> list[Problem]:

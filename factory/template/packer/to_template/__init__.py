@@ -1,6 +1,7 @@
 """From a Packer build to factory's own template model."""
 
+from factory.template.packer.to_template.machine import UnsupportedMachine
 from factory.template.packer.to_template.notes import Note
 from factory.template.packer.to_template.translate import Translation, to_template
 
-__all__ = ["Note", "Translation", "to_template"]
+__all__ = ["Note", "Translation", "UnsupportedMachine", "to_template"]

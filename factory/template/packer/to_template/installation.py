@@ -67,11 +67,10 @@ def seed_directory(s: QemuSource, config: PackerConfig) -> Path | None:
 
 
 def _media(s: QemuSource, config: PackerConfig) -> Iterator[Medium]:
-    if s.cd_files or s.cd_content:
-        yield Medium(kind="cd", label=s.cd_label or PROFILE, files=_files(s.cd_files, s.cd_content, config))
-    if s.floppy_files or s.floppy_dirs or s.floppy_content:
-        # Packer puts files of floppy_files side by side, and keeps the folders of floppy_dirs.
-        files = _files((*s.floppy_files, *s.floppy_dirs), s.floppy_content, config)
+    if files := _files(s.cd_files, s.cd_content, config):
+        yield Medium(kind="cd", label=s.cd_label or PROFILE, files=files)
+    # Packer puts files of floppy_files side by side, and keeps the folders of floppy_dirs.
+    if files := _files((*s.floppy_files, *s.floppy_dirs), s.floppy_content, config):
         yield Medium(kind="floppy", label=s.floppy_label or PROFILE, files=files)
 
 

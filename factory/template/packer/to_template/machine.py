@@ -19,6 +19,11 @@ from factory.template.packer.to_template.qemu_arguments import (
     firmware_of,
 )
 
+
+class UnsupportedMachine(TemplateError):
+    """A build that is right, and that factory can't make."""
+
+
 _X86 = re.compile(r"(?:.*/)?(?:qemu-system-x86_64|qemu-system-i386|qemu-kvm|kvm)(?:\.exe)?\Z")
 _LEAST_DISK = Size(2**20)
 
@@ -26,10 +31,10 @@ _LEAST_DISK = Size(2**20)
 def machine_of(s: QemuSource, found: Arguments, notes: Notes) -> Machine:
     """What the machine is made of; everything else goes to *notes*.
 
-    Raises: TemplateError for a machine of another architecture.
+    Raises: UnsupportedMachine for a machine of another architecture.
     """
     if not _X86.match(s.qemu_binary):
-        raise TemplateError(
+        raise UnsupportedMachine(
             f"the build “{s.build_name}” wants {s.qemu_binary}, and factory makes x86_64 machines",
             hint="leave it out with -except, or build it where Packer runs",
         )

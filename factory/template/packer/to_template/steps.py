@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from factory.errors import TemplateError
 from factory.quantity import Duration
 from factory.secret import Secret
 from factory.template.model import Ansible, File, LateText, Plugin, Provision, Reboot, Shell, Text
 from factory.template.packer.gotemplate import Context, is_template, render_known
 from factory.template.packer.hcl.source import NOWHERE
-from factory.template.packer.model import PackerBuild
+from factory.template.packer.model import PackerBuild, PackerConfig
 from factory.template.packer.options import Options
 from factory.template.packer.options.declare import declared
 from factory.template.packer.provisioners import OtherProvisioner, Provisioner, simple
@@ -49,9 +50,11 @@ class StepTexts:
     """``build.*`` as far as it is known before anything runs."""
     serves: bool
     notes: Notes
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """User variables of a JSON template: a plug-in's options still name them."""
 
     @classmethod
-    def of(cls, source: QemuSource, build: PackerBuild, run_id: str, notes: Notes, working: Path = Path()) -> StepTexts:
+    def of(cls, source: QemuSource, build: PackerBuild, run_id: str, notes: Notes, config: PackerConfig) -> StepTexts:
         winrm = source.communicator == "winrm"
         password = source.winrm_password if winrm else source.ssh_password
         known = {
@@ -66,7 +69,9 @@ class StepTexts:
             "SourceImageName": "",
         }
         serves = bool(source.http_directory or source.http_content)
-        return cls(source.build_name or build.source_name, run_id, working.absolute(), known, serves, notes)
+        values = {n: v.value.text() for n, v in config.variables.items()} if config.scope is None else {}
+        name = source.build_name or build.source_name
+        return cls(name, run_id, config.working.absolute(), known, serves, notes, values)
 
     def late(self, text: str, names: Mapping[str, str], option: str) -> Text:
         """*text* with what only the running build knows as Jinja2."""
@@ -80,11 +85,22 @@ class StepTexts:
     def rendered(self, text: str, names: Mapping[str, str]) -> str:
         """*text* with all that is known before anything runs; a name that only a post-processor knows stays."""
         functions: dict[str, Callable[..., Any]] = {
+            "user": lambda name: self.variables.get(name, ""),
             "build": lambda name: self.known.get(name, ""),
             "build_name": lambda: self.build_name,
             "build_type": lambda: "qemu",
         }
         return render_known(text, Context(names, functions, late=None), NOWHERE)
+
+    def with_variables(self, text: str) -> str:
+        """*text* with the user variables of a JSON template in it, and everything else as it is."""
+        if not self.variables or "user" not in text:
+            return text
+        functions: dict[str, Callable[..., Any]] = {"user": lambda name: self.variables.get(name, "")}
+        try:
+            return render_known(text, Context({}, functions, late=None), NOWHERE)
+        except TemplateError:
+            return text
 
     def environment(self) -> dict[str, Text]:
         """What Packer sets for every script."""
@@ -256,7 +272,7 @@ def _plain(value: Any, texts: StepTexts, option: str) -> Any:
     if isinstance(value, Secret):
         value = value.reveal()
     if isinstance(value, str):
-        return texts.late(value, _OWN_NAMES, option) if is_template(value) else value
+        return texts.late(texts.with_variables(value), _OWN_NAMES, option) if is_template(value) else value
     if isinstance(value, Duration):
         return float(value)
     if isinstance(value, Mapping):

@@ -79,14 +79,14 @@ def to_template(config: PackerConfig, build: PackerBuild) -> Translation:
         raise TemplateError(problems) from None
     except TemplateError as error:
         placed = [p if p.place else build.span.problem(p.message, hint=p.hint) for p in error.problems]
-        raise TemplateError(placed) from None
+        raise type(error)(placed) from None
 
 
 def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) -> Translation:
     notes = Notes()
     _refuse_unreachable(source)
     found = read_arguments(source, notes)
-    texts = StepTexts.of(source, build, _run_id(), notes, config.working)
+    texts = StepTexts.of(source, build, _run_id(), notes, config)
     provision = tuple(p for one in build.provisioners for p in provision_of(one, texts))
     cleanup = next(provision_of(build.error_cleanup, texts), None) if build.error_cleanup else None
     if source.communicator == "none" and provision:
