@@ -36,7 +36,7 @@ def command(
 
     packer.apply()
     if template is None and config_type == "json":
-        config = load("<console>.json", variables, text="{}")
+        config = load("<console>.json", variables, text='{"builders": []}')
     elif template is None:
         with tempfile.TemporaryDirectory() as folder:
             empty = Path(folder, "console.pkr.hcl")

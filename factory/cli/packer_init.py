@@ -36,9 +36,7 @@ def init_packer(template: Path) -> None:
             click.echo(f"{name}: for another builder, which factory passes over")
         else:
             missing = True
-            click.echo(
-                f"{name}: not here; a Python package can bring it (entry points factory.provisioners, factory.outputs)"
-            )
+            click.echo(f"{name}: not here; a Python package can bring it, by {SEAMS}")
     if not config.required_plugins:
         click.echo(f"{template} requires no plug-ins")
     if missing:

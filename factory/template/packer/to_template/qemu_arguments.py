@@ -85,6 +85,7 @@ class _Reader:
         self.pairs = [(switch.lstrip("-"), "".join(parts)) for switch, *parts in source.qemuargs]
         self.networks = self._own_networks()
         self.own_drives: set[str] = set()
+        self.installers: set[str] = set()
         self.tpm_channels = {
             properties(v).get("chardev", "") for name, v in self.pairs if name == "tpmdev"
         }  # fmt: skip
@@ -172,7 +173,9 @@ class _Reader:
             forwards = "SSHHostPort" in value or re.search(rf"hostfwd=[^,]*-[^,]*:{port}(?:,|\Z)", value)
             if name == "netdev" and value.startswith("user") and forwards:
                 found.add(properties(value).get("id", ""))
-        return found
+        others = [properties(v).get("id", "") for n, v in self.pairs if n == "netdev" and v.startswith("user")]
+        # One that forwards nothing (nobody connects, or the template forgot) is still the builder's own card.
+        return found if len(found) > 1 else {*found, *others[:1]}
 
     def _network(self, value: str) -> bool:
         if properties(value).get("id", "") in self.networks:
@@ -200,6 +203,8 @@ class _Reader:
             bus = next((bus for pattern, bus in _BUS_OF_DEVICE if pattern.match(model)), None)
             self.result.bus = bus or self.result.bus
             return self._left_out("device", value, "it is the machine's own disk")
+        if known.get("drive") in self.installers:
+            return self._left_out("device", value, "it is the installer")
         if _VIDEO.match(model):
             self.result.display = model
             return True
@@ -241,6 +246,7 @@ class _Reader:
             self.result.bus = BUS_OF_INTERFACE.get(known.get("if", ""), self.result.bus)
             return self._left_out("drive", value, "it is the machine's own disk")
         if self._is_installer(file):
+            self.installers.add(known.get("id", "installer"))
             return self._left_out("drive", value, "it is the installer")
         kind = "cd" if known.get("media") == "cdrom" else "floppy" if known.get("if") == "floppy" else ""
         if kind and "id" not in known:

@@ -1,0 +1,157 @@
+"""A translated build as a template of our own, and the boot profile that goes with it, as YAML that people read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from factory.quantity import Duration, Size
+from factory.secret import Secret
+from factory.template.model import Delivery, LateText, Loaded, Profile, SeedDelivery, Template
+from factory.template.packer.to_template import Translation
+from factory.template.packer.to_template.texts import HTTP_HOST, HTTP_PORT
+
+_OPENING = re.compile(r"\{[{%#]")
+_OWN_OUTPUTS = ("vagrant",)
+_PLACES = ("path", "image", "script", "playbook", "roles_path", "collections_path", "requirements", "private_key",
+           "seed_dir")  # fmt: skip
+
+
+def template_yaml(translation: Translation, name: str, folder: Path, origin: str) -> str:
+    """The template called *name*, to lie in *folder*; what has no equal is said in comments at its head."""
+    loaded = translation.loaded
+    content = _template(loaded, name, folder)
+    install = loaded.template.install
+    if install and install.seed is SeedDelivery.HTTP:
+        content = _short(content)
+    lines = [f"# Converted from {origin}, build {name}. Variables have been filled in with the values of that moment."]
+    lines += [f"# {line}" for line in _comments(translation)]
+    return "\n".join(lines) + "\n" + _dumped(content)
+
+
+def _short(value: Any) -> Any:
+    """*value* with the seed's address by its plain names: something is served, so they are known."""
+    if isinstance(value, str):
+        return value.replace(HTTP_HOST, "seed.host").replace(HTTP_PORT, "seed.port")
+    if isinstance(value, dict):
+        return {k: _short(v) for k, v in value.items()}
+    return [_short(v) for v in value] if isinstance(value, list) else value
+
+
+def profile_yaml(profile: Profile, name: str) -> str:
+    """The boot profile called *name*: started by the template's own boot command."""
+    content = _plain(profile, Path())
+    assert isinstance(content, dict)
+    content |= {"format": 1, "name": name, "description": f"As {name} was installed by Packer."}
+    content.pop("seed", None)
+    content["typed"] = {"wait": "0s"}
+    content["finished"] = profile.finished.value
+    order = ("format", "name", "description", "typed", "finished", "deadline", "guest")
+    return _dumped({key: content[key] for key in order if key in content})
+
+
+def _comments(translation: Translation) -> Iterator[str]:
+    for note in translation.notes:
+        if note.matters:
+            yield f"{note.option}: {note.message}"
+    delivery = translation.loaded.delivery
+    assert delivery is not None
+    folder = _relative(delivery.folder, delivery.working)
+    yield f"Packer delivered {delivery.file_name} in {folder}/; here it is output/NAME/."
+    for chain in delivery.chains:
+        kinds = " → ".join(link.kind for link in chain)
+        if [link.kind for link in chain] != ["vagrant"]:
+            yield f"post-processors {kinds}: no equal in a template; run them on what lies in output/NAME/."
+    if translation.loaded.error_cleanup:
+        yield "error-cleanup-provisioner: has no equal in a template."
+
+
+def _template(loaded: Loaded, name: str, folder: Path) -> dict[str, Any]:
+    template, delivery = loaded.template, loaded.delivery
+    assert delivery is not None
+    content = _plain(template, folder)
+    assert isinstance(content, dict)
+    content |= {"format": 1, "name": name, "seal": False, "verify": False, "outputs": list(_outputs(delivery))}
+    install = content.get("install", {})
+    install["profile"] = name
+    if loaded.seed_directory:
+        install["seed_dir"] = _relative(loaded.seed_directory, folder)
+    order = [key for key in Template.model_fields if key in content]
+    return {key: content[key] for key in order}
+
+
+def _outputs(delivery: Delivery) -> Iterator[Any]:
+    if delivery.format == "raw":
+        yield "raw"
+    else:
+        yield {"qcow2": {"compress": "zlib" if delivery.compress else "none"}}
+    for chain in delivery.chains:
+        if chain and chain[0].kind in _OWN_OUTPUTS:
+            yield "vagrant"
+
+
+def _plain(value: Any, folder: Path, field: str = "") -> Any:
+    """Plain data with every field that is not at its default; names of files relative to *folder*."""
+    if isinstance(value, BaseModel):
+        found: dict[str, Any] = {}
+        for name, info in type(value).model_fields.items():
+            item = getattr(value, name)
+            if item != info.get_default(call_default_factory=True):
+                found[info.alias or name] = _plain(item, folder, name)
+        return found
+    if isinstance(value, LateText):
+        return value.source
+    if isinstance(value, Secret):
+        return _plain(value.reveal(), folder, field)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Size):
+        return _exact(value)
+    if isinstance(value, Duration):
+        return str(value)
+    if isinstance(value, str):
+        text = _relative(Path(value), folder) if field in _PLACES and Path(value).is_absolute() else value
+        # What is plain in Packer must stay plain here: an opening brace of ours is written as a text of ours.
+        return _OPENING.sub(lambda m: "{{ '" + m[0] + "' }}", text)
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v, folder) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, folder, "path" if field in ("files", "scripts") else "") for v in value]
+    return value
+
+
+def _exact(size: Size) -> str:
+    """In the largest unit that it is a whole number of: what is shown to people is rounded."""
+    for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if size and size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{int(size)} B"
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """As seen from *folder* where it lies below, else whole."""
+    path = Path(os.path.normpath(path))
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as blocks: a script stays readable."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text.rstrip("\n") and not text.startswith((" ", "\n")) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _dumped(content: Mapping[str, Any]) -> str:
+    return yaml.dump(dict(content), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)

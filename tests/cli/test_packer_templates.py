@@ -1,0 +1,181 @@
+"""Packer's templates on the command line, by the words that Packer's users know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from factory.cli.packer_flags import NAMES
+from factory.cli.program import SINGLE_DASH, cli, double_dashes
+from factory.cli.report.machine_readable import machine_line
+from factory.errors import FactoryError
+
+pytestmark = pytest.mark.unit
+LEAST = 'iso_url = "tiny.iso"\n  iso_checksum = "none"\n  ssh_username = "root"\n  ssh_password = var.password\n'
+TEMPLATE = f"""variable "password" {{
+  type      = string
+  default   = "geheim"
+  sensitive = true
+}}
+source "qemu" "one" {{
+  {LEAST}
+}}
+source "qemu" "two" {{
+  {LEAST}
+}}
+source "virtualbox-iso" "three" {{
+  guest_os_type = "x"
+}}
+build {{
+  name    = "b"
+  sources = ["source.qemu.one", "source.qemu.two", "source.virtualbox-iso.three"]
+  provisioner "shell" {{
+    inline = ["true"]
+  }}
+}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.pkr.hcl").write_text(TEMPLATE)
+    (tmp_path / "tiny.iso").write_bytes(b"iso")
+    return tmp_path
+
+
+def factory(*arguments: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(cli, double_dashes(arguments), input=stdin)
+
+
+def test_a_template_is_found_by_its_file_and_by_its_folder(folder: Path) -> None:
+    for name in ("t.pkr.hcl", "."):
+        result = factory("validate", name)
+        assert result.exit_code == 0, result.output
+        assert "builds of other builders are passed over: virtualbox-iso" in result.output
+        assert f"{name}: ok" in result.output
+
+
+def test_a_mistake_is_shown_with_its_place_and_what_was_expected(folder: Path) -> None:
+    (folder / "t.pkr.hcl").write_text(
+        TEMPLATE.replace('iso_checksum = "none"', 'iso_checksum = "md5:12"\n  dsk = 1', 1)
+    )
+    result = factory("validate", "t.pkr.hcl")
+    assert result.exit_code == 3
+    assert "t.pkr.hcl:9:" in result.output
+    assert "dsk = 1" in result.output
+    assert "^" in result.output
+
+
+def test_only_and_except_go_by_packers_names(folder: Path) -> None:
+    assert factory("inspect", "-json", "-only=b.qemu.one", ".").output.count('"name": "b.qemu.one"') == 1
+    names = [d["name"] for d in json.loads(factory("inspect", "-json", "-except", "*.one", ".").stdout)]
+    assert names == ["b.qemu.two"]
+    result = factory("validate", "-only=nothing", ".")
+    assert result.exit_code == 3
+    assert "no build of the qemu builder is left by -only=nothing" in result.output
+
+
+def test_another_architecture_is_valid_and_passed_over(folder: Path) -> None:
+    (folder / "t.pkr.hcl").write_text(
+        TEMPLATE.replace("ssh_username", 'qemu_binary = "qemu-system-aarch64"\n  ssh_username')
+    )
+    result = factory("validate", ".")
+    assert result.exit_code == 0, result.output
+    assert "wants qemu-system-aarch64, and factory makes x86_64 machines" in result.output
+    refused = factory("inspect", "-json", ".")
+    assert isinstance(refused.exception, FactoryError)
+
+
+def test_syntax_only_looks_at_no_values(folder: Path) -> None:
+    (folder / "t.pkr.hcl").write_text(TEMPLATE.replace("var.password", "var.nothing"))
+    assert factory("validate", ".").exit_code == 3
+    assert factory("validate", "-syntax-only", ".").exit_code == 0
+    (folder / "t.pkr.hcl").write_text("source {")
+    assert factory("validate", "-syntax-only", ".").exit_code == 3
+    (folder / "t.json").write_text('{"builders": [')
+    assert factory("validate", "-syntax-only", "t.json").exit_code == 3
+
+
+def test_inspect_masks_what_is_sensitive(folder: Path) -> None:
+    output = factory("inspect", ".").output
+    assert 'var.password: "<sensitive>"' in output
+    assert "geheim" not in output
+    assert "b.virtualbox-iso.three  (for virtualbox-iso: passed over)" in output
+
+
+def test_console(folder: Path) -> None:
+    lines = factory("console", "t.pkr.hcl", stdin='upper("a")\nhelp\nexit\nnever\n').output.splitlines()
+    assert lines[0] == "A"
+    assert lines[1].startswith("Type an expression")
+    assert "never" not in lines
+    assert factory("console", "-config-type=json", stdin='{{ upper "b" }}\n').output == "B\n"
+    wrong = factory("console", stdin="1 +\n2\n")
+    assert "expected a value, found the end" in wrong.output
+    assert wrong.output.endswith("2\n")
+
+
+def test_fmt(folder: Path) -> None:
+    crooked = 'variable "a" {\ndefault="b"\n  description = "c"\n}\n'
+    straight = 'variable "a" {\n  default     = "b"\n  description = "c"\n}\n'
+    (folder / "t.pkr.hcl").write_text(crooked)
+    checked = factory("fmt", "-check", "-diff", ".")
+    assert checked.exit_code == 3
+    assert '-default="b"' in checked.output
+    assert factory("fmt", "-write=false", ".").exit_code == 0
+    assert (folder / "t.pkr.hcl").read_text() == crooked
+    assert factory("fmt", ".").output == "t.pkr.hcl\n"
+    assert (folder / "t.pkr.hcl").read_text() == straight
+    assert factory("fmt", "-check", ".").exit_code == 0
+    assert factory("fmt", "-", stdin=crooked).output == straight
+    assert factory("fmt", "nowhere").exit_code == 2
+
+
+def test_init_downloads_nothing_and_says_what_is_there(folder: Path) -> None:
+    plugins = (
+        'packer {\n  required_plugins {\n    qemu = {\n      source = "github.com/hashicorp/qemu"\n    }\n  }\n}\n'
+    )
+    (folder / "t.pkr.hcl").write_text(plugins + TEMPLATE)
+    assert factory("init", "-upgrade", ".").output == "qemu: built in\n"
+    (folder / "t.pkr.hcl").write_text(plugins.replace("qemu", "chef") + TEMPLATE)
+    result = factory("init", ".")
+    assert result.exit_code == 7
+    assert "chef: not here; a Python package can bring it, by an entry point in the group factory.prov" in result.output
+
+
+def test_convert_writes_what_validate_accepts(folder: Path) -> None:
+    (folder / "http").mkdir()
+    (folder / "http/ks.cfg").write_text("text {{ untouched }}")
+    source = TEMPLATE.replace(
+        "ssh_username",
+        'http_directory = "http"\n  boot_command = ["a {% b http://{{ .HTTPIP }}:{{ .HTTPPort }}/ks.cfg<enter>"]\n'
+        "  ssh_username",
+    )
+    (folder / "t.pkr.hcl").write_text(source)
+    result = factory("convert", "-only=*.one", "t.pkr.hcl")
+    assert result.exit_code == 0, result.output
+    text = (folder / "b-qemu-one.yml").read_text()
+    assert "http://{{ seed.host }}:{{ seed.port }}/ks.cfg<enter>" in text
+    assert "{{ '{%' }} b" in text
+    checked = factory("validate", "b-qemu-one.yml")
+    assert checked.exit_code == 0, checked.output
+    assert factory("convert", "-only=*.one", "t.pkr.hcl").exit_code == 2  # the file is there
+    assert factory("convert", "--name", "x", "t.pkr.hcl").exit_code == 2  # two builds, one name
+    assert "finished: guest-connected" in factory("convert", "-o", "-", "-only=*.one", "t.pkr.hcl").output
+
+
+def test_every_flag_of_packer_may_have_one_dash() -> None:
+    assert set(NAMES) <= set(SINGLE_DASH)
+    assert double_dashes(["-timestamp-ui", "-var", "a=-b", "-only=x"]) == [
+        "--timestamp-ui",
+        "--var",
+        "a=-b",
+        "--only=x",
+    ]
+
+
+def test_lines_for_machines_are_packer_s() -> None:
+    assert machine_line("qemu.x", "ui", "say", "a, b\nc").partition(",")[2] == "qemu.x,ui,say,a%!(PACKER_COMMA) b\\nc"
