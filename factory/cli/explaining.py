@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from factory.dossier.collector import write_report
 from factory.errors import Explanation, FactoryError
 from factory.events import Emit, Note, ReportWritten
 
 
-def explain_failure(run: Path, error: BaseException, emit: Emit) -> None:
-    """Writes the report of the build in *run*, and puts its sentence on *error*; never fails for it."""
+def explain_failure(run: Path, error: BaseException, emit: Emit, redact: Callable[[str], str]) -> None:
+    """Writes the report of the build in *run*, and puts its sentence on *error*; never fails for it.
+
+    What the error says is masked by *redact*: its evidence is what guests and programs have written.
+    """
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
+    if isinstance(error, FactoryError):
+        mask(error, redact)
     try:
         verdict, page = write_report(run, alive=True)
     except Exception as failure:  # the build's own error matters more than ours
@@ -21,3 +29,17 @@ def explain_failure(run: Path, error: BaseException, emit: Emit) -> None:
     emit(ReportWritten(verdict.rule, verdict.sentence, str(page)))
     if isinstance(error, FactoryError):
         error.explanation = Explanation(verdict.sentence, verdict.advice, page)
+
+
+def mask(error: FactoryError, redact: Callable[[str], str]) -> None:
+    """Masks secrets in all that *error* says."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            return redact(value)
+        return tuple(map(clean, value)) if isinstance(value, tuple) else value
+
+    evidence = error.evidence
+    error.message, error.hint = redact(error.message), redact(error.hint)
+    error.args = tuple(map(clean, error.args))
+    error.evidence = replace(evidence, **{f.name: clean(getattr(evidence, f.name)) for f in fields(evidence)})

@@ -205,7 +205,7 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
             try:
                 await runner.run()
             except Exception as error:
-                explain_failure(run.path, error, emit)
+                explain_failure(run.path, error, emit, bus.redactor)
                 if around.options.record and isinstance(error, FactoryError):  # Ctrl-C does not wait for a film
                     await _film(run, emit)
                 raise

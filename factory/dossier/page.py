@@ -101,7 +101,11 @@ class _Page:
         yield "</section>\n<section class=card><h2>The build</h2>\n<dl>"
         for term, words in self._facts():
             yield f"<dt>{escape(term)}</dt><dd>{_prose(words)}</dd>"
-        yield "</dl></section></div>\n"
+        yield "</dl>"
+        notes = "\n".join(map(str, record.broke.data.get("notes", ()))) if record.broke else ""
+        if notes.strip():
+            yield f"<h3>It said besides</h3><pre>{escape(readable(notes))}</pre>"
+        yield "</section></div>\n"
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         record = self.record
@@ -123,8 +127,6 @@ class _Page:
         versions = facts.get("versions", {}) if isinstance(facts, dict) else {}
         if isinstance(versions, dict) and versions:
             yield "versions", ", ".join(f"{k} {v}" for k, v in versions.items())
-        for text in broke.data.get("notes", ()) if broke else ():
-            yield "note", str(text)
 
     # --- sections --------------------------------------------------------------------------------------------------
 

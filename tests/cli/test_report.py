@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from factory.cli.explaining import explain_failure
 from factory.cli.program import cli
 from factory.cli.report.failure import failure_lines
-from factory.errors import Explanation, StoreError
+from factory.errors import Evidence, Explanation, StepError, StoreError
+from factory.events import ignore
+from factory.secret import Redactor
 
 pytestmark = pytest.mark.unit
 
@@ -60,6 +63,17 @@ def test_nothing_to_report(runs: Path) -> None:
     result = CliRunner().invoke(cli, ["report", "r"])
     assert isinstance(result.exception, StoreError)
     assert "has no journal" in str(result.exception)
+
+
+def test_secrets_in_what_an_error_says_are_masked(tmp_path: Path) -> None:
+    evidence = Evidence(
+        ("curl", "-u", "me:hunter22"), stderr="no hunter22", notes=("token hunter22",), serial="hunter22"
+    )
+    error = StepError("hunter22 was refused", hint="is hunter22 right?", evidence=evidence)
+    explain_failure(tmp_path, error, ignore, Redactor(["hunter22"]))
+    said = "\n".join((*failure_lines(error), str(error), repr(error.evidence), repr(error.args)))
+    assert "hunter22" not in said
+    assert "token ********" in said
 
 
 def test_the_terminal_names_the_sentence_and_the_report(tmp_path: Path) -> None:
