@@ -43,6 +43,7 @@ async def read_guest_logs(driver: ApplianceDriver, folder: Path, runtime_dir: Pa
     if not disks or all(_held(disk.path) < EMPTY for disk in disks):
         emit(Note("the guest's disk is empty: there are no logs on it to read", "debug"))
         return
+    emit(Note("reading the logs on the guest's disk"))
     deadline = Deadline.after(BUDGET, "the logs on the guest's disk to be read")
     try:
         async with driver.launch(

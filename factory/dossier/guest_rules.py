@@ -134,10 +134,10 @@ def command_failed(record: Record) -> Verdict | None:
 
 
 def killed(record: Record) -> Verdict | None:
-    step, last = record.failed_step, (record.entries[-1] if record.entries else None)
+    step = record.failed_step
     doing = f" while it was at “{step.text('title')}”" if step else ""
     if record.outcome == "killed":
-        said = shorten(last.text("message") or last.text("title")) if last else ""
+        said = [line for line in record.serial.splitlines() if line.strip()][-3:]
         return Verdict(
             "killed",
             f"The build was killed{doing}: its process ended without a word.",
@@ -145,7 +145,7 @@ def killed(record: Record) -> Verdict | None:
                 "look for an out-of-memory kill in `dmesg`, or a job that timed out",
                 "build again: what was stored stays stored, and the build goes on from there",
             ),
-            (Quote("the last event", f"{last.name}: {said}"),) if last else (),
+            (Quote("the serial line, until then", "\n".join(map(shorten, said))),) if said else (),
         )  # fmt: skip
     if record.outcome == "interrupted":
         return Verdict(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from factory.dossier.verdict import expected_address
-from factory.drivers.guestfs.appliance import GuestfsDriver
-from factory.drivers.guestfs.environment import ApplianceSettings, find_interpreter
 from factory.drivers.machine_spec import Bus, CpuSpec, DiskSpec, Forward, NicSpec
+from factory.drivers.protocols import ApplianceDriver
 from factory.plan.resources import KernelFiles
 from factory.plan.step import Step
 from factory.quantity import Duration, Size
@@ -118,10 +116,11 @@ def test_ssh_that_lets_nobody_in(bench: Bench, tiny_kernel: KernelFiles) -> None
     assert "ssh_public_key" in found.verdict.advice[0]
 
 
-def test_a_full_disk_and_the_logs_on_it(bench: Bench, tiny_kernel: KernelFiles) -> None:
+def test_a_full_disk_and_the_logs_on_it(
+    bench: Bench, tiny_kernel: KernelFiles, appliance_driver: ApplianceDriver
+) -> None:
     """An installer that writes its log to the new system, fills the disk and gives up."""
-    settings = ApplianceSettings(asyncio.run(find_interpreter()), bench.root / "guestfs", "tcg")
-    bench.appliances = GuestfsDriver(settings)
+    bench.appliances = appliance_driver
     bench.redactor_words = ("correct-horse-battery",)
     log = "partman: step 3 of 7, password correct-horse-battery"
     late = (
