@@ -103,11 +103,11 @@ async def _logs(appliance: Appliance) -> list[tuple[str, str]]:
 async def _files(appliance: Appliance, shown: str, path: str) -> list[tuple[str, str]]:
     """The file itself, or the files of a folder."""
     is_file, below = await appliance.attempt([("is_file", path), ("find", path)])
-    if is_file is True:
+    if is_file == 1:  # the binding's words for true and false are numbers
         return [(shown, path)]
-    names = sorted(below) if isinstance(below, list) else []
+    names = sorted(name.lstrip("/") for name in below) if isinstance(below, list) else []
     checks = await appliance.attempt([("is_file", posixpath.join(path, n)) for n in names[: 4 * AT_MOST]])
-    files = [n for n, is_one in zip(names, checks, strict=False) if is_one is True]
+    files = [n for n, is_one in zip(names, checks, strict=False) if is_one == 1]
     return [(posixpath.join(shown, n), posixpath.join(path, n)) for n in files[:AT_MOST]]
 
 

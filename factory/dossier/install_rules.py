@@ -41,6 +41,8 @@ _ASKS = re.compile(
     r"|please (?:choose|select|enter|make a selection)[^\n]*|enter (?:your|a|the) [^\n]*: *$)",
     re.I | re.M,
 )
+_MENU = re.compile(r"to boot\b|to edit\b|selected (?:OS|entry)", re.I)
+"""A boot menu asks nobody anything."""
 _LAST_LINES = 8
 
 
@@ -198,7 +200,7 @@ def asked_question(screen: str) -> str:
     if buttons:
         return _dialog_text(lines[: buttons[0]])
     text = "\n".join(line for line in lines[-_LAST_LINES * 3 :] if line)
-    last = list(_ASKS.finditer(text))
+    last = [found for found in _ASKS.finditer(text) if not _MENU.search(found[0])]
     # A question further up has been answered: what matters is the end.
     if last and text.count("\n", last[-1].end()) <= 2:
         return shorten(" ".join(last[-1][0].split()))

@@ -179,6 +179,13 @@ def test_a_seed_asked_for_by_another_token(tmp_path: Path) -> None:
     assert "its address is not the one that this build serves" in found.sentence
 
 
+def test_an_installer_without_its_seed_is_not_blamed_for_asking(tmp_path: Path) -> None:
+    asks = event("screen_changed", 60, sense="glyphs", text=DEBIAN, screenshot="")
+    found = verdict(tmp_path, PHASE, SERVED, MACHINE, asks, step_failed("await-seed-fetch"), broke("MachineStalled"))
+    assert found.rule == "seed-never-requested"
+    assert "Write the changes to disks?" in found.quotes[-1].text
+
+
 def test_optional_files_that_are_missing_explain_nothing(tmp_path: Path) -> None:
     missing = event("seed_requested", 40, method="GET", path="/vendor-data", status=404, size=0, message="there is no")
     fetched = event("seed_requested", 41, method="GET", path="/user-data", status=200, size=9, message="")
@@ -216,6 +223,8 @@ Please make a selection from the above ['b' to begin installation, 'q' to quit,
         ("loading …\nPress any key to continue", "Press any key to continue"),
         ("Are you sure? yes\nunpacking\nstep 1\nstep 2\nstep 3\n", ""),
         ("debian login: ", ""),
+        ("Press enter to boot the selected OS, `e' to edit the commands", ""),
+        ("Press ENTER to boot or TAB to edit a menu entry", ""),
         ("", ""),
     ],
 )
