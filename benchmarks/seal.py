@@ -216,7 +216,11 @@ def main() -> None:
         results = [contend(who, dirty, Path(name), driver, cache) for who in (US, "one after another")]
     for result in results:
         sys.stdout.write(json.dumps(result, indent=2) + "\n")
-    sys.stdout.write(f"time: {results[0]['seconds'] / results[1]['seconds']:.2f} of theirs\n")
+    mine, other = results
+    sys.stdout.write(f"time: {mine['seconds'] / other['seconds']:.2f} of theirs (they write no OVA)\n")
+    for kind, size in other["sizes_mib"].items():
+        sys.stdout.write(f"{kind}: {mine['sizes_mib'][kind] / size:.2f} of theirs\n")
+    sys.stdout.write(f"temporary space: {mine['temporary_mib']} MiB, theirs {other['temporary_mib']} MiB\n")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 

@@ -29,7 +29,7 @@ from factory.outputs.preview import Preview, preview
 from factory.plan.resources import SealedDisk
 from factory.quantity import Size
 from factory.seal.guest_access import opened
-from factory.template.output_options import OutputOptions
+from factory.template.output_options import Libvirt, OutputOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
@@ -56,7 +56,13 @@ def parse_outputs(text: str) -> list[OutputOptions]:
             if not equals:
                 raise TemplateError(f"output {kind}: {setting!r} is not OPTION=VALUE", hint="as in raw:compress=zstd")
             options[key] = value
-        requests.append(parse_request(kind, options))
+        request = parse_request(kind, options)
+        if isinstance(request, Libvirt):
+            raise TemplateError(
+                "the output libvirt is made by builds only",
+                hint="convert to qcow2, then: virt-install --import --disk NAME.qcow2 …",
+            )
+        requests.append(request)
     if not requests:
         raise TemplateError("no output is named", hint="for example --to ova,vagrant")
     return requests

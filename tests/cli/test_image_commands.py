@@ -157,6 +157,7 @@ def test_an_image_that_a_machine_has_open_is_refused(factory: Factory, disk: Pat
         (["seal", "disk.raw", "-o", "nowhere/x.qcow2"], 2, "there is no folder"),
         (["convert", "disk.raw"], 2, "--to ova,vagrant"),
         (["convert", "disk.raw", "--to", "ovva"], 3, "there is no output 'ovva'"),
+        (["convert", "disk.raw", "--to", "libvirt"], 3, "made by builds only"),
         (["convert", "disk.raw", "--to", "raw:compress=rar"], 3, "output raw"),
         (["convert", "disk.raw", "--to", "qcow2", "--name", "../x"], 2, "can't name files"),
         (["convert", "notes.txt", "--to", "qcow2"], 2, "is a template"),
