@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from factory.errors import StepError
 from factory.events import Emit, EventBus
 from factory.host.facts import collect
 from factory.outputs.source import image_disks
+from factory.outputs.staging import staging_folder
 from factory.plan.resources import SealedDisk
 
 T = TypeVar("T")
@@ -60,9 +60,9 @@ async def _run(work: Callable[[ImageTools], Awaitable[T]], beside: Path, verbosi
     emit = bus.emitter("")
     where = places()
     try:
-        with _ended_by_signals(), _folder(beside) as scratch, _folder(None) as runtime:
+        with _ended_by_signals(), _work_folder(beside) as scratch, tempfile.TemporaryDirectory() as runtime:
             driver = _ApplianceWhenNeeded(where)
-            return await work(ImageTools(driver, QemuImg(emit), scratch, runtime, emit))
+            return await work(ImageTools(driver, QemuImg(emit), scratch, Path(runtime), emit))
     finally:
         terminal.close()
 
@@ -92,17 +92,17 @@ class _ApplianceWhenNeeded:
 
 
 @contextlib.contextmanager
-def _folder(beside: Path | None) -> Iterator[Path]:
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=".factory-" if beside else "factory-", dir=beside))
-    except OSError as error:
-        raise StepError(
-            f"{beside} can't be written to: {error.strerror}", hint="name a folder with `--output` that can"
-        ) from error
-    try:
+def _work_folder(beside: Path) -> Iterator[Path]:
+    """Where images grow before they are renamed; the next command sweeps what a killed one has left."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(staging_folder(beside, "image"))
+        except OSError as error:
+            raise StepError(
+                f"{beside} can't be written to: {error.strerror}", hint="name a folder with `--output` that can"
+            ) from error
+        folder.chmod(0o700)  # copies of disks that are not sealed yet
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -219,12 +219,14 @@ def test_a_folder_of_something_else_is_not_replaced(factory: Factory, disk: Path
 
 
 def test_what_is_interrupted_leaves_nothing(disk: Path) -> None:
+    """Not even what another one has left, that was killed."""
     output = disk.parent / "out"
+    (output / ".staging/image-of-a-dead-one").mkdir(parents=True)
     process = subprocess.Popen(
         [*FACTORY, "convert", str(disk), "--to", "raw:compress=xz", "-o", str(output)], stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 60
-    while not (output.exists() and list(output.glob(".factory-*/disk/*"))):
+    while not (output.exists() and list(output.glob(".staging/*/disk/*"))):
         assert process.poll() is None, "it has ended before it was interrupted"
         assert time.monotonic() < deadline
         time.sleep(0.02)
