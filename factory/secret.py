@@ -2,7 +2,7 @@
 
 A ``Secret`` never shows its value by accident: ``str``, ``repr``, ``format`` and JSON give ``********``. A
 ``Redactor`` knows every secret of a build and replaces it in each encoding in which it may leak: plain, shell-quoted,
-JSON-escaped, URL-encoded, base64 (at each of the three alignments), hex, and line by line.
+JSON-escaped (also for HTML), XML-escaped, URL-encoded, base64 (at each of the three alignments), hex, and line by line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import re
 import shlex
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -41,6 +41,23 @@ class Secret(Generic[T]):
         return MASK
 
 
+_JSON_IN_HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"}
+"""What Jinja's ``tojson`` writes beyond JSON's own escapes."""
+_XML: Mapping[str, str] = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_XML_QUOTES: tuple[Mapping[str, str], ...] = (
+    {},
+    {'"': "&quot;"},
+    {'"': "&quot;", "'": "&apos;"},
+    {'"': "&quot;", "'": "&#x27;"},
+    {'"': "&#34;", "'": "&#39;"},
+)
+"""As writers of XML and HTML differ in it."""
+
+
+def _replaced(text: str, characters: Mapping[str, str]) -> str:
+    return "".join(characters.get(c, c) for c in text)
+
+
 def encodings(value: str) -> Iterator[str]:
     """Yields every spelling under which *value* may appear in a log or a file, the plain one first."""
     yield value
@@ -48,6 +65,9 @@ def encodings(value: str) -> Iterator[str]:
     yield value.replace("'", "'\\''")
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield _replaced(json.dumps(value)[1:-1], _JSON_IN_HTML)
+    for quotes in _XML_QUOTES:
+        yield _replaced(value, {**_XML, **quotes})
     yield urllib.parse.quote(value, safe="")
     yield urllib.parse.quote(value)
     yield urllib.parse.quote_plus(value)
@@ -61,6 +81,7 @@ def encodings(value: str) -> Iterator[str]:
             yield encoded[start:end]
             yield encoded[start:end].replace("+", "-").replace("/", "_")
     yield raw.hex()
+    yield raw.hex().upper()
     for line in value.splitlines():
         if line.strip() and line != value:
             yield line.strip()

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import shlex
 import urllib.parse
+import xml.sax.saxutils
 
+import jinja2.utils
+import markupsafe
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +17,7 @@ from factory.secret import MASK, Redactor, Secret
 
 pytestmark = pytest.mark.unit
 
-PASSWORD = 'p\'a$s "w"ö/rd+42'
+PASSWORD = 'p\'a$s "w"ö/rd+4<2&'
 
 
 def test_a_secret_never_shows_itself() -> None:
@@ -33,6 +37,12 @@ def test_a_secret_never_shows_itself() -> None:
         urllib.parse.quote_plus(PASSWORD),
         base64.b64encode(PASSWORD.encode()).decode(),
         PASSWORD.encode().hex(),
+        PASSWORD.encode().hex().upper(),
+        str(jinja2.utils.htmlsafe_json_dumps(PASSWORD)),
+        str(markupsafe.escape(PASSWORD)),
+        html.escape(PASSWORD),
+        html.escape(PASSWORD, quote=False),
+        xml.sax.saxutils.quoteattr(PASSWORD),
     ],
 )
 def test_every_encoding_is_masked(spelling: str) -> None:

@@ -29,7 +29,7 @@ class SealDisks(Step):
     options: SealOptions
     secrets: Mapping[str, Secret[str]] = field(default_factory=dict)
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[tuple[type, ...]] = (ApplianceDriver, DiskImages, MachineState, BuildSecrets)
 
     @property

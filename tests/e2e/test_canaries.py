@@ -135,6 +135,7 @@ def spellings(value: str) -> Iterator[bytes]:
     yield raw.hex().encode()
     yield json.dumps(value)[1:-1].encode()
     yield json.dumps(value, ensure_ascii=False)[1:-1].encode()
+    yield json.dumps(value)[1:-1].translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&'"}).encode()  # Jinja's tojson
     yield urllib.parse.quote(value, safe="").encode()
     yield urllib.parse.quote(value).encode()
     for shift in range(3):  # base64 of a text in which the secret begins at each of three places
