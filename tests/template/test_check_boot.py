@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from factory.boot_command.keymap import LAYOUTS
+from factory.template.model.text import Keyboard
 from tests.template.conftest import Project
 
 pytestmark = pytest.mark.unit
@@ -28,6 +32,7 @@ def problems(project: Project, install: str, more: str = "") -> list[str]:
         ("  boot_command: '{{ name }}<entr>{{ seed.url }}'\n", ["6:18: unknown token <entr> (did you mean <enter>?)"]),
         ("  boot_command: 'pré<enter>'\n", ["6:20: the keyboard layout 'us' can't type 'é' (U+00E9) (the layouts that can: de, fr)"]),
         ("  boot_command: 'é<enter>'\n  keyboard: fr\n", []),
+        ("  boot_command: 'ß^`<enter>'\n  keyboard: de-nodeadkeys\n", []),
         ("  boot_command: '<leftCtrlOn>a'\n", ["6:18: <leftCtrlOn> is never let go (write <leftCtrlOff> where it ends; it is let go at the end)"]),
         ("  boot_command: ['<leftCtrlOn>a', '<leftCtrlOff>']\n", []),
         ("  boot_command: '<waitSeed answers 60s>'\n", []),
@@ -76,3 +81,7 @@ def test_the_profiles_boot_command_when_the_template_has_none(project: Project) 
         "boot_configs/small.yml:6:24: unknown token <escc> (did you mean <esc>?)",
     ]
     assert problems(project, "  boot_command: 'x'\n") == []
+
+
+def test_every_layout_that_can_be_typed_can_be_chosen() -> None:
+    assert set(get_args(Keyboard)) == set(LAYOUTS)

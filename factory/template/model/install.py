@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from factory.quantity import Duration
 from factory.template.model.expect import Expect
 from factory.template.model.source import BuiltFile
-from factory.template.model.text import Name, Strict, Text, Texts
+from factory.template.model.text import Keyboard, Name, Strict, Text, Texts
 
 
 class SeedDelivery(StrEnum):
@@ -84,4 +84,4 @@ class Install(Strict):
     media: tuple[Medium, ...] = Field((), description="More CDs and floppies, besides the installer and the seed.")
     seed_deadline: Duration | None = Field(None, description="Until the seed is fetched; default: the profile's.")
     deadline: Duration | None = Field(None, description="From the first key to the installer's reset.")
-    keyboard: Literal["us", "gb", "de", "fr"] | None = Field(None, description="The layout that the boot prompt has.")
+    keyboard: Keyboard | None = Field(None, description="The layout that the boot prompt has.")

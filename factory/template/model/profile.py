@@ -10,7 +10,7 @@ from pydantic import Field
 from factory.quantity import Duration
 from factory.template.model.expect import Expect
 from factory.template.model.install import SeedDelivery
-from factory.template.model.text import Name, Strict, Text, Texts
+from factory.template.model.text import Keyboard, Name, Strict, Text, Texts
 
 DEFAULT_STALL = Duration(5 * 60)
 """How long a machine may do nothing while something is awaited of it."""
@@ -72,7 +72,7 @@ class Profile(Strict):
     description: str = Field("", description="In a sentence.")
     proven: bool = Field(False, description="True once a build with it has run whole in the project's own tests.")
     recognise: tuple[Recognise, ...] = Field((), description="How its ISOs are known: one of these must hold.")
-    keyboard: Literal["us", "gb", "de", "fr"] = Field("us", description="The layout that the boot prompt has.")
+    keyboard: Keyboard = Field("us", description="The layout that the boot prompt has.")
     typed: TypedBoot | None = Field(None, description="Booting by keyboard.")
     direct: DirectBoot | None = Field(None, description="Booting the ISO's kernel without its boot loader.")
     seed: ProfileSeed | None = Field(None, description="The answer files.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import core_schema
@@ -33,6 +33,10 @@ class LateText:
 Text = str | LateText
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$")]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
+
+
+Keyboard = Literal["us", "gb", "de", "de-nodeadkeys", "fr"]
+"""Layouts that a boot prompt may have: those of ``boot_command.keymap``."""
 
 
 class Strict(BaseModel):
