@@ -18,6 +18,9 @@ from factory.drivers.wim import read_xml
 from factory.errors import StepError
 from factory.quantity import Size
 
+PADDING = 150 * 2048
+"""Zeros after the last file, as many as mkisofs' ``-pad`` adds: drives read ahead, and what looks for a label probes
+further than a small disc reaches (busybox' findfs finds none on a disc of 64 KiB)."""
 LABEL_LENGTH = 16
 """Joliet: a volume identifier has at most 16 characters (ISO 9660 itself takes 32)."""
 SECTOR = 2048
@@ -284,6 +287,7 @@ def _write(path: Path, label: str, files: Mapping[str, bytes | Path]) -> None:
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b") as target:
             image.write_fp(target)
+            target.truncate(target.seek(0, os.SEEK_END) + PADDING)
         draft.rename(path)
     except PyCdlibException as error:
         raise StepError(
