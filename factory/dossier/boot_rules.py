@@ -28,6 +28,11 @@ _PANIC_ADVICE = (
         r"init|exitcode",
         "its first program ended or is missing: look at the lines before the panic, is the initrd whole?",
     ),
+    (
+        r"IO-APIC|timer doesn't work",
+        "this computer was too busy for the emulated timer: build again when it is quieter, or add `no_timer_check` to "
+        "the kernel's command line (`install.kernel_args`)",
+    ),
     (r"memory|Out of memory|System is deadlocked", "give the machine more memory (`machine.memory`)"),
 )
 _NOT_BOOTABLE = (
@@ -51,7 +56,7 @@ def kernel_panic(record: Record) -> Verdict | None:
     if found is None:
         return Verdict("kernel-panic", f"The {who}'s kernel panicked.", ("look at the screen and the serial line",))
     match, quote = found
-    reason = shorten(re.sub(r"\s*\]-+$", "", match[1].strip()) or "no reason given")
+    reason = shorten(re.sub(r"\s*\]-+$", "", match[1].strip()).rstrip(". ") or "no reason given")
     advice = [text for pattern, text in _PANIC_ADVICE if re.search(pattern, reason)][:1]
     context = _before(match)
     return Verdict(

@@ -9,7 +9,17 @@ from typing import Any
 from factory.errors import TemplateError
 from factory.quantity import Duration
 from factory.steps.type_boot_command import AwaitExpectation, TypeBootCommand
-from factory.template.model import FAIL, BootMethod, Expect, Firmware, LateText, Loaded, SeedDelivery, Text
+from factory.template.model import (
+    DEFAULT_STALL,
+    FAIL,
+    BootMethod,
+    Expect,
+    Firmware,
+    LateText,
+    Loaded,
+    SeedDelivery,
+    Text,
+)
 
 
 class Method(enum.StrEnum):
@@ -56,7 +66,9 @@ def boot_command(loaded: Loaded) -> TypeBootCommand:
 
 def expectations(loaded: Loaded) -> tuple[list[AwaitExpectation], list[AwaitExpectation]]:
     """The waits before and after the one for the seed: those with outcomes that come first may start the installer."""
-    steps = [AwaitExpectation(expect, keyboard(loaded)) for expect in _expected(loaded)]
+    own = loaded.template.stall
+    stall = own if own is not None else loaded.profile.stall if loaded.profile else DEFAULT_STALL
+    steps = [AwaitExpectation(expect, keyboard(loaded), stall) for expect in _expected(loaded)]
     first = list(takewhile(lambda step: step.expect.branches, steps))
     return first, steps[len(first) :]
 

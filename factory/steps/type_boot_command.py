@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeAlias
 
 from factory.boot_command.outcomes import outcome_pattern
 from factory.deadline import Deadline, pause
-from factory.drivers.protocols import Machine, Outcome, ScreenReader, SeedEndpoint, Typist, Where
+from factory.drivers.protocols import ActivityProbe, Machine, Outcome, ScreenReader, SeedEndpoint, Typist, Where
 from factory.errors import DeadlineExpired
 from factory.events import Note
 from factory.plan.resources import MachineState, SeedPlace
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.steps.late import late_values
+from factory.steps.watch import watching
 from factory.template.late import render_late
-from factory.template.model import FAIL, Expect, Text
+from factory.template.model import DEFAULT_STALL, FAIL, Expect, Text
+
+Watch: TypeAlias = Callable[[Deadline], AbstractAsyncContextManager[Deadline]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,10 @@ class AwaitExpectation(Step):
 
     expect: Expect
     layout: str = "us"
+    stall: Duration = DEFAULT_STALL
 
     needs: ClassVar[tuple[type, ...]] = (Machine, ScreenReader, Typist)
-    wants: ClassVar[tuple[type, ...]] = (SeedEndpoint, SeedPlace)
+    wants: ClassVar[tuple[type, ...]] = (SeedEndpoint, SeedPlace, ActivityProbe)
 
     @property
     def title(self) -> str:
@@ -90,7 +95,8 @@ class AwaitExpectation(Step):
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         expect = self.expect
-        waits = MachineWaits(scope.get(Machine), scope.get(ScreenReader), scope.find(SeedEndpoint))
+        watch = partial(watching, scope, stall=self.stall)
+        waits = MachineWaits(scope.get(Machine), scope.get(ScreenReader), scope.find(SeedEndpoint), watch)
         if expect.seed:
             await waits.wait_seed(expect.seed, expect.deadline)
         if expect.serial:
@@ -112,7 +118,8 @@ class AwaitExpectation(Step):
         ]
         deadline = Deadline.after(self.expect.deadline, self.expect.means or self._what())
         machine = scope.get(Machine)
-        found = await scope.get(ScreenReader).wait_for_any(machine, outcomes, deadline)
+        async with watching(scope, deadline, self.stall) as watched:
+            found = await scope.get(ScreenReader).wait_for_any(machine, outcomes, watched)
         scope.detail(f"the {found.where.value} shows {found.name!r}")
         late = late_values(scope)
         branch = places[found.where][found.name]
@@ -126,17 +133,20 @@ class AwaitExpectation(Step):
 
 
 class MachineWaits:
-    """``BootWaits`` on a running machine."""
+    """``BootWaits`` on a running machine. *watch* yields the deadline to wait by (``steps.watch``)."""
 
-    def __init__(self, machine: Machine, screen: ScreenReader, seed: SeedEndpoint | None) -> None:
-        self._machine, self._screen, self._seed = machine, screen, seed
+    def __init__(
+        self, machine: Machine, screen: ScreenReader, seed: SeedEndpoint | None, watch: Watch = nullcontext
+    ) -> None:
+        self._machine, self._screen, self._seed, self._watch = machine, screen, seed, watch
 
     async def wait(self, duration: Duration) -> None:
         await pause(duration)
 
     async def wait_text(self, pattern: re.Pattern[str], budget: Duration) -> None:
         deadline = Deadline.after(budget, f"the screen to show {_shown(pattern)}")
-        await self._screen.wait_for_text(self._machine, pattern, deadline)
+        async with self._watch(deadline) as watched:
+            await self._screen.wait_for_text(self._machine, pattern, watched)
 
     async def wait_still(self, still: Duration, budget: Duration) -> None:
         deadline = Deadline.after(budget, f"the screen to stand still for {still}")
@@ -144,7 +154,8 @@ class MachineWaits:
 
     async def wait_serial(self, pattern: re.Pattern[str], budget: Duration) -> None:
         deadline = Deadline.after(budget, f"the serial line to say {_shown(pattern)}")
-        await self._screen.wait_for_serial(self._machine, pattern, deadline)
+        async with self._watch(deadline) as watched:
+            await self._screen.wait_for_serial(self._machine, pattern, watched)
 
     async def wait_seed(self, path: str, budget: Duration) -> None:
         if self._seed is None:
@@ -152,7 +163,9 @@ class MachineWaits:
                 "<waitSeed> waits for a seed over HTTP, and this build serves none",
                 hint="remove it from the boot command, or deliver the seed by http",
             )
-        await self._seed.wait_for_request(path, Deadline.after(budget, f"the guest to fetch {path or 'its seed'}"))
+        deadline = Deadline.after(budget, f"the guest to fetch {path or 'its seed'}")
+        async with self._watch(deadline) as watched:
+            await self._seed.wait_for_request(path, watched)
 
 
 def _shown(pattern: re.Pattern[str]) -> str:

@@ -137,16 +137,17 @@ class _Watch:
             doing = f"its CPUs spin ({busy:.0%}) and get nowhere"
         else:
             return ""
-        return f"no disk, network, serial line or screen has moved for {Duration(round(quiet, 1))}, and {doing}"
+        still = Duration(round(quiet, 1))
+        return f"the guest hung: no disk, network, serial line or screen has moved for {still}, and {doing}"
 
     def _panicked(self) -> str:
         """A kernel that has panicked spins, and would be given long before it counts as hung."""
         found = panic_in(self._machine.serial_text(_LAST_WORDS))
-        return f"its kernel panicked ({found})" if found else ""
+        return f"the guest's kernel panicked: {found}" if found else ""
 
     def _loops(self, look: Activity) -> str:
         resets = look.resets - (self._first.resets if self._first else 0)
-        return f"it has rebooted {resets} times meanwhile" if resets >= LOOPING else ""
+        return f"the guest rebooted {resets} times" if resets >= LOOPING else ""
 
     def _works(self, look: Activity) -> bool:
         """True when its disks and connections have carried enough of late."""
@@ -195,7 +196,7 @@ class _Watch:
             return error
         words = error.message.partition("; ")[2]
         return MachineStalled(
-            f"while waiting for {self.deadline.what}, the guest hung: {self._why}" + (f"; {words}" if words else ""),
+            f"while waiting for {self.deadline.what}, {self._why}" + (f"; {words}" if words else ""),
             hint="look at the screen for what it waits for; if it may be silent for longer, raise `stall`",
             evidence=replace(error.evidence),
         )

@@ -106,7 +106,6 @@ async def test_a_guest_that_hangs_is_told_long_before_its_deadline(lab: Lab) -> 
     assert "the installer to finish" in caught.value.message
     assert "last words" in caught.value.evidence.serial
     assert told(lab).quiet >= 1
-    assert told(lab).cpu < 0.2
 
 
 @pytest.mark.machine
@@ -164,7 +163,7 @@ async def test_a_guest_that_resets_without_end_loops(lab: Lab) -> None:
         scope.put_as(Machine, machine)
         scope.put_as(ActivityProbe, MachineProbes(MachineScreens(lab.logs)))
         await machine.resume()
-        with pytest.raises(MachineStalled, match=r"it has rebooted \d+ times meanwhile"):
+        with pytest.raises(MachineStalled, match=r"the guest rebooted \d+ times"):
             async with watching(scope, Deadline.after(Duration(30), "the guest to answer"), Duration(0)) as deadline:
                 await machine.wait_for_shutdown(deadline)
 
