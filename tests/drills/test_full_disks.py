@@ -44,7 +44,7 @@ class Small:
     def left(self) -> Small:
         """Lists what only a killed build may leave."""
         places = f"{self.mounted} {self.drill.place.output} {self.drill.temporary}"
-        pattern = r"\\( -name '.draft-*' -o -path '*/.staging/*' -o -name '*.tmp' -o -name 'factory-tmp-*' \\)"
+        pattern = r"\( -name '.draft-*' -o -path '*/.staging/*' -o -name '*.tmp' -o -name 'factory-tmp-*' \)"
         self.lines.append(f"for f in $(find {places} {pattern} 2>/dev/null); do echo left=$f; done")
         return self
 
