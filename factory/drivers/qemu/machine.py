@@ -102,7 +102,8 @@ class QemuMachine:
         self._reason = None
         if self._spec.incoming:
             # A guest that was stopped when its memory was written stays stopped: an earlier `cont` would be lost.
-            await poll(self._memory_is_read, Deadline.after(START_PATIENCE, "the guest's memory to be read"))
+            deadline = Deadline.after(START_PATIENCE, "the guest's memory to be read")
+            await poll(self._memory_is_read, deadline, every=Duration(0.01))
         await self.execute("cont")
 
     async def _memory_is_read(self) -> bool | None:
