@@ -14,6 +14,7 @@ from factory.drivers import protocols
 from factory.drivers.guestfs.appliance import GuestfsDriver
 from factory.drivers.guestfs.environment import ApplianceSettings, find_interpreter
 from factory.drivers.http_server import HttpSeedServer
+from factory.drivers.libvirt import Libvirt
 from factory.drivers.qemu.checkpoint import QemuCheckpoints
 from factory.drivers.qemu.disk_image import QemuImg
 from factory.drivers.qemu.machine import QemuDriver
@@ -80,4 +81,5 @@ def base_scope(
     scope.put_as(protocols.SshProbe, wait_for_banner)
     scope.put_as(protocols.MediaMaker, DiscMaker())
     scope.put_as(protocols.Programs, HostPrograms())
+    scope.put_as(protocols.LibvirtDriver, Libvirt())
     return scope

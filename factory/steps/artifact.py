@@ -26,9 +26,10 @@ from factory.outputs.staging import staging_folder
 from factory.plan.resources import MachineState, SealedDisk, Staging
 from factory.plan.step import Scope, Step
 from factory.seal.page import render_page
+from factory.steps.define_in_libvirt import with_qcow2
 from factory.steps.guest_drivers import GuestDrivers, guest_drivers
 from factory.steps.seal_disks import SEAL_PAGE, SEAL_REPORT
-from factory.template.output_options import Libvirt, OutputOptions
+from factory.template.output_options import OutputOptions
 from factory.verify.model import Verdict
 from factory.verify.prove import failures
 
@@ -90,7 +91,7 @@ class ExportImages(Step):
         guest = (seal_report(state) or {}).get("guest", {})
         exports = await export_all(
             sealed,
-            [o for o in self.outputs if not isinstance(o, Libvirt)],
+            with_qcow2(self.outputs),
             name=self.image,
             hardware=replace(self.hardware, os_id=guest.get("id", ""), os_version=guest.get("version", "")),
             uefi_variables=state.uefi_variables if self.uefi else None,

@@ -29,6 +29,7 @@ from factory.steps.base_image import AdmitBuildKey, FitDisks
 from factory.steps.build_secrets import LoadBuildSecrets, MakeBuildSecrets
 from factory.steps.connect_guest import ConnectGuest
 from factory.steps.create_disks import CreateDisks, ImportImage
+from factory.steps.define_in_libvirt import DefineInLibvirt
 from factory.steps.deliver import DeliverDisks, PostProcessArtifact
 from factory.steps.fetch_media import FetchMedia
 from factory.steps.installation import Method, boot_command, boot_method, command_line, expectations, typed_at_outcomes
@@ -56,6 +57,7 @@ from factory.template.model import (
     Ssh,
     Text,
 )
+from factory.template.output_options import Libvirt
 
 LIVE_LAYERS_UP_TO = Size(4 * 2**30)
 """``layers: auto`` checkpoints machines with up to this much memory: their memory files stay small and quick."""
@@ -328,7 +330,12 @@ class _Planner:
             types = self.platform.machine_types
             step = VerifyImages(template.verify, request_of(template), self.spec, types, fresh)
             verify = [LoadBuildSecrets(), step]
-        steps: list[Step] = [staging, export, *verify, Publish({})]
+        domains = [
+            DefineInLibvirt(o, template.name, hardware(self.loaded), own, self.platform.accelerator)
+            for o in template.outputs
+            if isinstance(o, Libvirt)
+        ]
+        steps: list[Step] = [staging, export, *verify, *domains, Publish({})]
         parts = {"outputs": template.outputs, "hardware": hardware(self.loaded), "verify": template.verify}
         self._add("export", parts, steps, power=Power.OFF, keeps=Keeps.ARTIFACT)
         last = self.phases.pop()

@@ -27,6 +27,7 @@ from factory.drivers.protocols.guest import (
     SshProbe,
 )
 from factory.drivers.protocols.images import DiskImages, ImageInfo
+from factory.drivers.protocols.libvirt import LibvirtDriver, LibvirtPlace, LibvirtVolume
 from factory.drivers.protocols.machine import Checkpoints, Machine, MachineDriver, Qmp, ShutdownReason
 from factory.drivers.protocols.media import Downloader, MediaMaker, ProgramResult, Programs
 from factory.drivers.protocols.seed import SeedEndpoint, SeedServer, SeedSource
@@ -53,6 +54,9 @@ __all__ = [
     "GuestConnection",
     "ImageInfo",
     "KeyMaker",
+    "LibvirtDriver",
+    "LibvirtPlace",
+    "LibvirtVolume",
     "Machine",
     "MachineDriver",
     "MediaMaker",
