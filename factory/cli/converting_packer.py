@@ -42,12 +42,10 @@ def convert_packer(wish: Wish) -> None:
     folder = Path().absolute() if wish.output == "-" else Path(wish.output).absolute()
     for build in config.qemu_builds:
         translation = to_template(config, build)
-        profile = translation.loaded.profile
-        assert profile is not None
         name = wish.name or translation.loaded.template.name.replace(".", "-")
         files = {
             folder / f"{name}.yml": template_yaml(translation, name, folder, str(wish.source)),
-            folder / "boot_configs" / f"{name}.yml": profile_yaml(profile, name),
+            folder / "boot_configs" / f"{name}.yml": profile_yaml(translation.loaded, name),
         }
         if wish.output == "-":
             click.echo("---\n".join(files.values()), nl=False)

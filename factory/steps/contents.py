@@ -13,6 +13,7 @@ from typing import Any
 
 from factory import __version__
 from factory.digest import Json, file_digest, to_json
+from factory.drivers.machine_spec import Bus
 from factory.host.platform import Platform
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import KVM, TargetMachine
@@ -61,6 +62,12 @@ from factory.template.output_options import Libvirt
 
 LIVE_LAYERS_UP_TO = Size(4 * 2**30)
 """``layers: auto`` checkpoints machines with up to this much memory: their memory files stay small and quick."""
+
+
+LIVE_INSTALLERS_UP_TO = Size(16 * 2**30)
+"""The same where nothing else can be kept of an installation; pages that the guest never touched are not written."""
+_NEVER_SAVED = ("vfio", "nvme", "virtfs", "virtio-9p", "vhost-user", "ivshmem")
+"""Devices in a user's own arguments that QEMU can't migrate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,7 +440,13 @@ def hardware(loaded: Loaded) -> OvfHardware:
 
 
 def _layers(inputs: PlanInputs) -> Layers:
-    wanted = inputs.layers or inputs.loaded.template.layers
+    loaded, wanted = inputs.loaded, inputs.layers or inputs.loaded.template.layers
     if wanted is not Layers.AUTO:
         return wanted
-    return Layers.LIVE if inputs.loaded.template.machine.memory <= LIVE_LAYERS_UP_TO else Layers.OFF
+    machine = loaded.template.machine
+    if loaded.profile and loaded.profile.finished is Finished.CONNECTED:
+        # Only a live layer can hold what such an installation leaves: a machine that runs.
+        words = " ".join(a for a in machine.extra_args if isinstance(a, str))
+        fixed = any(d.bus is Bus.NVME for d in machine.disks) or any(w in words for w in _NEVER_SAVED)
+        return Layers.OFF if fixed or machine.memory > LIVE_INSTALLERS_UP_TO else Layers.LIVE
+    return Layers.LIVE if machine.memory <= LIVE_LAYERS_UP_TO else Layers.OFF

@@ -220,8 +220,9 @@ def _seed(parts: Parts) -> Iterator[Problem]:
         return
     early = {"install": dict(install.seed_vars) if install else {}, **draft.scope.early}
     scope = type(draft.scope)(early, draft.scope.generated, draft.scope.declared, draft.scope.failed)
+    verbatim = profile is not None and profile.seed is not None and profile.seed.verbatim
     for _, path in files:
-        if path.suffix == ".j2":
+        if path.suffix == ".j2" and not verbatim:
             yield from file_problems(path, scope)
     main = profile.seed.main if profile and profile.seed else ""
     if main and main not in served_names(draft, directory) and draft.profile_tree:

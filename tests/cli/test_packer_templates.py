@@ -148,7 +148,7 @@ def test_init_downloads_nothing_and_says_what_is_there(folder: Path) -> None:
 
 def test_convert_writes_what_validate_accepts(folder: Path) -> None:
     (folder / "http").mkdir()
-    (folder / "http/ks.cfg").write_text("text {{ untouched }}")
+    (folder / "http/ks.cfg.j2").write_text("text {{ untouched }}")
     source = TEMPLATE.replace(
         "ssh_username",
         'http_directory = "http"\n  boot_command = ["a {% b http://{{ .HTTPIP }}:{{ .HTTPPort }}/ks.cfg<enter>"]\n'

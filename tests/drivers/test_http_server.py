@@ -16,8 +16,8 @@ import pytest
 from factory.deadline import Deadline, poll
 from factory.drivers.http_server import HttpSeedServer
 from factory.drivers.protocols import SeedEndpoint, SeedSource
-from factory.errors import DeadlineExpired, SeedError
-from factory.events import Event, SeedRequested
+from factory.errors import DeadlineExpired, HostError, SeedError
+from factory.events import Event, SeedRequested, ignore
 from factory.quantity import Duration
 
 pytestmark = pytest.mark.machine
@@ -415,5 +415,23 @@ def test_two_servers_have_their_own_ports_and_tokens() -> None:
             assert one.endpoint.token != two.endpoint.token
             with socket.create_connection(("127.0.0.1", two.endpoint.port)):
                 pass
+
+    run(body())
+
+
+def test_a_range_of_ports_is_served_without_a_token() -> None:
+    async def body() -> None:
+        source, server = MemorySeed({"a": b"x"}), HttpSeedServer()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            async with server.serve(source, emit=ignore, ports=range(port, port + 20)) as endpoint:
+                assert port < endpoint.port < port + 20
+                assert endpoint.token == ""
+                async with httpx.AsyncClient() as client:
+                    answer = await client.get(f"http://127.0.0.1:{endpoint.port}/a")
+                assert answer.content == b"x"
+            with pytest.raises(HostError, match=f"no port between {port} and {port} is free"):
+                async with server.serve(source, emit=ignore, ports=range(port, port + 1)):
+                    pass
 
     run(body())

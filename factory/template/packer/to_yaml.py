@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from factory.quantity import Duration, Size
 from factory.secret import Secret
-from factory.template.model import Delivery, LateText, Loaded, Profile, SeedDelivery, Template
+from factory.template.model import Delivery, LateText, Loaded, SeedDelivery, Template
 from factory.template.packer.to_template import Translation
 from factory.template.packer.to_template.texts import HTTP_HOST, HTTP_PORT
 
@@ -45,15 +45,22 @@ def _short(value: Any) -> Any:
     return [_short(v) for v in value] if isinstance(value, list) else value
 
 
-def profile_yaml(profile: Profile, name: str) -> str:
-    """The boot profile called *name*: started by the template's own boot command."""
+def profile_yaml(loaded: Loaded, name: str) -> str:
+    """The boot profile called *name*: started by the template's own boot command.
+
+    A folder that Packer served is served as it is; the template names it by ``seed_dir``.
+    """
+    profile = loaded.profile
+    assert profile is not None
     content = _plain(profile, Path())
     assert isinstance(content, dict)
     content |= {"format": 1, "name": name, "description": f"As {name} was installed by Packer."}
     content.pop("seed", None)
     content["typed"] = {"wait": "0s"}
     content["finished"] = profile.finished.value
-    order = ("format", "name", "description", "typed", "finished", "deadline", "guest")
+    if loaded.seed_directory:
+        content["seed"] = {"directory": name, "verbatim": True}
+    order = ("format", "name", "description", "typed", "seed", "finished", "deadline", "guest")
     return _dumped({key: content[key] for key in order if key in content})
 
 
