@@ -24,7 +24,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 FACTORY = [sys.executable, "-m", "factory"]
 PASSWORD = "side-by-side"
-BOOT_PATIENCE = 180.0
+BOOT_PATIENCE = 600.0
 SEED = """HOSTNAME='tiny'
 DISK='/dev/vda'
 ROOT_HASH='{hash}'

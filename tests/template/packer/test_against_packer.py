@@ -9,11 +9,17 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from factory.drivers.qemu.arguments import arguments as qemu_arguments
 from factory.errors import TemplateError
+from factory.steps.machine_plan import installer_spec, machine_spec
+from factory.template.load import load_all
+from factory.template.model import Finished
 from factory.template.packer import load
 from factory.template.packer.gotemplate import Context, Surroundings, packer_functions, render
 from factory.template.packer.hcl import NOWHERE, Source, parse_expression
@@ -22,6 +28,7 @@ from factory.template.packer.language.evaluator import evaluate
 from factory.template.packer.language.functions import FUNCTIONS
 from factory.template.packer.language.scope import Scope, World
 from factory.template.packer.language.values import to_python
+from tests.steps.test_contents import PLATFORM
 from tests.template.packer.hcl.unformatted import FORMATTED, UNFORMATTED
 from tests.template.packer.inspected import HCL, HCL_TEXT, JSON, JSON_TEXT
 from tests.template.packer.language.expression_cases import cases
@@ -319,3 +326,76 @@ def test_precedence_of_variables(tmp_path: Path) -> None:
         config = load(tmp_path, environ={}, working=tmp_path, **more)
         assert f'local.l: "{to_python(config.locals["l"])}"' in text
         assert f'var.v: "{console_text(config.variables["v"].value)}"' in text
+
+
+MACHINES = [
+    {"memory": 768, "cpus": 3, "disk_size": "64M"},
+    {"machine_type": "q35", "disk_interface": "virtio-scsi", "net_device": "e1000", "disk_size": "70M"},
+    {"qemuargs": [["-m", "1G"], ["-smp", "cpus=2"], ["-device", "virtio-balloon"], ["-device", "e1000,netdev=user.0"]]},
+    {"disk_additional_size": ["8M", "16M"], "qemuargs": [["-smbios", "type=1,serial=x"]]},
+    {"qemuargs": [["-rtc", "base=localtime"], ["-display", "none"]], "format": "raw"},
+]  # fmt: skip
+
+
+def what_packer_runs(folder: Path, builder: dict[str, object]) -> list[str]:
+    """The arguments that Packer starts QEMU with: a program of that name writes them down and fails."""
+    programs = folder / "bin"
+    programs.mkdir()
+    recorder = programs / "qemu-system-x86_64"
+    recorder.write_text(
+        '#!/bin/sh\ncase "$*" in *-version*) echo "QEMU emulator version 7.2.0"; exit 0;; esac\n'
+        f'printf "%s\\n" "$@" > {folder}/argv\nexit 1\n'
+    )
+    recorder.chmod(0o755)
+    (folder / "t.json").write_text(json.dumps({"builders": [builder]}))
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder), "CHECKPOINT_DISABLE": "1"}
+    subprocess.run(
+        ["packer", "build", "t.json"], cwd=folder, env=environment, capture_output=True, check=False, timeout=120
+    )
+    return (folder / "argv").read_text().splitlines()
+
+
+def switches(argv: list[str], name: str) -> list[str]:
+    return [value for switch, value in pairwise(argv) if switch == name]
+
+
+@pytest.mark.parametrize("options", MACHINES, ids=range(len(MACHINES)))
+def test_the_machine_is_the_one_that_packer_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+) -> None:
+    (tmp_path / "a.iso").write_bytes(bytes(2**20))
+    builder = {
+        "type": "qemu", "name": "vm", "accelerator": "tcg", "headless": True, "iso_url": "a.iso",
+        "iso_checksum": "none", "ssh_username": "root", "ssh_password": "x", "boot_wait": "1s", **options,
+    }  # fmt: skip
+    theirs = what_packer_runs(tmp_path, builder)
+    monkeypatch.chdir(tmp_path)
+    (loaded,) = load_all(Path("t.json"), environ={})
+    platform = replace(PLATFORM, accelerator="tcg")
+    spec = installer_spec(machine_spec(loaded.template, platform), Finished.CONNECTED)
+    disks = tuple(replace(d, path=tmp_path / f"{d.id}.qcow2") for d in spec.disks)
+    spec = replace(spec, disks=disks, cdroms=tuple(replace(c, path=tmp_path / "a.iso") for c in spec.cdroms))
+    mine = list(qemu_arguments(spec, runtime_dir=tmp_path))
+
+    def memory(text: str) -> int:
+        number = int("".join(c for c in text if c.isdigit()))
+        return number * 1024 if text.endswith("G") else number
+
+    assert [memory(m) for m in switches(mine, "-m")] == [memory(m) for m in switches(theirs, "-m")]
+    processors = switches(theirs, "-smp")[0].split(",")[0].removeprefix("cpus=") if switches(theirs, "-smp") else "1"
+    assert switches(mine, "-smp")[0].split(",")[0] == processors
+    kind = switches(theirs, "-machine")[0].split(",")[0].removeprefix("type=")
+    assert ("q35" in switches(mine, "-machine")[0]) == (kind == "q35")
+    drives = switches(theirs, "-drive")
+    assert len(spec.disks) == sum("media=cdrom" not in d for d in drives)
+    assert len(spec.cdroms) == len(switches(theirs, "-cdrom")) + sum("media=cdrom" in d for d in drives)
+    card = next(d for d in switches(theirs, "-device") if "netdev=user.0" in d).split(",")[0]
+    model = next(d for d in switches(mine, "-device") if "netdev=user.0" in d).split(",")[0]
+    assert model.removesuffix("-pci") == card.removesuffix("-pci")
+    assert [f for f in switches(mine, "-netdev") if "-:22" in f]
+    for kept in ("-smbios", "-rtc"):
+        if switches(theirs, kept):
+            assert switches(mine, kept) == switches(theirs, kept)
+    assert ("virtio-balloon" in theirs) == ("virtio-balloon" in mine)
+    sizes = {d.id: int(d.size) for d in loaded.template.machine.disks}
+    assert len(sizes) == 1 + len(options.get("disk_additional_size", ()))  # type: ignore[arg-type]
