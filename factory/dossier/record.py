@@ -146,12 +146,6 @@ class Record:
         return next((p for shot in reversed(shots) if shot and (p := self.file(shot)) is not None), None)
 
     @cached_property
-    def seen(self) -> str:
-        """Everything that the guest has shown: its serial line, then its screens, the newest last."""
-        screens = [e.text("text") for e in self.since_start if e.name == "screen_changed"]
-        return "\n".join((self.serial, *map(readable, screens), self.screen))
-
-    @cached_property
     def guest_output(self) -> tuple[str, ...]:
         """The lines that provisioners printed."""
         return tuple(e.text("line") for e in self.entries if e.name == "guest_output")

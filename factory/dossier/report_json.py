@@ -14,7 +14,7 @@ FORMAT = 1
 
 def report_json(record: Record, verdict: Verdict) -> str:
     """A JSON object; times are seconds since the epoch, files are named relative to the run directory."""
-    return json.dumps(_report(record, verdict), ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(_report(record, verdict), ensure_ascii=False) + "\n"
 
 
 def _report(record: Record, verdict: Verdict) -> dict[str, Any]:

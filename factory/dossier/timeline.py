@@ -20,6 +20,10 @@ TELLING = frozenset(
 """QMP events that say something of the guest; the rest is in the table of all of them."""
 
 
+LONGEST = 8 * 1024
+"""Of one line's text: what goes on for longer is a line of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One line: ``kind`` is its group (for filters), ``text`` what is folded away, ``picture`` a screenshot."""
@@ -53,7 +57,7 @@ def _repeats(last: Item, item: Item) -> bool:
     """The same once more: serial output goes on, an attempt fails as the one before did."""
     if item.kind != last.kind or item.picture or last.picture:
         return False
-    return item.kind == "serial" or (item.kind == "ssh" and item.title == last.title)
+    return (item.kind == "serial" and len(last.text) < LONGEST) or (item.kind == "ssh" and item.title == last.title)
 
 
 def attempts(record: Record) -> Iterator[tuple[Entry, int]]:

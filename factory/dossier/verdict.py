@@ -22,6 +22,8 @@ WAITED = frozenset(
 )
 """Errors behind which there is a machine that did not do what was waited for."""
 _LONGEST_QUOTE = 300
+SEARCHED = 512 * 1024
+"""Characters of the serial line's end that are looked through: what ended a build stands there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ Rule: TypeAlias = Callable[[Record], Verdict | None]
 
 def sources(record: Record) -> Iterator[tuple[str, str]]:
     """Where the guest may have said what went wrong, what is trusted most first: (source, text)."""
-    yield "the serial line", record.serial
+    yield "the serial line", record.serial[-SEARCHED:]
     yield "the screen", record.screen
     for entry in reversed(record.recent("screen_changed")):
         yield "an earlier screen", entry.text("text")
