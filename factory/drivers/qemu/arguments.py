@@ -169,10 +169,11 @@ def _tpm(spec: MachineSpec) -> Iterator[Argument]:
 
 
 def _nics(spec: MachineSpec) -> Iterator[Argument]:
-    slots = _slots(spec)
+    slots, networks = _slots(spec), 0
     for index, nic in enumerate(spec.nics):
         backend = f"user.{index}"  # as Packer calls it: users' own -device arguments refer to that name
-        yield Argument("netdev", _netdev(nic, backend), frozenset({"netdev", "net"}))
+        yield Argument("netdev", _netdev(nic, backend, networks), frozenset({"netdev", "net"}))
+        networks += not nic.bridge
         device = {
             "id": nic.id,
             "netdev": backend,
@@ -184,11 +185,14 @@ def _nics(spec: MachineSpec) -> Iterator[Argument]:
         yield Argument("device", option(nic.model, device), frozenset({"device", "net"}))
 
 
-def _netdev(nic: NicSpec, backend: str) -> str:
+def _netdev(nic: NicSpec, backend: str, before: int) -> str:
+    """*before*: how many user networks this machine has already."""
     if nic.bridge:
         return option("bridge", {"id": backend, "br": nic.bridge})
     # ipv6=off spares installers a wait for router advertisements that never come.
-    head = option("user", {"id": backend, "ipv6": "off", "restrict": "on" if nic.restricted else None})
+    # Each has addresses of its own: a guest with two cards on 10.0.2.0/24 would answer through the wrong one.
+    net = f"10.0.{2 + before}.0/24" if before else None
+    head = option("user", {"id": backend, "ipv6": "off", "net": net, "restrict": "on" if nic.restricted else None})
     forwards = (f"hostfwd=tcp:127.0.0.1:{forward.host_port}-:{forward.guest_port}" for forward in nic.forwards)
     return ",".join([head, *forwards])
 

@@ -212,3 +212,11 @@ def test_commas_are_doubled() -> None:
     assert escape("a,b") == "a,,b"
     assert option("file", {"filename": "a,b", "gone": None}) == "file,filename=a,,b"
     assert option("", {"base": "utc"}) == "base=utc"
+
+
+def test_each_user_network_has_addresses_of_its_own() -> None:
+    machine = spec(nics=(NicSpec("nic0", bridge="br0"), NIC, NicSpec("nic2"), NicSpec("nic3")))
+    said = arguments(machine, runtime_dir=RUN)
+    networks = [said[i + 1] for i, word in enumerate(said) if word == "-netdev"]
+    # The first keeps QEMU's own, 10.0.2.0/24: the seed's address is told in it.
+    assert [n.partition("net=")[2].partition(",")[0] for n in networks] == ["", "", "10.0.3.0/24", "10.0.4.0/24"]
