@@ -222,7 +222,7 @@ class Runner:
                 self._emit(StepFailed(scope.phase, step.name, step.title, time.monotonic() - started, message))
                 if isinstance(error, FactoryError):
                     error.evidence = merge(error.evidence, await _collect(scope))
-                if isinstance(error, Exception):
+                if isinstance(error, Exception) and not self._refuses_memory(scope, error):
                     await self._failed(error, scope)
                 raise
             seconds = time.monotonic() - started
@@ -260,22 +260,24 @@ class Runner:
         self._session = scope
         try:
             await self._enter(self._session_slot.stack, self._plan.boot, scope)
-        except BaseException as error:
-            self._give_up_memory(scope, error)
-            raise
-
-    def _give_up_memory(self, scope: StepScope, error: BaseException) -> None:
-        """A memory file that QEMU refuses must not stop every build from now on: an earlier layer does.
-
-        Raises: _CannotResume.
-        """
-        resumed = scope.get(MachineState).memory is not None and self._layer is not None
-        died = _single(error)
-        if resumed and isinstance(died, MachineDied) and (died.evidence.exit_status or 0) > 0:  # < 0: it was killed
+        except Exception as error:
+            if not self._refuses_memory(scope, error):
+                raise
             assert self._layer is not None
             self._cannot_resume.add(self._layer.key)
-            self._emit(Note(f"the live layer after {self._layer.phase} can't be resumed: {died}", "warning"))
+            reason = f"the live layer after {self._layer.phase} can't be resumed: {_single(error)}"
+            self._emit(Note(reason, "warning"))
             raise _CannotResume from error
+
+    def _refuses_memory(self, scope: StepScope, error: Exception) -> bool:
+        """True when QEMU did not take a memory file: that must not stop every build from now on, an earlier layer does.
+
+        A QEMU that was killed (a negative status) says nothing about the file.
+        """
+        if scope is not self._session or self._layer is None or scope.get(MachineState).memory is None:
+            return False
+        died = _single(error)
+        return isinstance(died, MachineDied) and (died.evidence.exit_status or 0) > 0
 
     async def _power_off(self) -> None:
         assert self._session is not None

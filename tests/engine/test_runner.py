@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from factory.engine.layer_index import Layer, why_unusable
 from factory.errors import MachineDied, StepError, StoreError
 from factory.events import LayerStored, Note, PhaseSkipped
 from factory.plan.model import Keeps, Phase, Power
-from factory.plan.step import Step
+from factory.plan.step import Scope, Step
 from factory.quantity import Size
 from tests.engine.fakes import FAILURE, Bench, Fail, Write, make_phases, make_plan
 
@@ -151,6 +151,19 @@ def test_a_damaged_layer_is_built_again(bench: Bench) -> None:
     assert bench.store.find(phases[3].key) is not None
 
 
+@dataclass
+class Told:
+    """A failure hook that remembers."""
+
+    errors: list[BaseException] = field(default_factory=list)
+
+    async def failed(self, error: BaseException, phase: str, scope: Scope) -> None:
+        self.errors.append(error)
+
+    async def stopped(self, error: BaseException, folder: Path | None) -> None:
+        self.errors.append(error)
+
+
 def test_memory_that_qemu_refuses_is_gone_around(bench: Bench) -> None:
     """The newest live layer can't be resumed: the one before it is, then what runs again replaces the bad one."""
     phases = live()
@@ -158,8 +171,9 @@ def test_memory_that_qemu_refuses_is_gone_around(bench: Bench) -> None:
     refused = bench.store.find(phases[3].key)
     assert refused is not None
     bench.store.remove(phases[4].key)
-    bench.refused = refused.path.name
-    lines = build(bench, phases)
+    bench.refused, told = refused.path.name, Told()
+    lines = build(bench, phases, hooks=(told,))
+    assert told.errors == [], "what is gone around is no failure"
     assert [line for line in lines if not line.startswith("undo")] == [
         "resume", "refused", "resume", "two", "power off", "off", "seal",
     ]  # fmt: skip
