@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from factory.cli.lint_command import command
+from factory.cli.program import cli
 from factory.errors import StepError
 from factory.outputs.lint_ova import RULES
 from tests.outputs.test_lint_ova import SPOILT, Parts, parts
@@ -19,7 +19,7 @@ __all__ = ["parts"]  # the fixture
 
 
 def lint(*arguments: object) -> Result:
-    return CliRunner().invoke(command, [str(a) for a in arguments])
+    return CliRunner().invoke(cli, ["lint", *(str(a) for a in arguments)])
 
 
 def spoilt(parts: Parts, path: Path, rule: str) -> Path:

@@ -104,3 +104,14 @@ def test_a_base_of_other_firmware_or_disks_does_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "db.yml"
     path.write_text("format: 1\nname: db\nsource: {image: base}\nmachine: {firmware: uefi, disks: [{id: root}]}\n")
     assert "lacks the disk main that 'base' has" in str(found(path).failures["db"])
+
+
+def test_a_variable_goes_to_those_that_declare_it(tmp_path: Path) -> None:
+    base = write(tmp_path, "base")
+    base.write_text(base.read_text() + "variables: {words: {default: none}}\n")
+    top = write(tmp_path, "top", "base")
+    requests = find_builds([top], Selection({"words": "given"}, ()), {})
+    assert requests.builds["base"].loaded.variables == {"words": "given"}
+    assert requests.builds["top"].loaded.variables == {}
+    nowhere = find_builds([top], Selection({"wrods": "given"}, ()), {})
+    assert "no variable 'wrods' is declared" in str(nowhere.failures["top"])
