@@ -22,6 +22,7 @@ from factory.outputs.model import Exports
 from factory.plan.resources import BuildSecrets, MachineState, Staging
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
+from factory.steps.artifact import seal_report
 from factory.steps.guest_drivers import GuestDrivers
 from factory.steps.late import late_values
 from factory.template.late import render_late
@@ -66,7 +67,10 @@ class VerifyImages(Step):
             state.uefi_variables if self.spec.uefi else None, self.fresh_variables,
         )  # fmt: skip
         places = Places(scope.get(Staging).folder, scope.run_dir / "verify", scope.runtime_dir)
-        request, drivers = replace(self.request, run=commands), scope.get(GuestDrivers).drivers
+        grow = self.request.grow
+        if self.verify.grow is None:  # the seal leaves a disk as it is where the guest could not grow again
+            grow = bool((seal_report(state) or {}).get("shrunk"))
+        request, drivers = replace(self.request, run=commands, grow=grow), scope.get(GuestDrivers).drivers
         verdict = await prove(scope.get(Exports), request, bench, places, drivers, scope.emit)
         scope.put(verdict)
         wrong = failures(verdict)
@@ -83,12 +87,11 @@ def request_of(template: Template) -> Request:
         login = "ssh"
         if access.ssh:
             user, port = access.ssh.user, access.ssh.port
-    grow = verify.grow if verify.grow is not None else bool(template.seal and template.seal.shrink)
     return Request(
         formats=verify.formats if verify.boot else (),
         clones=verify.clones,
         hostname=verify.hostname,
-        grow=grow,
+        grow=bool(verify.grow),
         allow_failed=verify.allow_failed,
         deadline=Duration(verify.deadline),
         login=login,

@@ -45,7 +45,7 @@ class Verify(Strict):
     hostname: Literal["any", "same", "differs"] = Field("any", description="What the names of two machines must do.")
     grow: bool | None = Field(
         None,
-        description="Disks are made larger, and the root file system must follow; default: when `seal.shrink` is on.",
+        description="Disks are made larger, and the root file system must follow; default: when sealing shrunk them.",
     )
     allow_failed: tuple[str, ...] = Field((), description="Units that may fail; any other is an error.")
     deadline: Duration = Field(Duration(10 * 60), description="For each machine.")
