@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +12,7 @@ import click
 from factory.cli.packer_flags import PackerFlags, packer_flags
 from factory.cli.report.failure import problem_lines
 from factory.cli.template_options import environment, find_templates, template_options
-from factory.errors import Problem, TemplateError
+from factory.errors import Place, PluginError, Problem, TemplateError
 from factory.template.model import Loaded
 
 
@@ -59,7 +59,7 @@ def command(
     known = {build.template.name: build for _, made, _ in checked for build in made}
     problems: list[Problem] = []
     for path, made, found in checked:
-        every = (*found, *base_problems(made, known, loader))
+        every = (*found, *base_problems(made, known, loader), *_unknown_plugins(made))
         problems += every
         if not as_json:
             _show(every)
@@ -75,6 +75,25 @@ def _show(problems: Iterable[Problem]) -> None:
     for problem in problems:
         for line in problem_lines(problem):
             click.echo(line, err=True)
+
+
+def _unknown_plugins(builds: Sequence[Loaded]) -> Iterator[Problem]:
+    """Provisioners and post-processors that no installed package has: a template may be right without them."""
+    from factory.outputs.plugins import has_output, missing_output
+    from factory.outputs.post.run import BUILT_IN
+    from factory.provision.catalog import has_provisioner, missing_provisioner
+
+    errors: dict[str, PluginError] = {}
+    for loaded in builds:
+        for plugin in (p.plugin for p in loaded.template.provision if p.plugin):
+            if not has_provisioner(plugin.name):
+                errors[plugin.name] = missing_provisioner(plugin.name)
+        for link in (link for chain in (loaded.delivery.chains if loaded.delivery else ()) for link in chain):
+            if link.kind not in BUILT_IN and not has_output(link.kind):
+                errors[link.kind] = missing_output(link.kind)
+    for error in errors.values():
+        message = f"{error.message}: plan and build will refuse it"
+        yield Problem(message, Place(str(builds[0].path)), error.hint, severity="warning")
 
 
 def _as_json(problem: Problem) -> dict[str, object]:

@@ -6,6 +6,7 @@ options (a mapping) and gives a ``provision.context.Provisioner``. Nothing is im
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.metadata
 from collections.abc import Callable, Mapping
@@ -41,8 +42,10 @@ def has_provisioner(name: str) -> bool:
 def missing_provisioner(name: str) -> PluginError:
     """The error for a name that nobody has registered."""
     there = sorted({*BUILT_IN, *(e.name for e in importlib.metadata.entry_points(group=GROUP))})
+    close = difflib.get_close_matches(name, [*there, "shell", "file", "ansible", "windows-restart"], 1)
+    meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(there)}"
     return PluginError(
-        f"no provisioner is called {name!r} (there are {', '.join(there)})",
+        f"no provisioner is called {name!r} ({meant})",
         hint=f"install a package that has it: one with the entry point {name!r} in the group {GROUP}",
     )
 

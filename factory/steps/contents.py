@@ -21,6 +21,7 @@ from factory.outputs.post.run import check_chains
 from factory.plan.keys import ROOT, chain, make_recipe
 from factory.plan.model import Keeps, Phase, Plan, Power
 from factory.plan.step import Step
+from factory.provision.catalog import has_provisioner, missing_provisioner
 from factory.quantity import Duration, Size
 from factory.seal.model import SealOptions
 from factory.secret import Secret
@@ -284,6 +285,10 @@ class _Planner:
         stall = Duration(0) if self.loaded.delivery else self._stall()
         if live and not self._runs_on():
             self._add("boot", {"user": self._ssh().user}, (), power=Power.RUNNING, keeps=Keeps.MEMORY)
+        for provision in self.template.provision:
+            # Now, not when the installation is over.
+            if provision.plugin and not has_provisioner(provision.plugin.name):
+                raise missing_provisioner(provision.plugin.name)
         for number, provision in enumerate(self.template.provision, 1):
             last = number == len(self.template.provision)
             keeps = Keeps.MEMORY if live else Keeps.DISKS if last else Keeps.NOTHING

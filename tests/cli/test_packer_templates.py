@@ -90,6 +90,21 @@ def test_another_architecture_is_valid_and_passed_over(folder: Path) -> None:
     assert isinstance(refused.exception, FactoryError)
 
 
+def test_what_no_package_has_is_said_at_once(folder: Path) -> None:
+    (folder / "t.pkr.hcl").write_text(TEMPLATE.replace('provisioner "shell"', 'provisioner "shel"'))
+    result = factory("validate", ".")
+    assert result.exit_code == 0
+    assert "no provisioner is called 'shel' (did you mean 'shell'?): plan and build will refuse it" in result.output
+    assert "factory.provisioners" in result.output
+
+
+def test_a_wait_that_is_not_above_zero_is_an_error(folder: Path) -> None:
+    (folder / "t.pkr.hcl").write_text(TEMPLATE.replace("ssh_username", 'boot_command = ["<wait-1m>"]\n  ssh_username'))
+    result = factory("validate", ".")
+    assert result.exit_code == 3
+    assert "boot_command: " in result.output
+
+
 def test_syntax_only_looks_at_no_values(folder: Path) -> None:
     (folder / "t.pkr.hcl").write_text(TEMPLATE.replace("var.password", "var.nothing"))
     assert factory("validate", ".").exit_code == 3

@@ -112,6 +112,11 @@ def test_a_post_processor_that_nobody_has_stops_the_plan() -> None:
         planned(steps='post-processor "amazon-import" {}')
 
 
+def test_a_provisioner_that_nobody_has_stops_the_plan() -> None:
+    with pytest.raises(PluginError, match="no provisioner is called 'chef-solo'"):
+        planned(steps='provisioner "chef-solo" {}')
+
+
 def test_a_folder_that_is_there_is_an_error_unless_it_may_be_replaced(folder: Path) -> None:
     delivery = loaded().delivery
     assert delivery is not None

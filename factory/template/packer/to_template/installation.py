@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from factory.boot_command.parse import Dialect, parse
 from factory.errors import TemplateError
 from factory.quantity import Duration
 from factory.template.model import Install, Medium, Profile, ProfileSeed, SeedDelivery, SeedFile, TypedBoot
@@ -22,6 +23,7 @@ PROFILE = "packer"
 def install_of(s: QemuSource, found: Arguments, config: PackerConfig, texts: StepTexts) -> Install:
     """Raises: TemplateError for a file for a CD or floppy that is not there."""
     steps = [step[0] for step in s.boot_steps] or list(s.boot_command)
+    _check_keys("".join(steps))
     serves = bool(s.http_directory or s.http_content)
     return Install(
         profile=PROFILE,
@@ -32,6 +34,14 @@ def install_of(s: QemuSource, found: Arguments, config: PackerConfig, texts: Ste
         seed_ports=(max(s.http_port_min, 1), max(s.http_port_max, 1)) if serves else None,
         media=(*_media(s, config), *found.media),
     )
+
+
+def _check_keys(command: str) -> None:
+    """Before anything is filled in, as Packer does. Raises: TemplateError for a wait that is not above zero."""
+    try:
+        parse(command, Dialect.PACKER)
+    except TemplateError as error:
+        raise TemplateError(f"boot_command: {error.problems[0].message}", hint=error.problems[0].hint) from None
 
 
 def _served(path: str) -> str:
