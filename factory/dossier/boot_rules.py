@@ -143,13 +143,19 @@ def stalled(record: Record) -> Verdict | None:
     shown = (Quote("what it showed last", "\n".join(map(shorten, lines[-6:]))),) if lines else ()
     return Verdict(
         "stalled",
-        f"The {who} hung: {_first_sentence(record.message)}.",
+        f"The {who} {_how_it_stalled(record.message)}.",
         (
             "look at the picture of the screen: does it wait for an answer, or did it stop in the middle of a line?",
             "if it was at work on something that neither reads, writes nor computes, raise `stall`",
         ),
         (*((Quote("its activity", describe_activity(work)),) if work else ()), *shown),
     )
+
+
+def _how_it_stalled(message: str) -> str:
+    """A stall's own words, without what was waited for: the step says that."""
+    said = message.partition(", the guest ")[2].partition("; ")[0]
+    return _first_sentence(said or f"hung: {message}")
 
 
 def machine_died(record: Record) -> Verdict | None:

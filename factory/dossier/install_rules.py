@@ -38,6 +38,7 @@ _BUTTONS = re.compile(
 )
 _ASKS = re.compile(
     r"[^\n]*(?:\(yes/no\)|\(y/n\)|\[y/n\]|\(yes\|no\)|\? *(?:\[[^\]\n]*\])? *$|press (?:any key|enter|return)[^\n]*$"
+    r"|Prompt: '\?' for help[^\n]*"
     r"|please (?:choose|select|enter|make a selection)[^\n]*|enter (?:your|a|the) [^\n]*: *$)",
     re.I | re.M,
 )
@@ -176,7 +177,9 @@ def installer_asks(record: Record) -> Verdict | None:
     """A dialog is open that no answer file has answered."""
     if not waited(record) or not (installing(record) or record.phase == "install"):
         return None
-    question = asked_question(record.screen) or asked_question("\n".join(record.serial.splitlines()[-_LAST_LINES:]))
+    question = asked_question(record.screen) or asked_question(
+        "\n".join(record.serial.splitlines()[-_LAST_LINES * 3 :])
+    )
     if not question:
         return None
     return Verdict(
@@ -203,6 +206,9 @@ def asked_question(screen: str) -> str:
     last = [found for found in _ASKS.finditer(text) if not _MENU.search(found[0])]
     # A question further up has been answered: what matters is the end.
     if last and text.count("\n", last[-1].end()) <= 2:
+        if last[-1][0].startswith("Prompt: "):  # the text frontend of debconf: its question stands above the choices
+            above = [line for line in text[: last[-1].start()].splitlines() if line.endswith((":", "?"))]
+            return shorten(above[-1]) if above else shorten(last[-1][0])
         return shorten(" ".join(last[-1][0].split()))
     return ""
 

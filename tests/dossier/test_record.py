@@ -207,6 +207,16 @@ DEBIAN = """
   └───────────────────────────────────────────────────────────────────────┘
 <Tab> moves; <Space> selects; <Enter> activates buttons
 """
+TEXT = """
+Select a language
+-----------------
+Choose the language to be used for the installation process.
+Language:
+  1: C,
+  2: English [*],
+Prompt: '?' for help, default=2>
+[            (1*installer)  2 shell  3 shell  4- log           ][ Nov 26  4:58 ]
+"""
 ANACONDA = """
 Installation
  1) [x] Language settings                 2) [!] Time settings
@@ -222,6 +232,7 @@ Please make a selection from the above ['b' to begin installation, 'q' to quit,
         ("Continue with autoinstall? (yes|no)", "Continue with autoinstall? (yes|no)"),
         ("loading …\nPress any key to continue", "Press any key to continue"),
         ("Are you sure? yes\nunpacking\nstep 1\nstep 2\nstep 3\n", ""),
+        (TEXT, "Language:"),
         ("debian login: ", ""),
         ("Press enter to boot the selected OS, `e' to edit the commands", ""),
         ("Press ENTER to boot or TAB to edit a menu entry", ""),

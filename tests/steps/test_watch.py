@@ -34,8 +34,8 @@ from factory.steps.await_installer import AwaitPowerOff
 from factory.steps.connect_guest import ConnectGuest
 from factory.steps.watch import watching
 from factory.template.model import Finished
-from tests.drivers.qemu.conftest import Lab, lab, soon
-from tests.drivers.qemu.guests import CLI, HANG, POWER_OFF, RESET, disk, say
+from tests.drivers.qemu.conftest import Lab, lab, soon, until_serial
+from tests.drivers.qemu.guests import CLI, ECHO, HANG, POWER_OFF, RESET, disk, say
 
 __all__ = ["lab"]
 FOREVER = Duration(300)
@@ -166,6 +166,23 @@ async def test_a_guest_that_resets_without_end_loops(lab: Lab) -> None:
         with pytest.raises(MachineStalled, match=r"the guest rebooted \d+ times"):
             async with watching(scope, Deadline.after(Duration(30), "the guest to answer"), Duration(0)) as deadline:
                 await machine.wait_for_shutdown(deadline)
+
+
+@pytest.mark.machine
+@run
+async def test_a_status_line_that_is_drawn_again_is_no_news(lab: Lab) -> None:
+    """As the Debian installer's, once a minute, also while it waits for an answer."""
+    async with awaited(lab, CLI, say("up\n"), ECHO) as (scope, machine):
+        probe = scope.find(ActivityProbe)  # type: ignore[type-abstract]
+        assert probe is not None
+        await until_serial(machine, "up")
+        counts = []
+        for text in ("[ installer ][ 4:51 ]", "[ installer ][ 4:52 ]", "Select a language"):
+            await machine.write_serial(f"\x1b[7m{text}\x1b[0m\n")
+            await until_serial(machine, f"{text}\x1b[0m\n")
+            counts.append((await probe.sample(machine)).serial)
+        first, second, third = counts
+    assert first == second < third
 
 
 @pytest.mark.machine

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,11 +18,15 @@ from factory.drivers.protocols import Activity, Machine
 from factory.drivers.qemu.sockets import TcpTraffic
 from factory.drivers.screen.frame import Frame
 from factory.errors import MachineDied, StepError
+from factory.quantity import Size
 
 _PIECE = 48  # bytes: 16 pixels of a row
 VISIBLE = 0.005
 """The share of a screen that must have changed for it to count: a cursor that blinks and a clock that ticks, such as
 the Debian installer's status line shows, prove nothing. What changes bit by bit adds up, and counts in the end."""
+_STATUS = 1024  # bytes: what is written at once beyond this is no status line
+_PLAIN = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])|[\x00-\x1f\d]")
+"""What is left out when lines are compared: control sequences (ECMA-48) and digits, which are the time or a counter."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -34,6 +39,9 @@ class MachineProbe:
         self._frame: Frame | None = None
         self._changes = 0
         self._resets = 0
+        self._written = 0
+        self._said = 0
+        self._lines: set[str] = set()
         machine.subscribe(lambda name, data: self._on_event(name, bool(data.get("guest"))))
 
     async def sample(self) -> Activity:
@@ -69,11 +77,22 @@ class MachineProbe:
         return sum(_thread_time(self._machine.pid, thread) for thread in threads)
 
     def _serial(self) -> int:
+        """Bytes that said something: a status line that is drawn again with another time proves nothing."""
         log = self._machine.spec.serial_log
         try:
-            return log.stat().st_size if log else 0
+            size = log.stat().st_size if log else 0
         except OSError:
-            return 0
+            return self._said
+        grown, self._written = size - self._written, size
+        if grown > _STATUS or (grown > 0 and self._is_news(self._machine.serial_text(Size(grown)))):
+            self._said += grown
+        return self._said
+
+    def _is_news(self, text: str) -> bool:
+        lines = {_PLAIN.sub("", line).strip() for line in text.splitlines()} - {""}
+        news = lines - self._lines
+        self._lines |= news
+        return bool(news)
 
     async def _screen(self) -> int:
         frame = await self._picture()
