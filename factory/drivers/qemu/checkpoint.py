@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,11 +18,12 @@ from typing import Any
 from factory.deadline import Deadline, poll
 from factory.drivers.machine_spec import Discard, DiskSpec, MachineSpec
 from factory.drivers.protocols import Machine
-from factory.errors import StepError
+from factory.errors import StepError, StoreError
 from factory.quantity import Duration
 
 PATIENCE = Duration(900)
 """For the memory to reach its file: some 10 s per GiB on a slow disk, on a loaded host."""
+_NEXT_TO_NOTHING = 4 * 2**20  # bytes
 _UNLIMITED = 2**40  # bytes per second; QEMU's default is meant for a network between data centres
 _DEVICES = "2"
 """Of every machine (``drivers/qemu/arguments``): raise it when one is added, for memory knows them all."""
@@ -108,6 +110,13 @@ class QemuCheckpoints:
             stop_hearing()
         state = await machine.execute("query-migrate")
         if state["status"] != "completed":
+            # What has been written is still there: QEMU's own words are no more than "broken pipe".
+            if shutil.disk_usage(memory.parent if memory.parent.is_dir() else "/").free < _NEXT_TO_NOTHING:
+                raise StoreError(
+                    f"no space left in {memory.parent}: the guest's memory could not be written",
+                    hint="free space there, run `factory cache gc`, set FACTORY_CACHE to a larger disk, or use "
+                    "`--layers off`",
+                )
             raise StepError(
                 f"the guest's memory could not be written: {state.get('error-desc', state['status'])}",
                 hint="is there enough free space for the cache?",

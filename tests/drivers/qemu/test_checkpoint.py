@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,12 +163,8 @@ def test_memory_of_another_machine_is_refused(lab: Lab) -> None:
 def test_fingerprint_names_what_memory_is_bound_to(lab: Lab) -> None:
     found = QemuCheckpoints("7.2.0 (x)", host_cpu="A CPU")
 
-    class Fake:
-        def __init__(self, accelerator: str, model: str) -> None:
-            self.spec = lab.spec(accelerator=accelerator, cpu=CpuSpec(model))
-
-    def fingerprint(accelerator: str, model: str) -> object:
-        return found.fingerprint(Fake(accelerator, model))  # type: ignore[arg-type]
+    def fingerprint(accelerator: str, model: str) -> Mapping[str, str]:
+        return found.fingerprint(lab.spec(accelerator=accelerator, cpu=CpuSpec(model)))
 
     assert fingerprint("tcg", "max") == {
         "qemu": "7.2.0 (x)",
@@ -176,10 +173,12 @@ def test_fingerprint_names_what_memory_is_bound_to(lab: Lab) -> None:
         "cpu": "max",
         "cpus": "1",
         "memory": str(64 * 2**20),
+        "display": "std",
+        "devices": "2",
     }
-    assert "host_cpu" not in fingerprint("kvm", "Nehalem")  # type: ignore[operator]
+    assert "host_cpu" not in fingerprint("kvm", "Nehalem")
     for model in ("max", "host"):
-        assert fingerprint("kvm", model)["host_cpu"] == "A CPU"  # type: ignore[index]
+        assert fingerprint("kvm", model)["host_cpu"] == "A CPU"
 
 
 @pytest.mark.parametrize(
