@@ -74,37 +74,3 @@ def test_a_seed_that_cannot_be_fetched(drill: Drill, tmp_path: Path) -> None:
     assert "5s" in said
     assert "seed" in said
     assert drill.inspect(set(), survived=True) == []
-
-
-def test_a_guest_that_cannot_be_reached_any_more(drill: Drill, tmp_path: Path) -> None:
-    """The provisioner waits for input that never comes: only the broken connection, or its time, can end it."""
-    wait = """
-provision:
-  - name: wait
-    shell: {inline: ["sleep 600"]}
-    timeout: 8s
-outputs:"""
-
-    def edit(text: str) -> str:
-        head, rest = text.split("\nprovision:", 1)
-        return (
-            head.replace("ssh: {user: root}", "ssh: {user: root, deadline: 30s}")
-            + wait
-            + rest.split("\noutputs:", 1)[1]
-        )
-
-    template = project_copy(tmp_path / "project", edit)
-    drill.bring_to("provision-1")
-    moment = Moment("provision-1", "step_started", "run-provisioner")
-    code, said, events = build_and_cut(drill, template, moment, "--until", "provision-1")
-    assert code == 5, said
-    assert "provision" in said or "wait" in said
-    assert not [event for event in events if event["event"] == "layer_stored"]
-    assert drill.inspect(set(), survived=True) == []
-    # The same machine, from the same layer, once the cable is back.
-    drill.bring_to("provision-1")
-    again = subprocess.run(
-        [*FACTORY, "build", "-o", str(drill.place.output), str(drill.template), "--until", "provision-1"],
-        cwd=PROJECT, env=drill.environment, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert again.returncode == 0, again.stderr
