@@ -69,8 +69,9 @@ def test_a_seed_that_cannot_be_fetched(drill: Drill, tmp_path: Path) -> None:
     )
     drill.bring_to("install")
     moment = Moment("install", "step_started", "await-seed-fetch")
-    code, said, _ = build_and_cut(drill, template, moment, "--until", "install")
+    code, said, events = build_and_cut(drill, template, moment, "--until", "install")
     assert code == 5, said
-    assert "5s" in said
-    assert "seed" in said
+    ended = next(event for event in reversed(events) if event["event"] == "build_finished")
+    assert ended["outcome"] == "failed"
+    assert "seed" in ended["message"]
     assert drill.inspect(set(), survived=True) == []
