@@ -32,4 +32,4 @@ def summary(rows: Sequence[Row]) -> Iterator[str]:
         outcome = click.style(f"{row.state:<{state}}", fg=_COLOURS.get(row.state, "yellow"))
         yield f"{row.name:<{name}}  {outcome}  {Duration(row.seconds)!s:>7}  {row.detail}".rstrip()
     count = {s: sum(r.state == s for r in rows) for s in dict.fromkeys(r.state for r in rows)}
-    yield f"{len(rows)} builds: " + ", ".join(f"{n} {s}" for s, n in count.items())
+    yield f"{len(rows)} build{'s' if len(rows) != 1 else ''}: " + ", ".join(f"{n} {s}" for s, n in count.items())
