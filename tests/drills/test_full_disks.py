@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -108,21 +107,3 @@ def test_a_store_that_may_only_be_read_still_serves_what_it_has(drill: Drill) ->
     assert "2 layers are whole" in text
     assert "Read-only file system" in text
     assert leftovers(lines) == []
-
-
-def test_an_unchanged_build_needs_no_right_to_write(drill: Drill, tmp_path: Path) -> None:
-    """What is delivered and stored is found on media that may only be read."""
-    gold = drill.gold
-    script = "\n".join(
-        [
-            f"mount --bind {gold.root} {gold.root}", f"mount -o remount,bind,ro {gold.root}",
-            shlex.join([*FACTORY, "build", "images/tiny.yml", "-o", str(gold.output)]),
-        ]
-    )  # fmt: skip
-    environment = {**gold.environment, "FACTORY_RUNS": str(tmp_path / "runs"), "TMPDIR": str(drill.temporary)}
-    done = subprocess.run(
-        [*UNSHARE, "sh", "-ec", script], cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=600,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "runs").exists()
