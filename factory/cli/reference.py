@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import dataclasses
 import importlib
 import inspect
@@ -98,6 +99,8 @@ def commands() -> str:
 
 
 def _command(command: click.Command, context: click.Context, level: int) -> Iterator[str]:
+    command = copy.copy(command)
+    command._help_option = None  # click keeps it from the first call, which may have been outside our group
     yield f"{'#' * level} factory {context.command_path.removeprefix('factory ')}"
     yield ""
     yield "```text"
