@@ -1,8 +1,7 @@
 """Outputs and post-processors of other people: entry points in the group ``factory.outputs``, loaded when used.
 
-An entry point is a callable that takes the options of the template (a mapping) and gives an ``OutputPlugin``. In a
-template of factory's own it is ``outputs: [{plugin: {name: NAME, options: {…}}}]``; in one of Packer's it is the
-post-processor of that name.
+An entry point is a callable that takes the options of the template (a mapping) and gives an ``OutputPlugin``: in a
+template of Packer's, the post-processor of that name.
 """
 
 from __future__ import annotations
