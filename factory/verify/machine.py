@@ -35,7 +35,7 @@ def machine_spec(
     with empty ones, and so does this.
     """
     digest = hashlib.sha256(f"{folder} {boot.key}".encode()).digest()
-    mac = "52:54:00:" + ":".join(f"{byte:02x}" for byte in digest[:2])
+    address = int.from_bytes(digest[:3])
     forwards = (Forward(request.port),) if request.login != NO_LOGIN else ()
     own = target.stands_for == KVM and not target.instead
     spec = replace(
@@ -43,7 +43,7 @@ def machine_spec(
         machine_type=bench.machine_types[target.type],
         disks=tuple(DiskSpec(d, path, bus=target.bus, boot_index=i) for i, (d, path) in enumerate(disks.items())),
         nics=tuple(
-            NicSpec(n.id, target.nic, f"{mac}:{i:02x}", forwards if i == 0 else ())
+            NicSpec(n.id, target.nic, _mac(address + i), forwards if i == 0 else ())
             for i, n in enumerate(bench.spec.nics)
         ),
         serial_log=folder / "serial.log",
@@ -89,6 +89,11 @@ async def look(
         await _ask(connection, request, seen, deadline)
         for command in request.run:
             await _run(connection, command, seen, deadline, emit)
+
+
+def _mac(number: int) -> str:
+    """An address in QEMU's range (52:54:00), by the lowest 24 bits of *number*."""
+    return "52:54:00:" + (number & 0xFFFFFF).to_bytes(3).hex(":")
 
 
 async def _picture(machine: Machine, folder: Path) -> None:
