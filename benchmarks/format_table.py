@@ -184,7 +184,7 @@ def judge(file: Exported, folder: Path, sealed: Path, work: Path) -> tuple[str, 
         )
         shutil.rmtree(work / "oci", ignore_errors=True)
     if file.format == "vagrant":
-        home = {"VAGRANT_HOME": str(work / "vagrant"), "VAGRANT_CHECKPOINT_DISABLE": "1"}
+        home = {"VAGRANT_HOME": str(work / "vagrant"), "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_CWD": str(work)}
         ask("vagrant box add", "vagrant", "box", "add", "--name", file.path.stem, str(path), env=home)
         shutil.rmtree(work / "vagrant", ignore_errors=True)
     return "; ".join(words), good
