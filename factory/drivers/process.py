@@ -337,7 +337,10 @@ def _death_with_parent() -> tuple[str, ...]:
     setpriv = find_program("setpriv")  # of util-linux; busybox's has no --pdeathsig, and there the watchdog does it all
     if setpriv is None or Path(setpriv).resolve().name == "busybox":
         return ()
-    return (setpriv, "--pdeathsig", "KILL", "--")
+    # A factory that is killed between fork and prctl(2) sends no signal any more, and had no time to tell the watchdog:
+    # the child finds itself adopted by another process, and does not begin.
+    begin = f'[ "$PPID" = {os.getpid()} ] && exec "$@"'
+    return (setpriv, "--pdeathsig", "KILL", "--", "/bin/sh", "-c", begin, "sh")
 
 
 async def run(

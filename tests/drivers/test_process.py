@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from factory.deadline import Deadline
+from factory.drivers import process
 from factory.drivers.process import Patience, Process, Stdin, clean_environment, run, spawn
 from factory.errors import CommandFailed, DeadlineExpired, HostError
 from factory.events import CommandFinished, CommandStarted, Event
@@ -263,3 +265,13 @@ def test_a_watchdog_that_was_killed_is_replaced() -> None:
         assert second.poll() is None
 
     asyncio.run(twice())
+
+
+def test_a_child_that_finds_another_parent_does_not_begin(tmp_path: Path) -> None:
+    """The factory may be killed after the fork and before the child has asked to die with it."""
+    wrapper = process._death_with_parent()
+    assert wrapper
+    subprocess.run([*wrapper, "touch", str(tmp_path / "ours")], check=True)
+    orphan = shlex.join([*wrapper, "touch", str(tmp_path / "orphan")])
+    subprocess.run(["sh", "-c", f"{orphan}; true"], check=True)  # the shell stands for whoever adopts
+    assert [path.name for path in tmp_path.iterdir()] == ["ours"]
