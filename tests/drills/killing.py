@@ -211,7 +211,7 @@ class Drill:
     def inspect(self, ports: set[str], *, survived: bool) -> list[str]:
         """What must never be there after a kill. *survived*: the factory itself was not killed, and has cleaned up."""
         found = [f"process left: {line}" for line in self._processes()]
-        found += [f"still listening: socket {inode}" for inode in ports & _all_listening()]
+        found += [f"still listening: socket {inode}" for inode in _still_listening(ports)]
         found += [f"half an artifact: {path}" for path in self.place.half_made()]
         store = LayerStore(self.place.root / "cache")
         layers = [path.name for path in store.layers.iterdir() if not path.name.startswith(".")]
@@ -333,6 +333,14 @@ def _all_listening() -> set[str]:
     """Inodes of all listening TCP sockets (state 0A). proc(5), net/tcp."""
     rows = [line.split() for name in ("tcp", "tcp6") for line in _lines(Path("/proc/net") / name)[1:]]
     return {row[9] for row in rows if row[3] == "0A"}
+
+
+def _still_listening(inodes: set[str]) -> set[str]:
+    """Those of *inodes* that stay open: a dying process loses its command line before it closes its files."""
+    deadline = time.monotonic() + 15
+    while (left := inodes & _all_listening()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
 
 
 def _lines(path: Path) -> list[str]:
