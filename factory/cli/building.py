@@ -20,6 +20,7 @@ from factory.engine.scratch import scratch_folder
 from factory.errors import INTERRUPTED_EXIT_CODE
 from factory.events import EventBus
 from factory.host.facts import collect
+from factory.outputs.staging import sweep_staging
 
 
 def build_all(templates: Sequence[Path], options: BuildOptions) -> int:
@@ -34,6 +35,7 @@ async def _build_all(templates: Sequence[Path], options: BuildOptions) -> int:
     with _signals(), scratch_folder():
         where = places()
         clean(where.runs)
+        sweep_staging(options.output)
         facts = await collect(where.cache, output=options.output)
         requests = await asyncio.to_thread(find_builds, templates, options.selection, facts.template_names)
         bus = EventBus()
