@@ -39,7 +39,8 @@ class AnsibleLocal:
         staging = self.staging or f"/tmp/factory-ansible-{secrets.token_hex(6)}"
         await self._check(context, deadline)
         await _command(context, deadline, f"mkdir -p {shlex.quote(staging)}")
-        inventory = await self._carry_over(context.connection, staging)
+        async with deadline.limit():
+            inventory = await self._carry_over(context.connection, staging)
         if self.requirements:
             roles = f"{self.galaxy} install -r {shlex.quote(f'{staging}/{self.requirements.name}')} -p roles"
             await _command(context, deadline, f"cd {shlex.quote(staging)} && {roles}")

@@ -44,10 +44,11 @@ class Goss:
             await self._command(context, deadline, f"({fetch}) && chmod 555 {where}", "goss could not be fetched")
         folder = shlex.quote(self.folder)
         await self._command(context, deadline, f"mkdir -p {folder}", "no folder for the tests could be made")
-        for test in self.tests:
-            await self._carry_over(context, test)
-        if self.vars_file:
-            await context.connection.upload(self.vars_file, f"{self.folder}/{self.vars_file.name}")
+        async with deadline.limit():
+            for test in self.tests:
+                await self._carry_over(context, test)
+            if self.vars_file:
+                await context.connection.upload(self.vars_file, f"{self.folder}/{self.vars_file.name}")
         await self._command(context, deadline, self._validate(), "the guest does not pass its tests")
 
     async def _carry_over(self, context: ProvisionContext, test: Path) -> None:

@@ -92,7 +92,8 @@ class _Run:
 
     async def run(self) -> None:
         try:
-            await self._upload()
+            async with self._deadline.limit():  # a guest that has lost its network takes no file, and does not say so
+                await self._upload()
             result = await self._execute()
         except GuestUnreachable as error:
             await self._disconnected(error)

@@ -148,7 +148,8 @@ class _Run:
         print_line(self._context, stream, line)
 
     async def _put(self, path: str, content: bytes) -> None:
-        await self._context.connection.upload(content, path)
+        async with self._deadline.limit():
+            await self._context.connection.upload(content, path)
         self._uploaded.append(path)
 
     async def _clean(self) -> None:

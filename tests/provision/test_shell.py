@@ -227,6 +227,20 @@ def test_a_timeout_bounds_each_try_and_ends_what_it_started(tmp_path: Path, remo
     run(body())
 
 
+def test_a_timeout_bounds_the_upload_too(tmp_path: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        async with surroundings(tmp_path) as context:
+
+            async def hang(*_: object, **__: object) -> None:
+                await asyncio.Event().wait()
+
+            monkeypatch.setattr(context.connection, "upload", hang)  # as a guest whose cable was pulled
+            with pytest.raises(DeadlineExpired, match="waited 1s for provisioner 'test'"):
+                await run_provisioner(inline(remote, "true"), context, Policy(timeout=Duration(1)))
+
+    run(asyncio.wait_for(body(), 60))
+
+
 def _runs(pid: str) -> bool:
     try:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
