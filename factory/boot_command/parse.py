@@ -41,7 +41,9 @@ _SPECIAL = re.compile(
 )
 _ESCAPE = re.compile(r"<lt>", re.IGNORECASE | re.ASCII)
 _TOKEN = re.compile(r"<(?P<word>[^\W\d_][^<>\n]{0,60})>")
-_UNCLOSED = re.compile(rf"<(?P<word>wait|{'|'.join(SPECIAL_KEYS)})(?![\w>])", re.IGNORECASE | re.ASCII)
+_UNCLOSED = re.compile(
+    rf"<(?P<word>wait[0-9.]*(?:ms|[smh])?|{'|'.join(SPECIAL_KEYS)})(?![\w>])", re.IGNORECASE | re.ASCII
+)
 _WORDS = {
     "ctrl": "leftCtrl", "control": "leftCtrl", "shift": "leftShift", "alt": "leftAlt", "altgr": "rightAlt",
     "win": "leftSuper", "super": "leftSuper", "meta": "leftSuper", "command": "leftSuper", "option": "leftAlt",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -93,9 +94,18 @@ def double_dashes(arguments: Sequence[str]) -> list[str]:
 
 
 def run() -> None:
-    """Runs the command line and exits with the codes of ``factory.errors``."""
+    """Runs the command line and exits with the codes of ``factory.errors``.
+
+    With NO_COLOR in the environment nothing is coloured (https://no-color.org): click asks the context that it is in.
+    """
+    colour = False if os.environ.get("NO_COLOR") else None
+    with click.Context(cli, color=colour):  # for what is said when the command's own context has ended
+        _run(colour)
+
+
+def _run(colour: bool | None) -> None:
     try:
-        cli.main(double_dashes(sys.argv[1:]), prog_name="factory", standalone_mode=False)
+        cli.main(double_dashes(sys.argv[1:]), prog_name="factory", standalone_mode=False, color=colour)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:

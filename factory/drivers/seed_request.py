@@ -16,7 +16,7 @@ MARKS = "_events"
 """A request to ``/<token>/_events/<word>`` is a guest's way to say that something happened."""
 
 _MARK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,8 @@ def test_what_is_never_closed_is_an_error() -> None:
     assert "is never closed" in problems("<enter text")[0]
     assert "is never closed" in problems('<waitText "Install"')[0]
     assert "is never closed" in problems("<wait")[0]
+    assert "<wait5 is never closed" in problems("linux<wait5<enter>")[0]
+    assert "<wait10s is never closed" in problems("<wait10s <enter>")[0]
 
 
 def test_sensed_waits() -> None:

@@ -61,3 +61,22 @@ def test_packer_s_single_dashes_are_read() -> None:
     assert double_dashes(["build", "-var", "a=1", "-v", "-var-file=x", "--", "-var"]) == [
         "build", "--var", "a=1", "-v", "--var-file=x", "--", "-var",
     ]  # fmt: skip
+
+
+@pytest.mark.machine
+@pytest.mark.parametrize(("no_color", "styled"), [("", True), ("1", False)])
+def test_nothing_is_coloured_where_no_color_is_set(no_color: str, styled: bool, tmp_path: Path) -> None:
+    """On a terminal, which it takes to see the difference."""
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text("format: 1\nnme: x\n")
+    leader, follower = os.openpty()
+    result = subprocess.run(
+        [sys.executable, "-m", "factory", "validate", str(wrong)], cwd=ROOT, stdout=follower, stderr=follower,
+        env={**os.environ, "NO_COLOR": no_color, "TERM": "xterm"}, check=False,
+    )  # fmt: skip
+    os.close(follower)
+    said = os.read(leader, 65536)
+    os.close(leader)
+    assert result.returncode == 3
+    assert b"unknown field" in said
+    assert (b"\x1b[" in said) is styled
