@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -16,6 +15,7 @@ from factory.deadline import Deadline
 from factory.drivers.protocols import DiskImages, Programs
 from factory.errors import StepError, TemplateError
 from factory.events import ArtifactReady, GuestOutput, Progress
+from factory.outputs.delivery import deliver
 from factory.outputs.post.artifact import Artifact, Surroundings
 from factory.outputs.post.run import run_chains
 from factory.plan.resources import MachineState
@@ -105,15 +105,9 @@ def refuse_existing(delivery: Delivery) -> None:
 
 
 def _put_in_place(draft: Path, folder: Path) -> None:
-    for path in draft.iterdir():
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-    if folder.is_dir() and not folder.is_symlink():
-        shutil.rmtree(folder)
-    elif folder.exists():
+    if folder.is_symlink() or folder.is_file():
         folder.unlink()
-    draft.rename(folder)
+    deliver(draft, folder)
 
 
 def _shown(path: Path, working: Path) -> str:
