@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from factory.cli.one_build import BuildOptions, Surroundings
 from factory.cli.places import places
 from factory.cli.report.view import open_view
 from factory.cli.requests import find_builds
+from factory.cli.signals import ended_by_signals
 from factory.engine.run_directory import clean
 from factory.engine.scratch import scratch_folder
 from factory.errors import INTERRUPTED_EXIT_CODE
@@ -32,7 +32,7 @@ def build_all(templates: Sequence[Path], options: BuildOptions) -> int:
 
 
 async def _build_all(templates: Sequence[Path], options: BuildOptions) -> int:
-    with _signals(), scratch_folder():
+    with ended_by_signals(), scratch_folder():
         where = places()
         clean(where.runs)
         sweep_staging(options.output)
@@ -42,21 +42,3 @@ async def _build_all(templates: Sequence[Path], options: BuildOptions) -> int:
         around = Surroundings(options, bus, where, facts)
         with open_view([*requests.failures, *requests.builds], bus, options) as view:
             return await ManyBuilds(requests, around, view).run()
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP end a build alike: the main task is cancelled and everything is torn down.
-
-    SIGINT too, although Python would do the same: a shell starts its background jobs with SIGINT ignored.
-    """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)

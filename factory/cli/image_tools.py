@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from factory.cli.compose import appliance_settings
 from factory.cli.file_kind import FileKind, kind_of
 from factory.cli.places import Places, places
 from factory.cli.report.terminal import Terminal
+from factory.cli.signals import ended_by_signals
 from factory.deadline import Deadline
 from factory.drivers.guestfs.appliance import GuestfsDriver
 from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
@@ -60,7 +60,7 @@ async def _run(work: Callable[[ImageTools], Awaitable[T]], beside: Path, verbosi
     emit = bus.emitter("")
     where = places()
     try:
-        with _ended_by_signals(), _work_folder(beside) as scratch, tempfile.TemporaryDirectory() as runtime:
+        with ended_by_signals(), _work_folder(beside) as scratch, tempfile.TemporaryDirectory() as runtime:
             driver = _ApplianceWhenNeeded(where)
             return await work(ImageTools(driver, QemuImg(emit), scratch, Path(runtime), emit))
     finally:
@@ -103,21 +103,6 @@ def _work_folder(beside: Path) -> Iterator[Path]:
             ) from error
         folder.chmod(0o700)  # copies of disks that are not sealed yet
         yield folder
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """As a build: SIGINT, SIGTERM and SIGHUP cancel the work, and what it has begun is taken back."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 async def disks_of(paths: tuple[Path, ...], tools: ImageTools) -> list[SealedDisk]:
