@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,8 @@ class GuestfsAppliance:
         answer: asyncio.Future[list[dict[str, Any]]] = asyncio.get_running_loop().create_future()
         self._answers[self._last] = answer
         async with self._deadline.limit():
-            await self._process.write(json.dumps(request).encode() + b"\n")
+            with suppress(BrokenPipeError):  # it is dying: `ended` answers, with its exit status
+                await self._process.write(json.dumps(request).encode() + b"\n")
             results = await answer
         return [_value(call, result) for call, result in zip(calls, results, strict=False)]
 

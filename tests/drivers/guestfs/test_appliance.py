@@ -14,10 +14,10 @@ import pytest
 
 from factory.deadline import Deadline, poll
 from factory.drivers.guestfs import environment
-from factory.drivers.guestfs.appliance import GuestfsDriver
+from factory.drivers.guestfs.appliance import GuestfsAppliance, GuestfsDriver
 from factory.drivers.guestfs.environment import ApplianceSettings, find_interpreter, launch_error, remove_dead_sockets
 from factory.drivers.protocols import ApplianceCallFailed, ApplianceDisk, DiskAccess
-from factory.errors import HostError, StepError
+from factory.errors import Evidence, HostError, StepError
 from factory.events import CommandStarted, Event, ignore
 from factory.quantity import Duration
 
@@ -74,9 +74,36 @@ def test_calls_travel_both_ways_and_a_dead_child_is_told(driver: GuestfsDriver, 
                 await appliance.call("exists", "/a")
             await poll(partial(_gone, qemu), Deadline.after(Duration(60), "QEMU to end with the child"))
 
-    with pytest.raises(StepError, match="ended already"):  # the context's own farewell finds nobody
+    with pytest.raises(StepError, match=r"ended in the middle|ended already"):  # the context's own farewell
         asyncio.run(body())
     assert list((tmp_path / "run").iterdir()) == []
+
+
+class Dying:
+    """A child that reads no more, and whose end is not known yet."""
+
+    exit_status = None
+
+    async def write(self, data: bytes) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    def evidence(self) -> Evidence:
+        return Evidence()
+
+
+@pytest.mark.unit
+def test_a_child_that_reads_no_more_is_told_by_its_exit_status(tmp_path: Path) -> None:
+    appliance = GuestfsAppliance(Deadline.after(LONG, "the test"), tmp_path, ignore)
+    appliance.attach(Dying())  # type: ignore[arg-type]
+
+    async def body() -> None:
+        call = asyncio.ensure_future(appliance.call("exists", "/a"))
+        await asyncio.sleep(0)
+        appliance.ended(-9)
+        await call
+
+    with pytest.raises(StepError, match=r"ended in the middle of its work \(exit status -9\)"):
+        asyncio.run(body())
 
 
 def test_a_passed_deadline_ends_the_launch(driver: GuestfsDriver, tmp_path: Path) -> None:

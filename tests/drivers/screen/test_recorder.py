@@ -72,7 +72,9 @@ def test_a_real_screen_becomes_pictures_events_and_a_film(tmp_path: Path) -> Non
 
     asyncio.run(run())
     changes = [event for event in events if isinstance(event, ScreenChanged)]
-    assert {change.sense for change in changes} == {"vga-memory"}
+    # A letter that shows up between the screenshot and the reading of the memory leaves that frame to its glyphs.
+    assert {change.sense for change in changes} <= {"vga-memory", "glyphs"}
+    assert changes[-1].sense == "vga-memory"
     last = recorded_frames(folder)[-1]
     assert changes[-1].screenshot == str(last.path)
     assert "secondthird" in changes[-1].text
