@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
@@ -26,7 +27,17 @@ from factory.drivers.protocols import (
     OnLine,
 )
 from factory.drivers.ssh_command import Command, ConnectionBroke
-from factory.drivers.ssh_connect import Attempt, AttemptFailed, HostKeys, Patience, matches_banner
+from factory.drivers.ssh_connect import (
+    Attempt,
+    AttemptFailed,
+    HostKeys,
+    Patience,
+    load_keys,
+    matches_banner,
+    no_answer,
+    no_banner,
+)
+from factory.drivers.ssh_dial import Dialler, Silent
 from factory.drivers.ssh_transfer import Transfer, TransferRefused, Upload
 from factory.drivers.ssh_tree import upload_tree
 from factory.drivers.threads import in_thread, post
@@ -100,38 +111,59 @@ class SshCommunicator:
         self, address: GuestAddress, credentials: Credentials, deadline: Deadline, emit: Emit
     ) -> SshConnection:
         last: AttemptFailed | None = None
-        tries = 0
-        attempt = self._attempt(address, credentials)
+
+        def note(failure: AttemptFailed) -> None:
+            nonlocal last
+            last = failure
+            emit(ConnectAttempt(str(address), failure.state, failure.message))
+
+        dialler = self._dialler(address, note)
         try:
             async with deadline.limit():
+                load_keys(credentials)  # what can't be used is told at once, not after the guest has booted
                 while True:
-                    tries += 1
-                    attempt = self._attempt(address, credentials, tries)
+                    answered = await dialler.answer()
+                    attempt = self._attempt(address, credentials, answered)
                     try:
                         connection = await self._try(attempt, address, credentials)
                     except AttemptFailed as failure:
-                        last = failure
-                        emit(ConnectAttempt(str(address), failure.state, failure.message))
                         if failure.final:
-                            break
+                            raise
+                        note(failure)
                         await pause(self._wait_after(failure))
                     else:
                         emit(ConnectAttempt(str(address), ConnectState.CONNECTED, _who(connection.transport)))
                         return connection
+                    finally:
+                        dialler.state = attempt.state
+        except AttemptFailed as failure:
+            note(failure)
+            raise GuestUnreachable(failure.message, layer=failure.state, hint=failure.hint) from failure
         except DeadlineExpired as expired:
-            raise _given_up(expired.message, last, attempt.state, tries) from (last or expired)
-        raise GuestUnreachable(last.message, layer=last.state, hint=last.hint) from last
+            raise _given_up(expired.message, last, dialler) from (last or expired)
 
-    def _attempt(self, address: GuestAddress, credentials: Credentials, tries: int = 1) -> Attempt:
-        # QEMU accepts before there is a guest, and what waits then hears of the guest late: the first tries are
-        # short, later ones give a slow server its time.
-        banner = Duration(min(float(self.settings.patience.banner), 3 + tries))
+    def _dialler(self, address: GuestAddress, note: Callable[[AttemptFailed], None]) -> Dialler:
+        def silent(how: Silent) -> None:
+            tell = no_answer if how.state is ConnectState.REFUSED else no_banner
+            note(tell(address, how.reason))
+
+        patience = self.settings.patience
+        return Dialler(
+            address,
+            connect=patience.connect,
+            banner=patience.banner,
+            between=self.settings.between_attempts,
+            on_silent=silent,
+        )
+
+    def _attempt(self, address: GuestAddress, credentials: Credentials, answered: socket.socket) -> Attempt:
         return Attempt(
             address,
             credentials,
             host_keys=self._host_keys,
+            answered=answered,
             installer_banners=self.settings.installer.banners,
-            patience=replace(self.settings.patience, banner=banner),
+            patience=self.settings.patience,
         )
 
     def _wait_after(self, failure: AttemptFailed) -> Duration:
@@ -187,8 +219,10 @@ def _who(transport: paramiko.Transport) -> str:
     return f"{transport.remote_version}, host key {transport.get_remote_server_key().fingerprint}"
 
 
-def _given_up(waited: str, last: AttemptFailed | None, state: ConnectState, tries: int) -> GuestUnreachable:
-    if last is None:  # the first try never ended: tell how far it got
+def _given_up(waited: str, last: AttemptFailed | None, dialler: Dialler) -> GuestUnreachable:
+    state, tries = dialler.state, dialler.tries
+    if last is None or (last.state is ConnectState.REFUSED and state is not ConnectState.REFUSED):
+        # What was tried last has not ended: tell how far it got.
         words = {
             ConnectState.REFUSED: "nothing accepted the connection",
             ConnectState.NO_BANNER: "connections are accepted, but no SSH server spoke",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from factory.deadline import Deadline, pause
 from factory.drivers.protocols import ConnectState, GuestAddress
-from factory.errors import GuestUnreachable
+from factory.drivers.ssh_dial import Dialler
+from factory.errors import DeadlineExpired, GuestUnreachable
 from factory.events import ConnectAttempt, Emit
 from factory.quantity import Duration
 
-_ATTEMPT = Duration(5)
-_BETWEEN = Duration(0.5)
+_PATIENCE = Duration(30)
+_BETWEEN = Duration(1)
 
 
 async def wait_for_banner(address: GuestAddress, *, deadline: Deadline, emit: Emit) -> str:
@@ -20,35 +22,46 @@ async def wait_for_banner(address: GuestAddress, *, deadline: Deadline, emit: Em
     QEMU accepts a forwarded connection before the guest has: a connection that says nothing proves nothing.
     Raises: GuestUnreachable that says how far it got.
     """
-    state, told = ConnectState.REFUSED, None
-    while not deadline.expired:
-        try:
-            banner = await _banner(address, deadline.within(_ATTEMPT, "an SSH banner"))
-        except OSError:
-            state, banner = ConnectState.REFUSED, ""
-        else:
-            state = ConnectState.CONNECTED if banner else ConnectState.NO_BANNER
+    told: ConnectState | None = None
+
+    def tell(state: ConnectState, message: str) -> None:
+        nonlocal told
         if state is not told:
-            emit(ConnectAttempt(str(address), state.value, banner))
+            emit(ConnectAttempt(str(address), state.value, message))
             told = state
-        if banner:
-            return banner
-        await pause(Duration(min(float(_BETWEEN), float(deadline.left))))
-    raise GuestUnreachable(
-        f"no SSH server answered at {address} within {deadline.budget} ({state.value})",
-        layer=state.value,
-        hint="look at the screenshot and the serial log: did the image boot, and did it start its SSH server?",
+
+    dialler = Dialler(
+        address,
+        connect=_PATIENCE,
+        banner=_PATIENCE,
+        between=_BETWEEN,
+        on_silent=lambda how: tell(how.state, how.reason),
     )
-
-
-async def _banner(address: GuestAddress, deadline: Deadline) -> str:
     try:
-        async with asyncio.timeout(float(deadline.left)):
-            reader, writer = await asyncio.open_connection(address.host, address.port)
-            try:
-                line = await reader.readline()
-            finally:
-                writer.close()
-    except TimeoutError:
+        async with deadline.limit():
+            while True:
+                banner = await _banner(await dialler.answer())
+                if banner:
+                    tell(ConnectState.CONNECTED, banner)
+                    return banner
+                await pause(_BETWEEN)
+    except DeadlineExpired as expired:
+        raise GuestUnreachable(
+            f"no SSH server answered at {address} within {deadline.budget} ({dialler.state.value})",
+            layer=dialler.state.value,
+            hint="look at the screenshot and the serial log: did the image boot, and did it start its SSH server?",
+        ) from expired
+
+
+async def _banner(answered: socket.socket) -> str:
+    """The line with which an SSH server introduces itself; empty where something else speaks."""
+    answered.setblocking(False)
+    reader, writer = await asyncio.open_connection(sock=answered)
+    try:
+        async with asyncio.timeout(float(_PATIENCE)):
+            line = await reader.readline()
+    except (TimeoutError, OSError, ValueError):  # ValueError: a line that never ends
         return ""
+    finally:
+        writer.close()
     return line.decode("ascii", "replace").strip() if line.startswith(b"SSH-") else ""

@@ -29,7 +29,7 @@ class Patience:
     """How long one attempt may stay in each state; generous, because an emulated guest is slow."""
 
     connect: Duration = Duration(10)
-    banner: Duration = Duration(30)
+    banner: Duration = Duration(30)  # of the oldest of several connections: ``ssh_dial``
     key_exchange: Duration = Duration(60)
     authentication: Duration = Duration(60)
 
@@ -69,6 +69,9 @@ Way = Callable[[paramiko.Transport], list[str]]
 class Attempt:
     """One try. ``open`` blocks and belongs in a thread; ``abort`` ends it from any other one.
 
+    Args:
+        answered: a connection on which the server speaks already (``ssh_dial``); it belongs to the attempt.
+
     ``state`` is how far it has got, also while it runs and after it was aborted.
     """
 
@@ -78,10 +81,12 @@ class Attempt:
         credentials: Credentials,
         *,
         host_keys: HostKeys,
+        answered: socket.socket | None = None,
         installer_banners: tuple[str, ...] = (),
         patience: Patience = Patience(),
     ) -> None:
         self.state = ConnectState.REFUSED
+        self._answered = answered
         self._address = address
         self._credentials = credentials
         self._host_keys = host_keys
@@ -135,9 +140,7 @@ class Attempt:
 
     def _ways(self) -> list[tuple[str, Way]]:
         user = self._credentials.user
-        ways: list[tuple[str, Way]] = [
-            ("the key", partial(_by_key, user, key)) for key in _load_keys(self._credentials)
-        ]
+        ways: list[tuple[str, Way]] = [("the key", partial(_by_key, user, key)) for key in load_keys(self._credentials)]
         if self._credentials.password is not None:
             ways.append(("the password", self._by_password))
         return ways or [("nothing", self._by_nothing)]
@@ -170,17 +173,19 @@ class Attempt:
         return transport
 
     def _connect(self) -> socket.socket:
+        opened, self._answered = self._answered, None
+        if opened is None:
+            opened = self._open_another()
+        self._keep(opened=opened)
+        self.state = ConnectState.NO_BANNER
+        return opened
+
+    def _open_another(self) -> socket.socket:
         try:
             opened = socket.create_connection((self._address.host, self._address.port), float(self._patience.connect))
         except OSError as error:
-            raise AttemptFailed(
-                ConnectState.REFUSED,
-                f"nothing answers on {self._address}: {error.strerror or error}",
-                hint="is the machine running, and is this port forwarded into it?",
-            ) from error
+            raise no_answer(self._address, error.strerror or str(error)) from error
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._keep(opened=opened)
-        self.state = ConnectState.NO_BANNER
         return opened
 
     def _keep(self, *, opened: socket.socket | None = None, transport: paramiko.Transport | None = None) -> None:
@@ -206,7 +211,7 @@ class Attempt:
             transport.start_client(timeout=float(self._patience.banner + self._patience.key_exchange))
         except (paramiko.SSHException, EOFError, OSError) as error:
             if not transport.remote_version:
-                raise self._silent(error) from error
+                raise no_banner(self._address, _words(error)) from error
             self.state = ConnectState.KEY_EXCHANGE
             raise AttemptFailed(
                 ConnectState.KEY_EXCHANGE,
@@ -215,14 +220,6 @@ class Attempt:
                 "that we know",
             ) from error
         return transport
-
-    def _silent(self, error: Exception) -> AttemptFailed:
-        return AttemptFailed(
-            ConnectState.NO_BANNER,
-            f"{self._address} accepts connections, but no SSH server spoke: {_words(error)}",
-            hint="QEMU accepts in the guest's place: look at the screen, has the guest booted, does its network work, "
-            "and does sshd run?",
-        )
 
     def _prefer_pinned(self, transport: paramiko.Transport) -> None:
         """Asks a server that has several host keys for the kind that was seen first."""
@@ -274,6 +271,23 @@ class Attempt:
         return AttemptFailed(ConnectState.AUTHENTICATION, message, hint=_advice(self._credentials, allowed))
 
 
+def no_answer(address: GuestAddress, reason: str) -> AttemptFailed:
+    return AttemptFailed(
+        ConnectState.REFUSED,
+        f"nothing answers on {address}: {reason}",
+        hint="is the machine running, and is this port forwarded into it?",
+    )
+
+
+def no_banner(address: GuestAddress, reason: str) -> AttemptFailed:
+    return AttemptFailed(
+        ConnectState.NO_BANNER,
+        f"{address} accepts connections, but no SSH server spoke: {reason}",
+        hint="QEMU accepts in the guest's place: look at the screen, has the guest booted, does its network work, "
+        "and does sshd run?",
+    )
+
+
 def matches_banner(transport: paramiko.Transport, patterns: tuple[str, ...]) -> str:
     """What the server says of itself, when one of *patterns* matches it; else an empty text."""
     said = [transport.remote_version or "", (transport.get_banner() or b"").decode("utf-8", "replace")]
@@ -295,7 +309,8 @@ def _by_key(user: str, key: paramiko.PKey, transport: paramiko.Transport) -> lis
     return transport.auth_publickey(user, key)
 
 
-def _load_keys(credentials: Credentials) -> list[paramiko.PKey]:
+def load_keys(credentials: Credentials) -> list[paramiko.PKey]:
+    """The keys to show. Raises: AttemptFailed, a final one, when one can't be used."""
     if credentials.private_key is None:
         return []
     try:
