@@ -132,6 +132,15 @@ def _machine(parts: Parts) -> Iterator[Problem]:
         if disk.size == 0 or disk.size % SECTOR:
             message = f"a disk's size is a multiple of {SECTOR} bytes, above 0"
             yield parts.problem("machine", "disks", index, "size", message=message)
+    yield from _twice(parts, "disk", [disk.id for disk in machine.disks])
+    yield from _twice(parts, "nic", [nic.id for nic in machine.nics])
+
+
+def _twice(parts: Parts, kind: str, ids: list[str]) -> Iterator[Problem]:
+    for index, name in enumerate(ids):
+        if name in ids[:index]:
+            message, hint = f"two {kind}s have the id '{name}'", f"give each its own, such as `id: {kind}{index}`"
+            yield parts.problem("machine", f"{kind}s", index, "id", message=message, hint=hint)
 
 
 def _outputs(parts: Parts) -> Iterator[Problem]:

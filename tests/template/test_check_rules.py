@@ -156,3 +156,19 @@ def test_scripts_from_windows(project: Project) -> None:
             "warning",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("nics", "names"),
+    [
+        ("[{}, {model: e1000}]", ["net0", "net1"]),
+        ("[{}, {id: net1}, {}]", ["net0", "net1", "net2"]),
+        ("[{id: net1}, {}, {}]", ["net1", "net0", "net2"]),
+        ("[{id: lan}, {}]", ["lan", "net0"]),
+    ],
+)
+def test_network_cards_without_a_name_are_numbered(project: Project, nics: str, names: list[str]) -> None:
+    loaded, problems = project.check(f"machine: {{nics: {nics}}}\n")
+    assert problems == ()
+    assert loaded is not None
+    assert [nic.id for nic in loaded.template.machine.nics] == names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from factory.drivers.machine_spec import Bus
 from factory.quantity import Size
@@ -30,7 +30,7 @@ class Disk(Strict):
 class Nic(Strict):
     """A network card."""
 
-    id: Identifier = Field("net0", description="Names it.")
+    id: Identifier = Field("net0", description="Names it; those without are numbered: `net0`, `net1`, …")
     model: str = Field("virtio-net-pci", description="A device of QEMU.")
     mac: Annotated[str, StringConstraints(pattern=r"^(([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2})?$")] = Field(
         "", description="Default: QEMU's."
@@ -43,6 +43,15 @@ class Tpm(Strict):
 
     version: Literal["1.2", "2.0"] = Field("2.0", description="Of the specification.")
     model: Literal["tpm-crb", "tpm-tis"] = Field("tpm-crb", description="`tpm-tis` for TPM 1.2 and older guests.")
+
+
+def _numbered(nics: object) -> object:
+    """Gives cards without an id the first numbers that no card has been given by name."""
+    if not isinstance(nics, list | tuple):
+        return nics
+    taken = [n.get("id") if isinstance(n, dict) else getattr(n, "id", "") for n in nics]
+    free = (name for number in range(len(nics)) if (name := f"net{number}") not in taken)
+    return [{"id": next(free), **n} if isinstance(n, dict) and "id" not in n else n for n in nics]
 
 
 def _tpm_switch(value: object) -> object:
@@ -62,15 +71,9 @@ class Machine(Strict):
         None, description="`true` for a TPM 2.0."
     )
     disks: Annotated[tuple[Disk, ...], Field(min_length=1)] = Field((Disk(),), description="The first is the system's.")
-    nics: tuple[Nic, ...] = Field((Nic(),), description="The first is how the guest is reached.")
+    nics: Annotated[tuple[Nic, ...], BeforeValidator(_numbered)] = Field(
+        (Nic(),), description="The first is how the guest is reached."
+    )
     display: str = Field("std", description="A VGA device of QEMU, or none.")
     extra_args: tuple[Text, ...] = Field((), description="Appended to QEMU's command line as they are.")
     replaced_switches: tuple[str, ...] = Field((), description="Generated switches to drop, as Packer's qemuargs does.")
-
-    @model_validator(mode="after")
-    def _unique(self) -> Machine:
-        for kind, ids in (("disk", [d.id for d in self.disks]), ("nic", [n.id for n in self.nics])):
-            twice = {i for i in ids if ids.count(i) > 1}
-            if twice:
-                raise ValueError(f"two {kind}s have the id {', '.join(sorted(twice))}")
-        return self
