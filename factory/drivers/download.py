@@ -192,8 +192,11 @@ async def _transfer(client: httpx.AsyncClient, url: str, part: Path, emit: Emit)
     else:
         have = 0
     async with client.stream("GET", url, headers=headers) as answer:
-        if answer.status_code == 416:  # nothing is left to get, or the file has changed: begin again
-            part.unlink(missing_ok=True)
+        if answer.status_code == 416:
+            if _is_all_there(answer, have, known):  # the process before ended while it was hashing
+                emit(Progress(_shown_name(url), have, have))
+                return True
+            part.unlink(missing_ok=True)  # longer than the file: begin again
             return False
         answer.raise_for_status()
         if answer.status_code != 206:
@@ -202,7 +205,7 @@ async def _transfer(client: httpx.AsyncClient, url: str, part: Path, emit: Emit)
         total = have + length if length else 0
         version = answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
         _etag(part).write_text("" if version.startswith("W/") else version)
-        task = Path(urllib.parse.urlsplit(url).path).name or url
+        task = _shown_name(url)
         told = have
         with part.open("ab" if have else "wb") as stream:
             # As it comes: pieces of a given size would be lost with the connection, and the next try begin before them.
@@ -214,6 +217,20 @@ async def _transfer(client: httpx.AsyncClient, url: str, part: Path, emit: Emit)
                     emit(Progress(task, have, total))
     emit(Progress(task, have, have))
     return not total or have == total
+
+
+def _is_all_there(answer: httpx.Response, have: int, known: str) -> bool:
+    """Whether a 416 says that the file ends where our part does (RFC 9110, 15.5.17: ``Content-Range: bytes */N``).
+
+    ``If-Range`` was sent with it, so the file is the one that the part is of, unless the answer says otherwise.
+    """
+    unit, _, size = answer.headers.get("Content-Range", "").partition("*/")
+    version = answer.headers.get("ETag", known) if known.startswith('"') else known
+    return unit.strip() == "bytes" and size.strip() == str(have) and version == known
+
+
+def _shown_name(url: str) -> str:
+    return Path(urllib.parse.urlsplit(url).path).name or url
 
 
 def _client() -> httpx.AsyncClient:

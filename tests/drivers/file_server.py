@@ -51,7 +51,8 @@ class FileServer:
         if wanted and self.ranges and headers.get("if-range", etag) == etag:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
             if start >= len(content):
-                return b"HTTP/1.1 416 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                extra += f"Content-Range: bytes */{len(content)}\r\n"
+                return f"HTTP/1.1 416 No\r\nContent-Length: 0\r\n{extra}Connection: close\r\n\r\n".encode()
             extra += f"Content-Range: bytes {start}-{len(content) - 1}/{len(content)}\r\n"
             content, status = content[start:], "206 Partial Content"
         head = f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{extra}Connection: close\r\n\r\n".encode()

@@ -180,6 +180,31 @@ def test_a_part_that_is_longer_than_the_file_begins_again(store: Store) -> None:
     run(body())
 
 
+def test_a_part_that_is_whole_already_is_only_hashed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a process leaves it that is killed while it hashes what it has downloaded."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(path: Path) -> str:
+        raise Killed
+
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            with monkeypatch.context() as patch:
+                patch.setattr("factory.drivers.download.file_digest", killed)
+                with pytest.raises(Killed):
+                    await store.fetch(DIGEST, url)
+            again = Store(store.folder)
+            path, digest = await again.fetch(DIGEST, url)
+            assert (path.read_bytes(), digest) == (CONTENT, DIGEST)
+            assert [wanted for _, wanted in server.requests] == ["", f"bytes={len(CONTENT)}-"]
+            assert again.notes() == []
+
+    run(body())
+
+
 def test_a_wrong_file_is_set_aside_and_never_used(store: Store) -> None:
     async def body() -> None:
         async with file_server() as server:
