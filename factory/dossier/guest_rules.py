@@ -122,7 +122,7 @@ def command_failed(record: Record) -> Verdict | None:
     title = step.text("title") if step else ""
     where = "in the guest" if record.kind == "GuestCommandFailed" else "on this computer"
     if record.kind == "VerificationFailed":
-        sentence = f"The image was built, but does not pass its proof: {_sentence(record.message)}"
+        sentence = f"The image was built, but {_sentence(record.message)}"
     else:
         sentence = f"A command {where} failed (“{title}”): {_sentence(record.message)}"
     hint = record.broke.text("hint") if record.broke else ""

@@ -28,7 +28,7 @@ from factory.steps.late import late_values
 from factory.template.late import render_late
 from factory.template.model import Template, Verify
 from factory.verify.model import NO_LOGIN, Bench, Request, Verdict
-from factory.verify.prove import Places, failures, prove
+from factory.verify.prove import Places, in_brief, prove
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,7 @@ class VerifyImages(Step):
         request, drivers = replace(self.request, run=commands, grow=grow), scope.get(GuestDrivers).drivers
         verdict = await prove(scope.get(Exports), request, bench, places, drivers, scope.emit)
         scope.put(verdict)
-        wrong = failures(verdict)
-        passed = sum(not s.error for s in verdict.seen)
-        scope.detail(f"{passed} of {len(verdict.seen)} machines came up" + (f"; {wrong[0]}" if wrong else ""))
+        scope.detail(in_brief(verdict))
         yield
 
 

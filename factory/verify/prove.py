@@ -137,6 +137,8 @@ class _Proof:
                 break
             except FactoryError as error:
                 seen.error = error
+                if seen.by:
+                    break  # it came up, and something else is wrong: other hardware would not mend that
                 if attempt + 1 < len(seen.boot.choices):
                     seen.notes.append(f"did not come up on {target}: {error.message}")
             finally:
@@ -177,6 +179,15 @@ class _Proof:
 def failures(verdict: Verdict) -> list[str]:
     """Everything that is wrong, in words."""
     return [f"{s.boot.key}: {s.error.message}" for s in verdict.seen if s.error] + list(verdict.problems)
+
+
+def in_brief(verdict: Verdict) -> str:
+    """How many machines came up, and how many of them do not pass; what is wrong with each was said when it was seen."""
+    came_up, wrong = sum(bool(s.by) for s in verdict.seen), sum(bool(s.error and s.by) for s in verdict.seen)
+    text = f"{came_up} of {len(verdict.seen)} machines came up"
+    if wrong:
+        text += f", {wrong} of them {'does' if wrong == 1 else 'do'} not pass"
+    return f"{text}; {verdict.problems[0]}" if verdict.problems else text
 
 
 def _available_memory() -> Size:

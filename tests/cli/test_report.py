@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from factory.cli.explaining import explain_failure
 from factory.cli.program import cli
 from factory.cli.report.failure import failure_lines
-from factory.errors import Evidence, Explanation, StepError, StoreError
+from factory.errors import Evidence, Explanation, StepError, StoreError, VerificationFailed
 from factory.events import ignore
 from factory.secret import Redactor
 
@@ -84,3 +84,10 @@ def test_the_terminal_names_the_sentence_and_the_report(tmp_path: Path) -> None:
     assert lines[1] == "  waited 5m for it"
     assert [line.endswith(("look", "again", "report.html")) for line in lines[-3:]] == [True, True, True]
     assert not any("elsewhere" in line for line in lines)
+
+
+def test_what_the_sentence_has_said_is_not_said_again(tmp_path: Path) -> None:
+    said = "the exported image does not pass: a.qcow2: 'false' ended with 1 in the booted image"
+    error = VerificationFailed(said)
+    error.explanation = Explanation(f"The image was built, but {said}.", (), tmp_path / "report.html")
+    assert sum("ended with 1" in line for line in failure_lines(error)) == 1

@@ -15,7 +15,8 @@ from factory.outputs.model import Exported, Part
 from factory.quantity import Duration, Size
 from factory.template.output_options import OPTIONS_MODELS
 from factory.verify.boot_plan import at_once, companions, plan_boots
-from factory.verify.model import NO_LOGIN, Request
+from factory.verify.model import NO_LOGIN, Boot, Request, Seen, Verdict
+from factory.verify.prove import in_brief
 
 pytestmark = pytest.mark.unit
 
@@ -129,3 +130,22 @@ def test_a_request_travels_in_the_manifest() -> None:
     assert Request.from_json(request.to_json()) == request
     with pytest.raises(TypeError):
         Request.from_json({"nonsense": 1})
+
+
+def seen(*, by: str = "", error: str = "") -> Seen:
+    target = exported("qcow2")
+    boot = Boot(target, 1, choices(target.target, RICH, only_q35=False))
+    return Seen(boot, by=by, error=VerificationFailed(error) if error else None)
+
+
+@pytest.mark.parametrize(
+    ("machines", "problems", "brief"),
+    [
+        ([seen(by="ssh"), seen(by="ssh")], (), "2 of 2 machines came up"),
+        ([seen(by="ssh", error="'false' ended with 1")], (), "1 of 1 machines came up, 1 of them does not pass"),
+        ([seen(error="the guest stopped"), seen(by="ssh")], (), "1 of 2 machines came up"),
+        ([seen(by="ssh"), seen(by="ssh")], ("the same machine-id twice",), "2 of 2 machines came up; the same machine-id twice"),
+    ],
+)  # fmt: skip
+def test_a_machine_whose_command_fails_has_come_up(machines: list[Seen], problems: tuple[str, ...], brief: str) -> None:
+    assert in_brief(Verdict(Request(), machines, problems=problems)) == brief

@@ -30,7 +30,7 @@ from factory.plan.resources import SealedDisk
 from factory.quantity import Duration, Size
 from factory.template.output_options import OutputOptions
 from factory.verify.model import NO_LOGIN, Bench, Request, Verdict
-from factory.verify.prove import Places, failures, prove
+from factory.verify.prove import Places, failures, in_brief, prove
 from tests.drivers.qemu.guests import HANG, disk, say
 
 pytestmark = pytest.mark.machine
@@ -143,6 +143,7 @@ def test_a_guest_that_stops_fails_at_once_and_in_its_own_words(workshop: Worksho
     assert [f.split(": ", 1)[1] for f in failures(verdict)] == [
         "the guest stopped: Kernel panic - not syncing: no root"
     ] * 2
+    assert in_brief(verdict) == "0 of 2 machines came up"
     assert all(s.seconds < 60 for s in verdict.seen)
     first = verdict.seen[0].error
     assert first is not None

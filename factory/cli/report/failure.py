@@ -31,7 +31,7 @@ def failure_lines(error: FactoryError) -> Iterator[str]:
         return
     found = error.explanation
     yield click.style("error: ", fg="red", bold=True) + (found.sentence if found else error.message)
-    if found and found.sentence.rstrip(".") not in error.message:
+    if found and not _says_the_same(found.sentence, error.message):
         yield f"  {error.message}"
     yield from evidence_lines(error.evidence)
     hints = found.advice[:ADVICE] if found else ()
@@ -39,6 +39,11 @@ def failure_lines(error: FactoryError) -> Iterator[str]:
         yield f"  {click.style('try:', bold=True)} {hint}"
     if found:
         yield f"  {click.style('report:', bold=True)} {found.report}"
+
+
+def _says_the_same(sentence: str, message: str) -> bool:
+    one, other = sentence.rstrip("."), message.rstrip(".")
+    return one in other or other in one
 
 
 def problem_lines(problem: Problem) -> Iterator[str]:
