@@ -9,8 +9,8 @@ Packer's language (packer-plugin-sdk, ``bootcommand/boot_command.pigeon``) tries
 
 It has no escape and no unknown token; in QEMU a character that is not printable ASCII types nothing.
 
-In the factory dialect a ``<word>`` that means nothing is an error; a ``<`` that no letter follows, or that nothing
-closes, is typed; ``<lt>`` types ``<`` anywhere. It adds::
+In the factory dialect a ``<word>`` that means nothing is an error, and so is one that the next ``<`` breaks off; a ``<``
+that no letter follows, or that nothing closes, is typed; ``<lt>`` types ``<`` anywhere. It adds::
 
     <waitText "Install" 60s>   <waitText /[Pp]ress .* key/ 60s>   <waitText /press/i>   the screen shows it
     <waitSerial "login:" 60s>                                                           the serial line says it
@@ -22,12 +22,12 @@ The last argument is the budget and may be left out. ``\\"`` and ``\\\\`` stand 
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from factory.boot_command.actions import SPECIAL_KEYS, Action, Hold, Literal, Press, Release, Wait
+from factory.boot_command.meant import meant
 from factory.boot_command.sensed_waits import OPENING, SensedWaitError, sensed_wait
 from factory.errors import Place, Problem, TemplateError
 from factory.quantity import Duration
@@ -42,14 +42,11 @@ _SPECIAL = re.compile(
 _ESCAPE = re.compile(r"<lt>", re.IGNORECASE | re.ASCII)
 _TOKEN = re.compile(r"<(?P<word>[^\W\d_][^<>\n]{0,60})>")
 _UNCLOSED = re.compile(
-    rf"<(?P<word>wait[0-9.]*(?:ms|[smh])?|{'|'.join(SPECIAL_KEYS)})(?![\w>])", re.IGNORECASE | re.ASCII
+    rf"<(?P<word>wait(?:(?:text|serial|still|seed)[\w.]*|[0-9.]*(?:ms|[smh])?)|{'|'.join(SPECIAL_KEYS)})(?![\w>])"
+    r"|<[a-z]\w*(?=<)",
+    re.IGNORECASE | re.ASCII,
 )
-_WORDS = {
-    "ctrl": "leftCtrl", "control": "leftCtrl", "shift": "leftShift", "alt": "leftAlt", "altgr": "rightAlt",
-    "win": "leftSuper", "super": "leftSuper", "meta": "leftSuper", "command": "leftSuper", "option": "leftAlt",
-    "space": "spacebar", "backspace": "bs", "escape": "esc", "delete": "del", "ins": "insert", "ret": "return",
-    "cr": "enter", "lf": "enter", "newline": "enter", "pgup": "pageUp", "pgdn": "pageDown", "pgdown": "pageDown",
-}  # fmt: skip
+"""What was begun as a token and is followed by something else, also by the next token: ``<waitText5<enter>``."""
 _NOT_A_KEY = "write <enter> or <tab> if the key is meant"
 
 
@@ -194,17 +191,15 @@ class _Reader:
         self.problems.append(replace(Problem(message, Place(self.origin, 1, column), hint), severity="warning"))
 
 
+
 def _hint(word: str) -> str:
-    lowered = word.strip().lower()
-    if re.fullmatch(r"wait\s*0*[0-9.]+\s*[a-zµ]*", lowered):
-        number, unit = re.findall(r"wait\s*0*([0-9.]+)\s*([a-zµ]*)", lowered)[0]
-        return f"did you mean <wait{number}{unit if unit or '.' not in number else 's'}>?"
-    state = next((s for s in ("Off", "On") if lowered.endswith(s.lower()) and lowered[: -len(s)] in _WORDS), "")
-    stem = lowered[: -len(state)] if state else lowered
-    if stem in _WORDS:
-        return f"did you mean <{_WORDS[stem]}{state}>?"
-    known = {"wait": "wait", "waittext": "waitText", "waitserial": "waitSerial", "waitstill": "waitStill"}
-    known |= {"waitseed": "waitSeed", "lt": "lt"} | SPECIAL_KEYS
-    known |= {k + s.lower(): v + s for k, v in SPECIAL_KEYS.items() for s in ("On", "Off")}
-    close = difflib.get_close_matches(lowered, [*known, *_WORDS], n=1, cutoff=0.7)
-    return f"did you mean <{known.get(close[0]) or _WORDS[close[0]]}>?" if close else ""
+    """What may have been meant by ``<word>``: only what would be read."""
+    return next((f"did you mean {token}?" for token in meant(word) if _reads(token)), "")
+
+
+def _reads(token: str) -> bool:
+    if not any(p.match(token) for p in (_WAIT, _SPECIAL, _ESCAPE, OPENING)):
+        return False  # an unknown token, too: asking the reader would ask for a guess again
+    reader = _Reader(token, Dialect.FACTORY, "")
+    reader.read()
+    return not reader.problems and len(reader.actions) == 1

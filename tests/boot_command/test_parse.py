@@ -178,7 +178,15 @@ def test_unreleased_keys_are_named(dialect: Dialect) -> None:
         ("<wait1.5>", "<wait1.5s>"),
         ("<entr>", "<enter>"),
         ("<leftShfitOff>", "<leftShiftOff>"),
-        ('<waitTxet "x">', "<waitText>"),
+        ("<wait.5s>", "<wait0.5s>"),
+        ("<wait.5>", "<wait0.5s>"),
+        ("<wait1,5s>", "<wait1.5s>"),
+        ("<wait 1m 030s>", "<wait1m30s>"),
+        ("<wait5sec>", "<wait5s>"),
+        ("<wait 2 minutes>", "<wait2m>"),
+        ('<waitTxet "x">', '<waitText "x">'),
+        ("<waitTxet x>", '<waitText "…">'),
+        ("<waitText5>", '<waitText "…">'),
         ("<escape>", "<esc>"),
     ],
 )
@@ -192,6 +200,20 @@ def test_all_problems_come_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("word", ["wait0", "wait00s", "wait.s", "wait1.2.3s", "wait5q", "wait-1s", "xyz"])
+def test_a_guess_that_would_be_wrong_too_is_not_made(word: str) -> None:
+    (problem,) = problems(f"<{word}>")
+    assert f"<{word}>?" not in problem
+
+
+@given(st.from_regex(r"\A(wait|Wait ?|waitText|waitStill|entre|ctrl|left|f1)[a-z0-9.,: \"/-]{0,8}\Z"))
+def test_every_guess_can_be_read(word: str) -> None:
+    for problem in attempt(f"<{word}>", Dialect.FACTORY)[1]:
+        if problem.hint.startswith("did you mean"):
+            token = problem.hint.removeprefix("did you mean ").removesuffix("?")
+            assert len(parse(token).actions) == 1
+
+
 def test_lt_types_less_than() -> None:
     assert typed("<lt>foo><LT>", Dialect.FACTORY) == "<foo><"
     assert typed("<lt>", Dialect.PACKER) == "<lt>"
@@ -203,6 +225,9 @@ def test_what_is_never_closed_is_an_error() -> None:
     assert "is never closed" in problems("<wait")[0]
     assert "<wait5 is never closed" in problems("linux<wait5<enter>")[0]
     assert "<wait10s is never closed" in problems("<wait10s <enter>")[0]
+    assert problems("ab<waitText5<enter>")[0].startswith("boot command:1:3: <waitText5 is never closed")
+    assert problems("ab<entre<enter>")[0].startswith("boot command:1:3: <entre is never closed")
+    assert typed("cat <a.txt <<EOF x<5", Dialect.FACTORY) == "cat <a.txt <<EOF x<5"
 
 
 def test_sensed_waits() -> None:
