@@ -6,12 +6,24 @@ import sys
 
 
 def main() -> None:
-    """The console script: runs and exits with the codes of ``factory.errors``."""
+    """The console script: runs and exits with the codes of ``factory.errors``, from the first moment on.
+
+    Signals are taken before anything else is imported, which takes a second where much is going on.
+    """
     if sys.argv[1:] in (["--version"], ["-V"]):
         from factory import __version__
 
         sys.stdout.write(f"factory {__version__}\n")
         return
-    from factory.cli.program import run
+    try:
+        from factory.cli.signals import interrupted_by_signals
 
-    run()
+        interrupted_by_signals()
+        from factory.cli.program import run
+
+        run()
+    except KeyboardInterrupt:  # nothing had begun yet, or everything had ended
+        from factory.errors import INTERRUPTED_EXIT_CODE
+
+        sys.stderr.write("interrupted\n")
+        sys.exit(INTERRUPTED_EXIT_CODE)
