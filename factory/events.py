@@ -162,7 +162,7 @@ class GuestOutput(Event):
 
 @dataclass(frozen=True, slots=True)
 class SeedRequested(Event):
-    """The guest has asked the seed server for a file."""
+    """The guest has asked the seed server for a file; ``method`` is `?` for what could not be read as a request."""
 
     method: str
     path: str

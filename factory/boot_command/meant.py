@@ -50,7 +50,7 @@ def _sensed(word: str) -> Iterator[str]:
 
 
 def _time(number: str, unit: str) -> str:
-    """One number with its unit as a wait has it: no leading zero, something before the point, a unit after a fraction."""
+    """A number with its unit as a wait has it: no leading zero, a digit before the point, a unit after a fraction."""
     whole, point, fraction = number.replace(",", ".").partition(".")
     unit = next((short for name, short in _UNITS.items() if unit.startswith(name)), unit)
     return f"{whole.lstrip('0') or '0'}{point if fraction else ''}{fraction}{unit or ('s' if fraction else '')}"

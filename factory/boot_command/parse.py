@@ -9,8 +9,8 @@ Packer's language (packer-plugin-sdk, ``bootcommand/boot_command.pigeon``) tries
 
 It has no escape and no unknown token; in QEMU a character that is not printable ASCII types nothing.
 
-In the factory dialect a ``<word>`` that means nothing is an error, and so is one that the next ``<`` breaks off; a ``<``
-that no letter follows, or that nothing closes, is typed; ``<lt>`` types ``<`` anywhere. It adds::
+In the factory dialect a ``<word>`` that means nothing is an error, and so is one that the next ``<`` breaks off; a
+``<`` that no letter follows, or that nothing closes, is typed; ``<lt>`` types ``<`` anywhere. It adds::
 
     <waitText "Install" 60s>   <waitText /[Pp]ress .* key/ 60s>   <waitText /press/i>   the screen shows it
     <waitSerial "login:" 60s>                                                           the serial line says it
@@ -189,7 +189,6 @@ class _Reader:
 
     def _warn(self, column: int, message: str, hint: str = "") -> None:
         self.problems.append(replace(Problem(message, Place(self.origin, 1, column), hint), severity="warning"))
-
 
 
 def _hint(word: str) -> str:

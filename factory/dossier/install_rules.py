@@ -70,7 +70,7 @@ def seed_broken(record: Record) -> Verdict | None:
 def seed_not_found(record: Record) -> Verdict | None:
     """Asked for, but under a name or address that is not served."""
     asked = requests(record)
-    missing = [e for e in asked if e.number("status") == 404]
+    missing = [e for e in asked if e.number("status") in (400, 404)]
     if (
         not waited(record)
         or not missing
@@ -78,6 +78,10 @@ def seed_not_found(record: Record) -> Verdict | None:
     ):
         return None
     last = missing[-1]
+    if last.number("status") == 400:
+        sentence = f"The installer sent the seed server what it can't read: {last.text('message')}."
+        advice = ["the address must be {{ seed.url }}/NAME, as it is", "fetch it by HTTP/1.0 or 1.1"]
+        return Verdict("seed-not-found", sentence, tuple(advice), (*_told(missing), *_typed_line(record)))
     path = last.text("path")
     token = "token" in last.text("message")
     why = "its address is not the one that this build serves" if token else "there is no such file"

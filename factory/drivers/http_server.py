@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from factory.deadline import Deadline, pause
 from factory.drivers.protocols import SeedEndpoint, SeedSource
+from factory.drivers.seed_protocol import telling_protocol
 from factory.drivers.seed_request import (
     MARKS,
     ByteRange,
@@ -77,7 +78,7 @@ async def _serve(source: SeedSource, emit: Emit, ports: range | None) -> AsyncIt
             interface="asgi3",
             lifespan="off",
             ws="none",
-            http="h11",
+            http=telling_protocol(endpoint.not_understood),
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=_PATIENCE_SECONDS,
@@ -218,7 +219,7 @@ class _Endpoint:
             return
         if opened is None:
             near = closest(name, self._source.names())
-            message = f"there is no {name!r} here" + (f"; closest: {', '.join(near)}" if near else "")
+            message = f"there is no {_shown(name)!r} here" + (f"; closest: {', '.join(near)}" if near else "")
             await self._refuse(request, send, shown, 404, message + "\n", message)
             return
         try:
@@ -248,7 +249,7 @@ class _Endpoint:
         except RangeNotSatisfiable as error:
             answer = Response(status_code=416, headers={"Content-Range": f"bytes */{opened.size}"})
             await answer(request.scope, request.receive, send)
-            self._report(request.method, shown, 416, 0, f"range outside the file: {error}")
+            self._report(request.method, shown, 416, 0, f"range outside the file: {_shown(str(error))}")
             return
         if wanted is not None:
             status, part = 206, wanted
@@ -277,6 +278,12 @@ class _Endpoint:
     def _report(self, method: str, path: str, status: int, size: int, message: str = "") -> None:
         self._log = [*self._log[1 - _LOG_LENGTH :], f"{method} {path} {status}"]
         self._emit(SeedRequested(method, path, status, size, message))
+
+    def not_understood(self, line: str, why: str) -> None:
+        """Reports what could not be read as a request, and was answered 400."""
+        if self._token:
+            line = line.replace(self._token, "<token>")
+        self._report("?", _shown(line), 400, 0, why)
 
     def _finish(self, name: str) -> None:
         self._done.add(name)

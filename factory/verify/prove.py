@@ -182,7 +182,7 @@ def failures(verdict: Verdict) -> list[str]:
 
 
 def in_brief(verdict: Verdict) -> str:
-    """How many machines came up, and how many of them do not pass; what is wrong with each was said when it was seen."""
+    """How many machines came up and how many of them do not pass; what is wrong with each was said when seen."""
     came_up, wrong = sum(bool(s.by) for s in verdict.seen), sum(bool(s.error and s.by) for s in verdict.seen)
     text = f"{came_up} of {len(verdict.seen)} machines came up"
     if wrong:

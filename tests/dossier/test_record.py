@@ -179,6 +179,14 @@ def test_a_seed_asked_for_by_another_token(tmp_path: Path) -> None:
     assert "its address is not the one that this build serves" in found.sentence
 
 
+def test_a_seed_asked_for_in_another_protocol(tmp_path: Path) -> None:
+    why = "a TLS handshake: the seed is at http://, not https://"
+    asked = event("seed_requested", 40, method="?", path="/", status=400, size=0, message=why)
+    found = verdict(tmp_path, PHASE, SERVED, MACHINE, asked, broke())
+    assert found.rule == "seed-not-found"
+    assert found.sentence == f"The installer sent the seed server what it can't read: {why}."
+
+
 def test_an_installer_without_its_seed_is_not_blamed_for_asking(tmp_path: Path) -> None:
     asks = event("screen_changed", 60, sense="glyphs", text=DEBIAN, screenshot="")
     found = verdict(tmp_path, PHASE, SERVED, MACHINE, asks, step_failed("await-seed-fetch"), broke("MachineStalled"))

@@ -397,6 +397,42 @@ def test_an_http_1_0_client_gets_a_length_and_a_hang_up() -> None:
     run(body())
 
 
+def test_what_is_no_request_is_told_too() -> None:
+    async def body() -> None:
+        async with serving({"a": b"1"}) as server:
+            path = f"/{server.endpoint.token}/a"
+            for request in (f"GET {path}\r\n\r\n".encode(), b"\x16\x03\x01\x02\x00\x01", b"EHLO me\x00\x07\r\n\r\n"):
+                assert (await raw(server, request)).startswith(b"HTTP/1.1 400 ")
+            await server.reported(3)
+            assert server.requests() == [
+                SeedRequested("?", "GET /<token>/a", 400, 0, "no HTTP/1.0 or 1.1: HTTP/0.9 has no headers"),
+                SeedRequested("?", "", 400, 0, "a TLS handshake: the seed is at http://, not https://"),
+                SeedRequested("?", "EHLO me??", 400, 0, "not a request of HTTP"),
+            ]
+            assert (await raw(server, f"GET {path} HTTP/1.0\r\n\r\n".encode())).endswith(b"1")
+
+    run(body())
+
+
+def test_a_very_long_path_is_shortened_wherever_it_is_repeated() -> None:
+    async def body() -> None:
+        async with serving({"a": b"1"}) as server, httpx.AsyncClient() as client:
+            long = "x" * 20_000
+            for url in (
+                f"{server.url}/{long}",
+                f"{server.base}/{long}",
+                f"{server.url}/_events/{long}",
+            ):
+                answer = await client.get(url)
+                assert (answer.status_code, len(answer.text) < 400) == (404, True)
+            assert (await client.get(f"{server.url}/a", headers={"Range": f"bytes={'9' * 20}-"})).status_code == 416
+            await raw(server, b"GET /" + b"y" * 30_000 + b"\r\n\r\n")
+            await server.reported(5)
+            assert max(len(event.path) + len(event.message) for event in server.requests()) < 600
+
+    run(body())
+
+
 def test_it_leaves_signals_and_threads_alone() -> None:
     before = threading.active_count()
 

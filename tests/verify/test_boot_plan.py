@@ -134,6 +134,7 @@ def test_a_request_travels_in_the_manifest() -> None:
 
 def seen(*, by: str = "", error: str = "") -> Seen:
     target = exported("qcow2")
+    assert target.target is not None
     boot = Boot(target, 1, choices(target.target, RICH, only_q35=False))
     return Seen(boot, by=by, error=VerificationFailed(error) if error else None)
 
@@ -144,7 +145,7 @@ def seen(*, by: str = "", error: str = "") -> Seen:
         ([seen(by="ssh"), seen(by="ssh")], (), "2 of 2 machines came up"),
         ([seen(by="ssh", error="'false' ended with 1")], (), "1 of 1 machines came up, 1 of them does not pass"),
         ([seen(error="the guest stopped"), seen(by="ssh")], (), "1 of 2 machines came up"),
-        ([seen(by="ssh"), seen(by="ssh")], ("the same machine-id twice",), "2 of 2 machines came up; the same machine-id twice"),
+        ([seen(by="ssh"), seen(by="ssh")], ("one machine-id twice",), "2 of 2 machines came up; one machine-id twice"),
     ],
 )  # fmt: skip
 def test_a_machine_whose_command_fails_has_come_up(machines: list[Seen], problems: tuple[str, ...], brief: str) -> None:
