@@ -8,11 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from factory.cli.adapters import DiscMaker, GuestTypist, KnownMachines, MachineProbes, MachineScreens, make_build_key
+from factory.cli.appliance import ApplianceWhenNeeded
 from factory.cli.given import HostPrograms
-from factory.cli.places import Places
 from factory.drivers import protocols
-from factory.drivers.guestfs.appliance import GuestfsDriver
-from factory.drivers.guestfs.environment import ApplianceSettings, find_interpreter
 from factory.drivers.http_server import HttpSeedServer
 from factory.drivers.libvirt import Libvirt
 from factory.drivers.qemu.checkpoint import QemuCheckpoints
@@ -33,11 +31,6 @@ from factory.steps.fetch_media import MediaLibrary
 from factory.template.model import WinRm
 
 
-async def appliance_settings(places: Places, facts: HostFacts) -> ApplianceSettings:
-    """How libguestfs runs here. Raises: HostError when no interpreter can import its binding."""
-    return ApplianceSettings(await find_interpreter(), places.cache / "guestfs", facts.accelerator or "tcg")
-
-
 def communicator(winrm: WinRm | None) -> protocols.Communicator:
     """SSH, unless the template says WinRM. Raises: HostError when the extra ``winrm`` is not installed."""
     if winrm is None:
@@ -52,7 +45,7 @@ def base_scope(
     name: str,
     run: Run,
     facts: HostFacts,
-    appliance: ApplianceSettings,
+    cache: Path,
     library: Library,
     redactor: Redactor,
     emit: Emit,
@@ -72,7 +65,7 @@ def base_scope(
     scope.put_as(protocols.DiskImages, QemuImg(emit))
     scope.put_as(protocols.Communicator, communicator(winrm))
     scope.put_as(protocols.SeedServer, HttpSeedServer())
-    scope.put_as(protocols.ApplianceDriver, GuestfsDriver(appliance))
+    scope.put_as(protocols.ApplianceDriver, ApplianceWhenNeeded(cache, facts))
     scope.put_as(protocols.Checkpoints, QemuCheckpoints(facts.qemu_version, host_cpu=facts.cpu_name))
     scope.put_as(protocols.KeyMaker, make_build_key)
     scope.put_as(protocols.ScreenReader, screens)

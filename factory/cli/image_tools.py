@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from factory.cli.compose import appliance_settings
+from factory.cli.appliance import ApplianceWhenNeeded
 from factory.cli.file_kind import FileKind, kind_of
-from factory.cli.places import Places, places
+from factory.cli.places import places
 from factory.cli.report.terminal import Terminal
 from factory.cli.signals import ended_by_signals
-from factory.deadline import Deadline
-from factory.drivers.guestfs.appliance import GuestfsDriver
-from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
+from factory.drivers.protocols import ApplianceDisk, ApplianceDriver, DiskImages
 from factory.drivers.qemu.disk_image import QemuImg
 from factory.errors import StepError
 from factory.events import Emit, EventBus
-from factory.host.facts import collect
 from factory.outputs.source import image_disks
 from factory.outputs.staging import staging_folder
 from factory.plan.resources import SealedDisk
@@ -61,34 +58,10 @@ async def _run(work: Callable[[ImageTools], Awaitable[T]], beside: Path, verbosi
     where = places()
     try:
         with ended_by_signals(), _work_folder(beside) as scratch, tempfile.TemporaryDirectory() as runtime:
-            driver = _ApplianceWhenNeeded(where)
+            driver = ApplianceWhenNeeded(where.cache)
             return await work(ImageTools(driver, QemuImg(emit), scratch, Path(runtime), emit))
     finally:
         terminal.close()
-
-
-class _ApplianceWhenNeeded:
-    """``protocols.ApplianceDriver``: looks for libguestfs at the first launch, as most work does without."""
-
-    def __init__(self, where: Places) -> None:
-        self._where = where
-
-    @contextlib.asynccontextmanager
-    async def launch(
-        self,
-        disks: Sequence[ApplianceDisk],
-        *,
-        access: DiskAccess,
-        runtime_dir: Path,
-        deadline: Deadline,
-        emit: Emit,
-    ) -> AsyncIterator[Appliance]:
-        settings = await appliance_settings(self._where, await collect(self._where.cache))
-        driver = GuestfsDriver(settings)
-        async with driver.launch(
-            disks, access=access, runtime_dir=runtime_dir, deadline=deadline, emit=emit
-        ) as appliance:
-            yield appliance
 
 
 @contextlib.contextmanager

@@ -163,7 +163,7 @@ async def _planned_again(planned: Planned, around: Surroundings) -> Planned:
 
 async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> None:
     # Heavy: not before something has to run.
-    from factory.cli.compose import appliance_settings, base_scope
+    from factory.cli.compose import base_scope
     from factory.drivers.screen.recorder import EVIDENCE, FILM
 
     planned = ordered.planned
@@ -183,7 +183,7 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
                 name=planned.loaded.own_name,
                 run=run,
                 facts=facts,
-                appliance=await appliance_settings(where, facts),
+                cache=where.cache,
                 library=library,
                 redactor=bus.redactor,
                 emit=emit,
