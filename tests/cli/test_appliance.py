@@ -36,7 +36,7 @@ def test_a_computer_without_libguestfs_is_told_so_by_the_first_launch(
             redactor=Redactor(), emit=lambda event: None,
             winrm=None, fonts=tmp_path, control=RunControl(run.path), limits=EVIDENCE,
         )  # fmt: skip
-        driver = scope.get(protocols.ApplianceDriver)
+        driver = scope.get(protocols.ApplianceDriver)  # type: ignore[type-abstract]
 
         async def launched() -> None:
             deadline = Deadline.after(Duration(5), "the appliance")

@@ -88,14 +88,16 @@ def _nothing_left(config: PackerConfig, path: Path, only: Sequence[str], except_
 def _noted(config: PackerConfig, translations: Sequence[Translation]) -> list[Problem]:
     """What the builds can't do as Packer does it, once for all builds that share it."""
     found: dict[str, list[str]] = {}
+    places: dict[str, Place] = {}
     for translation in translations:
         for note in translation.notes:
             if note.matters:
-                found.setdefault(f"{note.option} {note.message}", []).append(translation.loaded.template.name)
-    place = Place(str(config.path))
+                message = f"{note.option} {note.message}"
+                found.setdefault(message, []).append(translation.loaded.template.name)
+                places.setdefault(message, translation.places.get(note.option, Place(str(config.path))))
     many = len(translations) > 1
     return [
-        Problem(f"{', '.join(names)}: {message}" if many else message, place, severity="warning")
+        Problem(f"{', '.join(names)}: {message}" if many else message, places[message], severity="warning")
         for message, names in found.items()
     ]
 

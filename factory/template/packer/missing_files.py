@@ -28,7 +28,8 @@ def missing_files(config: PackerConfig) -> tuple[Problem, ...]:
                 continue
             for option, name in _names(options):
                 if not is_template(name) and not world.find(name).exists():
-                    found[span.problem(f"“{option}”: there is no file or folder “{name}”")] = None
+                    where = options.places.get(option, span)
+                    found[where.problem(f"“{option}”: there is no file or folder “{name}”")] = None
     return tuple(found)
 
 

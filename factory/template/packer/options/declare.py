@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from factory.secret import Secret
+from factory.template.packer.hcl.source import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Options:
     given: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
     """Options whose value depends on something that only a build can tell; they hold their default here."""
+    places: Mapping[str, Span] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    """Where each option that is given stands in the template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Declared:
     rule: Rule
 
 
-_NOT_OPTIONS = ("given", "unknown", "build_name")
+_NOT_OPTIONS = ("given", "unknown", "places", "build_name")
 _DECLARED: dict[type[Options], Mapping[str, Declared]] = {}
 
 

@@ -101,7 +101,8 @@ class Decoder:
             if item.name not in values and item.default is None and item.rule.required:
                 values[item.name] = _empty(item.annotation)
         given_names = frozenset(n for n in settings.options if n in known)
-        return cls(**values, given=given_names, unknown=frozenset(unknown))
+        places = {n: g.name_span if g.name_span is not NOWHERE else g.span for n, g in settings.options.items()}
+        return cls(**values, given=given_names, unknown=frozenset(unknown), places=places)
 
     def error(self, given: Given, message: str, hint: str = "") -> None:
         self.problems.append(given.span.problem(message, hint=hint))

@@ -13,6 +13,7 @@ from factory.template.model import Install, Medium, Profile, ProfileSeed, SeedDe
 from factory.template.model.profile import Finished
 from factory.template.packer.model import PackerConfig
 from factory.template.packer.qemu_builder import QemuSource
+from factory.template.packer.to_template.placing import OptionError
 from factory.template.packer.to_template.qemu_arguments import Arguments
 from factory.template.packer.to_template.steps import StepTexts
 from factory.template.packer.to_template.texts import BOOT
@@ -23,7 +24,7 @@ PROFILE = "packer"
 def install_of(s: QemuSource, found: Arguments, config: PackerConfig, texts: StepTexts) -> Install:
     """Raises: TemplateError for a file for a CD or floppy that is not there."""
     steps = [step[0] for step in s.boot_steps] or list(s.boot_command)
-    _check_keys("".join(steps))
+    _check_keys("".join(steps), "boot_steps" if s.boot_steps else "boot_command")
     serves = bool(s.http_directory or s.http_content)
     return Install(
         profile=PROFILE,
@@ -36,12 +37,12 @@ def install_of(s: QemuSource, found: Arguments, config: PackerConfig, texts: Ste
     )
 
 
-def _check_keys(command: str) -> None:
+def _check_keys(command: str, option: str) -> None:
     """Before anything is filled in, as Packer does. Raises: TemplateError for a wait that is not above zero."""
     try:
         parse(command, Dialect.PACKER)
     except TemplateError as error:
-        raise TemplateError(f"boot_command: {error.problems[0].message}", hint=error.problems[0].hint) from None
+        raise OptionError(option, error.problems[0].message, hint=error.problems[0].hint) from None
 
 
 def _served(path: str) -> str:
@@ -77,24 +78,28 @@ def seed_directory(s: QemuSource, config: PackerConfig) -> Path | None:
 
 
 def _media(s: QemuSource, config: PackerConfig) -> Iterator[Medium]:
-    if files := _files(s.cd_files, s.cd_content, config):
+    if files := _files({"cd_files": s.cd_files}, s.cd_content, config):
         yield Medium(kind="cd", label=s.cd_label or PROFILE, files=files)
     # Packer puts files of floppy_files side by side, and keeps the folders of floppy_dirs.
-    if files := _files((*s.floppy_files, *s.floppy_dirs), s.floppy_content, config):
+    floppy = {"floppy_files": s.floppy_files, "floppy_dirs": s.floppy_dirs}
+    if files := _files(floppy, s.floppy_content, config):
         yield Medium(kind="floppy", label=s.floppy_label or PROFILE, files=files)
 
 
-def _files(paths: Sequence[str], content: Mapping[str, str], config: PackerConfig) -> tuple[SeedFile, ...]:
+def _files(
+    paths: Mapping[str, Sequence[str]], content: Mapping[str, str], config: PackerConfig
+) -> tuple[SeedFile, ...]:
+    """*paths* by the option that names them."""
     found: dict[str, SeedFile] = {}
-    for path in paths:
-        for name, place in _expanded(path, config.working):
+    for option, path in ((option, path) for option, each in paths.items() for path in each):
+        for name, place in _expanded(path, config.working, option):
             found[name] = SeedFile(name=name, path=str(place))
     # What is given as text comes last, and wins.
     found.update({_served(n): SeedFile(name=_served(n), content=text) for n, text in content.items()})
     return tuple(found.values())
 
 
-def _expanded(path: str, working: Path) -> Iterator[tuple[str, Path]]:
+def _expanded(path: str, working: Path, option: str) -> Iterator[tuple[str, Path]]:
     """Name on the medium and place of each file: a pattern's matches, a folder, or (with ``/``) what is in it."""
     if any(c in path for c in "*?["):
         matches = sorted(working.glob(path)) if not Path(path).is_absolute() else sorted(Path("/").glob(path[1:]))
@@ -103,7 +108,7 @@ def _expanded(path: str, working: Path) -> Iterator[tuple[str, Path]]:
         return
     place = (working / Path(path).expanduser()).absolute()
     if not place.exists():
-        raise TemplateError(f"there is no file or folder “{path}” to put on a CD or floppy")
+        raise OptionError(option, f"there is no file or folder “{path}” to put on a CD or floppy")
     if place.is_dir() and path.endswith("/"):
         for inside in sorted(place.iterdir()):
             yield inside.name, inside

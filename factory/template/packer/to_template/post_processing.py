@@ -47,7 +47,7 @@ def _plain(options: Options, names: Mapping[str, str], texts: StepTexts) -> dict
         return {k: _rendered(v, names, texts) for k, v in options.options.items()}
     found: dict[str, Any] = {}
     for item in dataclasses.fields(options):
-        if item.name not in ("given", "unknown"):
+        if item.name not in ("given", "unknown", "places"):
             found[item.name.rstrip("_")] = _rendered(getattr(options, item.name), names, texts)
     return {**found, "given": sorted(options.given)}
 

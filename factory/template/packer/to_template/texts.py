@@ -17,6 +17,7 @@ from factory.template.packer.gotemplate.nodes import Text as GoText
 from factory.template.packer.gotemplate.parser import parse
 from factory.template.packer.hcl.source import NOWHERE
 from factory.template.packer.to_template.notes import Notes
+from factory.template.packer.to_template.placing import OptionError
 
 HTTP_HOST, HTTP_PORT = "(seed.host if seed is defined else '10.0.2.2')", "(seed.port if seed is defined else 0)"
 """Where nothing is served Packer gives the port 0."""
@@ -45,7 +46,7 @@ def late_text(text: str, names: Mapping[str, str], option: str, notes: Notes) ->
     try:
         nodes = parse(text, NOWHERE)
     except TemplateError as error:
-        raise TemplateError(f"{option}: {error.problems[0].message}", hint=error.hint) from None
+        raise OptionError(option, error.problems[0].message, hint=error.hint) from None
     if all(isinstance(n, GoText) for n in nodes):
         return "".join(n.text for n in nodes if isinstance(n, GoText))
     return LateText("".join(_piece(node, names, option, notes, text) for node in nodes))

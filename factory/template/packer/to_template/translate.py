@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from factory.errors import TemplateError
+from factory.errors import Place, TemplateError
 from factory.quantity import Duration
 from factory.template.model import (
     Access,
@@ -27,12 +26,15 @@ from factory.template.model import (
     WinRm,
 )
 from factory.template.model import Source as TemplateSource
+from factory.template.packer.hcl.source import NOWHERE
 from factory.template.packer.language.values import to_python, wholly_known
 from factory.template.packer.model import PackerBuild, PackerConfig
+from factory.template.packer.provisioners import Provisioner
 from factory.template.packer.qemu_builder import QemuSource
 from factory.template.packer.to_template.installation import install_of, profile_of, seed_directory
 from factory.template.packer.to_template.machine import machine_of
 from factory.template.packer.to_template.notes import Note, Notes
+from factory.template.packer.to_template.placing import placed
 from factory.template.packer.to_template.post_processing import chains_of
 from factory.template.packer.to_template.qemu_arguments import read_arguments
 from factory.template.packer.to_template.steps import StepTexts, provision_of
@@ -60,6 +62,8 @@ class Translation:
 
     loaded: Loaded
     notes: tuple[Note, ...]
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where the options of the source stand."""
 
 
 def to_template(config: PackerConfig, build: PackerBuild) -> Translation:
@@ -69,17 +73,16 @@ def to_template(config: PackerConfig, build: PackerBuild) -> Translation:
         message = f"the build “{build.name}” is for {build.source_type}, which factory does not have"
         raise TemplateError([build.span.problem(message, hint="take builds of the qemu builder: -only=…")])
     if source.unknown:
-        names = ", ".join(sorted(source.unknown))
-        message = f"the build “{build.name}” has no value yet for {names}"
-        raise TemplateError([build.span.problem(message, hint="a data source has to be read")])
-    try:
+        raise TemplateError(
+            [
+                source.places.get(name, build.span).problem(
+                    f"the build “{build.name}” has no value yet for {name}", hint="a data source has to be read"
+                )
+                for name in sorted(source.unknown)
+            ]
+        )
+    with placed(source, build.span):
         return _translated(config, build, source)
-    except ValidationError as error:
-        problems = [build.span.problem(f"{build.name}: {e['msg']}") for e in error.errors()]
-        raise TemplateError(problems) from None
-    except TemplateError as error:
-        placed = [p if p.place else build.span.problem(p.message, hint=p.hint) for p in error.problems]
-        raise type(error)(placed) from None
 
 
 def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) -> Translation:
@@ -87,8 +90,8 @@ def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) ->
     _refuse_unreachable(source)
     found = read_arguments(source, notes)
     texts = StepTexts.of(source, build, _run_id(), notes, config)
-    provision = tuple(p for one in build.provisioners for p in provision_of(one, texts))
-    cleanup = next(provision_of(build.error_cleanup, texts), None) if build.error_cleanup else None
+    provision = tuple(p for one in build.provisioners for p in _placed_provision(one, texts))
+    cleanup = next(iter(_placed_provision(build.error_cleanup, texts)), None) if build.error_cleanup else None
     if source.communicator == "none" and provision:
         notes.add("provisioner", "the communicator is none, so no provisioner can run")
         provision = ()
@@ -113,7 +116,13 @@ def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) ->
             "is not set: Packer cuts the power, factory lets the guest shut down",
             matters=False,
         )
-    return Translation(_loaded(config, build, source, template, cleanup, texts), tuple(notes.items))
+    places = {name: span.place for name, span in source.places.items() if span is not NOWHERE}
+    return Translation(_loaded(config, build, source, template, cleanup, texts), tuple(notes.items), places)
+
+
+def _placed_provision(provisioner: Provisioner, texts: StepTexts) -> list[Provision]:
+    with placed(provisioner.options, provisioner.span):
+        return list(provision_of(provisioner, texts))
 
 
 def _run_id() -> str:
@@ -170,16 +179,17 @@ def _secrets(config: PackerConfig, source: QemuSource) -> tuple[str, ...]:
 
 def _refuse_unreachable(source: QemuSource) -> None:
     """Raises: TemplateError for every option that asks for another way into the guest."""
+    hint = "leave it out, or set it for the other builders only"
     other = "winrm_" if source.communicator == "ssh" else "ssh_"
     wrong = [
-        f"“{option}”: {why}"
+        source.places.get(option, NOWHERE).problem(f"“{option}”: {why}", hint=hint)
         for option, why in _UNREACHABLE.items()
         if option in source.given and getattr(source, option) and not option.startswith(other)
         and (option != "net_bridge" or source.communicator != "none")
         and not (option.endswith("_host") and getattr(source, option) in ("127.0.0.1", "localhost"))
     ]  # fmt: skip
     if wrong and source.communicator != "none":
-        raise TemplateError("; ".join(wrong), hint="leave it out, or set it for the other builders only")
+        raise TemplateError(wrong)
 
 
 def _name(build: PackerBuild) -> str:

@@ -1,0 +1,73 @@
+"""What is wrong with an option is told at that option's own line, also when only the translation finds it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from factory.template.packer.builds import check_builds
+
+pytestmark = pytest.mark.unit
+HCL = """source "qemu" "vm" {
+  iso_url      = "http://example.com/a.iso"
+  iso_checksum = "none"
+  ssh_username = "root"
+
+  %s
+}
+
+build {
+  sources = ["source.qemu.vm"]
+}
+"""
+
+
+def told(path: Path, severity: str = "error") -> list[str]:
+    _, problems = check_builds(path, variables={}, var_files=(), environ={})
+    return [f"{p.place.line}:{p.place.column} {p.message}" for p in problems if p.place and p.severity == severity]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ('boot_command = ["<wait-5s>"]', "boot_command: "),
+        ('boot_steps = [["<wait-5s>"]]', "boot_steps: "),
+        ('cd_files = ["gone.txt"]', "cd_files: there is no file or folder “gone.txt”"),
+        ('floppy_files = ["gone.txt"]', "floppy_files: there is no file or folder “gone.txt”"),
+        ('floppy_dirs = ["gone"]', "floppy_dirs: there is no file or folder “gone”"),
+        ('http_directory = "gone"', "“http_directory”: there is no file or folder “gone”"),
+        ("ssh_local_tunnels = [\"1:a:2\"]", "“ssh_local_tunnels”: there are no tunnels into the guest"),
+        ("ssh_port = 70000", "“ssh_port”: "),
+    ],
+)  # fmt: skip
+def test_an_error_points_at_the_option(option: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.pkr.hcl").write_text(HCL % option)
+    (problem,) = told(tmp_path / "t.pkr.hcl")
+    assert problem.startswith(f"6:3 {message}")
+
+
+def test_a_warning_points_at_the_option(tmp_path: Path) -> None:
+    (tmp_path / "t.pkr.hcl").write_text(HCL % 'machine_type = "microvm"')
+    assert next(p for p in told(tmp_path / "t.pkr.hcl", "warning") if "microvm" in p).startswith("6:3 machine_type ")
+
+
+def test_what_a_provisioner_does_wrong_stands_at_its_own_option(tmp_path: Path) -> None:
+    steps = 'provisioner "file" {\n    source      = "gone"\n    destination = "/x"\n  }'
+    (tmp_path / "t.pkr.hcl").write_text((HCL % "").replace('vm"]\n}', 'vm"]\n  ' + steps + "\n}"))
+    (problem,) = told(tmp_path / "t.pkr.hcl")
+    assert problem.startswith("12:5 “source”: there is no file")
+
+
+def test_a_json_template_has_places_too(tmp_path: Path) -> None:
+    builder = {
+        "type": "qemu",
+        "iso_url": "a",
+        "iso_checksum": "none",
+        "ssh_username": "r",
+        "boot_command": ["<wait-5s>"],
+    }
+    (tmp_path / "t.json").write_text(json.dumps({"builders": [builder]}, indent=1))
+    (problem,) = told(tmp_path / "t.json")
+    assert problem.startswith("8:4 boot_command: ")
