@@ -114,6 +114,14 @@ class TemplateError(FactoryError):
         super().__init__("\n".join(str(p) for p in self.problems), hint=hint)
 
 
+def in_one_line(error: BaseException) -> str:
+    """The first problem of a template with its place, or the first line of what else happened; without hints."""
+    if isinstance(error, TemplateError) and error.problems:
+        first = next((p for p in error.problems if p.severity == "error"), error.problems[0])
+        return f"{first.place}: {first.message}" if first.place else first.message
+    return (error.message if isinstance(error, FactoryError) else repr(error)).partition("\n")[0]
+
+
 class HostError(FactoryError):
     """This computer lacks something that the plan needs."""
 

@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from factory.cli.capacity import capacity, load_of, missing_phases
+from factory.cli.on_error import Attempts
 from factory.cli.one_build import Ordered, Surroundings, is_delivered, order, order_base, run_build
-from factory.cli.planning import Planned, plan_build
+from factory.cli.planning import Planned, last_layer, plan_build
+from factory.cli.preflighting import check_host
 from factory.cli.report.summary import Row, State
 from factory.cli.report.view import View
 from factory.cli.requests import Request, Requests
+from factory.cli.rereading import StaysAsItWas, read_again
 from factory.deadline import pause
 from factory.engine.scheduler import Job, Scheduler
-from factory.errors import INTERNAL_ERROR_EXIT_CODE, FactoryError, StepError, TemplateError
-from factory.events import BuildFinished, BuildWaiting, PhaseFinished, Stamped
+from factory.errors import INTERNAL_ERROR_EXIT_CODE, FactoryError, StepError, in_one_line
+from factory.events import BuildFinished, BuildWaiting, Note, PhaseFinished, Stamped
 from factory.plan.model import Keeps
 from factory.quantity import Duration
 
@@ -96,7 +99,7 @@ class ManyBuilds:
             try:
                 base = await self._plan(request.base)
             except FactoryError as error:
-                raise _without_base(request, _cause(error)) from error
+                raise _without_base(request, in_one_line(error)) from error
         return await plan_build(
             request.loaded, around.options.output, around.options.layers, around.where, around.facts, base
         )
@@ -121,22 +124,68 @@ class ManyBuilds:
         return time.monotonic() - self._began.get(name, started)
 
     async def _build(self, request: Request) -> State:
-        around, name = self._around, request.name
-        planned = await self._plan(name)
-        for secret in planned.loaded.secrets:
-            around.bus.redactor.add(secret)
-        ordered = order(planned, around.options) if request.asked else order_base(planned)
-        if ordered.whole and await asyncio.to_thread(is_delivered, planned, around):
+        around = self._around
+        ordered = self._order(request, await self._plan(request.name))
+        if ordered.whole and await asyncio.to_thread(is_delivered, ordered.planned, around):
             return "unchanged"
         if request.base:
-            await self._await_base(request, ordered)
-        job = await asyncio.to_thread(self._job, ordered)
-        await self._let_others_get_ready(name)
-        emit = around.bus.emitter(name)
-        async with self._scheduler.turn(job, waiting=lambda reason: emit(BuildWaiting(reason))):
-            self._began[name] = time.monotonic()
-            await run_build(ordered, around)
+            ordered = await self._await_base(request, ordered)
+        await self._let_others_get_ready(request.name)
+        attempts = Attempts(around.options.on_error)
+        while not await self._attempt(ordered, attempts):
+            ordered = await self._plan_again(request.name)
         return "stored" if ordered.until else "built"
+
+    def _order(self, request: Request, planned: Planned) -> Ordered:
+        for secret in planned.loaded.secrets:
+            self._around.bus.redactor.add(secret)
+        return order(planned, self._around.options) if request.asked else order_base(planned)
+
+    async def _attempt(self, ordered: Ordered, attempts: Attempts) -> bool:
+        """Runs a build when it is its turn; False when it has failed and is to be tried again."""
+        name = ordered.planned.plan.name
+        emit = self._around.bus.emitter(name)
+        job = await asyncio.to_thread(self._job, ordered)
+        async with self._scheduler.turn(job, waiting=lambda reason: emit(BuildWaiting(reason))):
+            self._began.setdefault(name, time.monotonic())
+            try:
+                await run_build(ordered, self._around, attempts)
+            except FactoryError as error:
+                if not attempts.another():
+                    raise
+                emit(Note(f"trying again from the last layer after: {error.message}", "warning"))
+                return False
+        return True
+
+    async def _plan_again(self, name: str) -> Ordered:
+        """What is tried next: with the template, its scripts and files as they are now.
+
+        Where the template can't be gone on with as it is now, it stays as it was, and that is said.
+        """
+        request, emit = self._requests.builds[name], self._around.bus.emitter(name)
+        try:
+            fresh = await asyncio.to_thread(read_again, request, self._requests.builds)
+            if fresh is not request:
+                ordered = await self._replan(fresh)
+                emit(Note("the template has changed: the build goes on with it as it is now"))
+                return ordered
+        except (StaysAsItWas, FactoryError) as error:
+            why = in_one_line(error) if isinstance(error, FactoryError) else error
+            emit(Note(f"the build goes on with its template as it was: {why}", "warning"))
+        return await self._replan(request)
+
+    async def _replan(self, request: Request) -> Ordered:
+        """Takes *request* in place of the one that was planned. Raises: FactoryError; then nothing has changed."""
+        around, base = self._around, self._plans.get(request.base)
+        planned = await plan_build(
+            request.loaded, around.options.output, around.options.layers, around.where, around.facts,
+            base if isinstance(base, Planned) else None,
+        )  # fmt: skip
+        ordered = self._order(request, planned)
+        for _ in check_host(planned, around.facts):
+            continue  # warnings are told when it runs
+        self._requests.builds[request.name], self._plans[request.name] = request, planned
+        return ordered
 
     async def _let_others_get_ready(self, name: str) -> None:
         """Until every earlier build has come as far, ended, or waits for what it starts from."""
@@ -158,26 +207,30 @@ class ManyBuilds:
         makes = {p.key for p in missing if p.keeps in (Keeps.DISKS, Keeps.MEMORY)}
         return Job(name, self._positions[name], load_of(planned, self._around.facts, missing), makes)
 
-    async def _await_base(self, request: Request, ordered: Ordered) -> None:
+    async def _await_base(self, request: Request, ordered: Ordered) -> Ordered:
         """Lets the build that this one starts from run first, if its image is still to be made.
 
-        Raises: StepError when that failed.
+        Returns *ordered*, planned anew when the other has become another image meanwhile (it had failed and was
+        mended). Raises: StepError when that failed.
         """
         around, plan = self._around, ordered.planned.plan
         absent = ordered.still_absent(around.made)
         missing = await asyncio.to_thread(missing_phases, ordered.planned, around.store, absent, ordered.until)
         if plan.phases[0] not in missing:
-            return
+            return ordered
         stored = await asyncio.to_thread(around.store.find, plan.base)
         if stored and not self._requests.builds[request.base].asked:
-            return
+            return ordered
         self._now_ready(request.name)
         await asyncio.wait([self._begin(request.base)])  # not awaited itself: that would hand our own end on to it
         ended = self._ended[request.base]
         if ended.error:
             raise _without_base(request, ended.detail)
-        if not await asyncio.to_thread(around.store.find, plan.base):
+        if last_layer(await self._plan(request.base)).key != plan.base:
+            ordered = await self._replan(request)
+        if not await asyncio.to_thread(around.store.find, ordered.planned.plan.base):
             raise _without_base(request, "it was built only in part")
+        return ordered
 
     def _on_event(self, stamped: Stamped) -> None:
         if isinstance(stamped.event, PhaseFinished) and stamped.event.key:
@@ -188,7 +241,8 @@ class ManyBuilds:
 
     def _failed(self, name: str, error: Exception, seconds: float) -> None:
         found = unwrapped(error)
-        self._end(name, _Ended("failed", seconds, _cause(found), error if not isinstance(found, Exception) else found))
+        told = found if isinstance(found, Exception) else error
+        self._end(name, _Ended("failed", seconds, in_one_line(found), told))
         self._view.failed(name, error if not isinstance(found, FactoryError) else found)
 
     def _end(self, name: str, ended: _Ended) -> None:
@@ -223,14 +277,6 @@ class ManyBuilds:
 
 def _without_base(request: Request, why: str) -> StepError:
     return StepError(f"the image of {request.base}, which it starts from, is not there: {why}")
-
-
-def _cause(error: BaseException) -> str:
-    """In one line: the first problem of a template with its place, without hints."""
-    if isinstance(error, TemplateError) and error.problems:
-        first = next((p for p in error.problems if p.severity == "error"), error.problems[0])
-        return f"{first.place}: {first.message}" if first.place else first.message
-    return (error.message if isinstance(error, FactoryError) else repr(error)).partition("\n")[0]
 
 
 def _exit_code(error: Exception) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory.cli.explaining import explain_failure
@@ -13,7 +13,7 @@ from factory.cli.given import media_library
 from factory.cli.on_error import Attempts, HoldsMachine, OnError
 from factory.cli.phase_states import reasons_to_run
 from factory.cli.places import Places
-from factory.cli.planning import Planned, last_layer, plan_build
+from factory.cli.planning import Planned, last_layer
 from factory.cli.preflighting import check_host
 from factory.cli.requests import Selection
 from factory.dossier.collector import Collector
@@ -127,7 +127,7 @@ def _delivery(planned: Planned, around: Surroundings) -> tuple[Path, Path]:
     return around.options.output / name, around.where.cache / "names" / f"{name}.artifact.json"
 
 
-async def run_build(ordered: Ordered, around: Surroundings) -> None:
+async def run_build(ordered: Ordered, around: Surroundings, attempts: Attempts) -> None:
     """Builds and delivers. Raises: FactoryError; what was stored before the failure stays stored."""
     planned = ordered.planned
     delivery = planned.loaded.delivery
@@ -142,23 +142,9 @@ async def run_build(ordered: Ordered, around: Surroundings) -> None:
         if str(warning) not in around.warned:
             around.warned.add(str(warning))
             emit(Note(str(warning), "warning"))
-    attempts = Attempts(around.options.on_error)
-    while True:
-        try:
-            await _run(ordered, around, attempts)
-            break
-        except FactoryError as error:
-            if not attempts.another():
-                raise
-            emit(Note(f"trying again from the last layer after: {error.message}", "warning"))
-            ordered = replace(ordered, planned=await _planned_again(planned, around))
+    await _run(ordered, around, attempts)
     if not ordered.until and not delivery:
         delivered.remember(*_delivery(planned, around))
-
-
-async def _planned_again(planned: Planned, around: Surroundings) -> Planned:
-    """A script that was mended meanwhile makes other layers."""
-    return await plan_build(planned.loaded, around.options.output, around.options.layers, around.where, around.facts)
 
 
 async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> None:

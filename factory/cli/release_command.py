@@ -7,7 +7,7 @@ import click
 
 @click.command("release")
 @click.argument("run", default="")
-@click.option("--retry", is_flag=True, help="Try again from the last layer, with scripts as they are now.")
+@click.option("--retry", is_flag=True, help="Try again from the last layer, with template and scripts as they are now.")
 def command(run: str, retry: bool) -> None:
     """Let the machine go that `build --on-error keep` holds.
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from factory.cli.template_options import environment
 from factory.errors import FactoryError, Problem, TemplateError
 from factory.template.bases import base_name, chain_of
 from factory.template.load import declared, declared_with_bases, load_all
 from factory.template.model import Loaded
+
+Stamps: TypeAlias = tuple[tuple[str, int, int], ...]
+"""Name, size and mtime (in ns) of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,17 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A build. ``asked`` is False for one that is there because another starts from it."""
+    """A build. ``asked`` is False for one that is there because another starts from it.
+
+    ``load`` reads all builds of a template's file again, with the same variables; ``written`` says how the files looked
+    when they were read (``stamps``).
+    """
 
     loaded: Loaded
     base: str = ""
     asked: bool = True
+    load: Callable[[Path], tuple[Loaded, ...]] = lambda path: ()
+    written: Stamps = ()
 
     @property
     def name(self) -> str:
@@ -81,8 +91,19 @@ def find_builds(templates: Sequence[Path], selection: Selection, host: Mapping[s
         for item in reversed((loaded, *chain)):
             name = item.template.name
             if name not in found.builds:
-                found.builds[name] = Request(item, base_name(item), name in by_name)
+                written = stamps(item.path)
+                found.builds[name] = Request(item, base_name(item), name in by_name, loader.load_base, written)
     return found
+
+
+def stamps(path: Path) -> Stamps:
+    """Of a template's file, or of the files in its folder: they differ once one was written to."""
+    found = []
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        with suppress(OSError):
+            status = file.stat()
+            found.append((file.name, status.st_size, status.st_mtime_ns))
+    return tuple(found)
 
 
 def base_problems(builds: Sequence[Loaded], known: Mapping[str, Loaded], loader: Loader) -> tuple[Problem, ...]:

@@ -1,4 +1,4 @@
-"""A step fails, its machine is kept, people look into it, the script is mended, and the same guest goes on."""
+"""A step fails, its machine is kept, people look into it, script and template are mended, the same guest goes on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def test_a_kept_machine_is_looked_into_mended_and_gone_on_with(tiny: Outcome, pl
             [*FACTORY, "attach", "tiny"],
             input="\n", cwd=PROJECT, env=place.environment, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
-        script.write_text("test ! -e /root/half-done && echo mended\n")
+        script.write_text("test ! -e /root/half-done && echo mended $HOW\n")
+        template.write_text(template.read_text().replace("last.sh}", "last.sh, env: {HOW: in both files}}"))
         seen["release"] = place.run("release", "tiny", "--retry")
 
     visitor = threading.Thread(target=look)
@@ -64,7 +65,7 @@ def test_a_kept_machine_is_looked_into_mended_and_gone_on_with(tiny: Outcome, pl
     assert "tiny login:" in seen["attach"].stdout
     # The second try begins at the failed step, in the guest as it was before that step.
     assert outcome.code == 0, outcome.stderr
-    assert [line["line"] for line in outcome.named("guest_output")] == ["about to break", "mended"]
+    assert [line["line"] for line in outcome.named("guest_output")] == ["about to break", "mended in both files"]
     assert outcome.phases("phase_finished") == ["provision-2"]
     films = [e["message"] for e in outcome.named("note") if e["message"].startswith("recorded: ")]
     assert len(films) == 2
