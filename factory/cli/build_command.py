@@ -67,4 +67,4 @@ def command(
         selection, output.absolute(), fresh, from_phase, until, layers, as_json, verbose, parallel_builds,
         OnError(PACKER_WORDS.get(on_error, on_error)), record, packer.machine_readable,
     )  # fmt: skip
-    sys.exit(build_all(find_templates(templates), options))
+    sys.exit(build_all(lambda: find_templates(templates), options))

@@ -1,4 +1,8 @@
-"""Where the program starts. ``factory --version`` is answered here: scripts ask it often, and need no command line."""
+"""Where the program starts.
+
+What is asked often is answered here, before the command line is read and everything else is loaded: ``factory
+--version``, and a build that has nothing to do.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,11 @@ def main() -> None:
         from factory.cli.signals import interrupted_by_signals
 
         interrupted_by_signals()
+        if sys.argv[1:2] == ["build"]:
+            from factory.cli.unchanged import answered
+
+            if answered(sys.argv[2:]):
+                return
         from factory.cli.program import run
 
         run()

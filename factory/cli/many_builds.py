@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from factory.cli.capacity import capacity, load_of, missing_phases
 from factory.cli.on_error import Attempts
@@ -95,6 +96,8 @@ class ManyBuilds:
 
     async def _planned(self, request: Request) -> Planned:
         around, base = self._around, None
+        if around.noticed:
+            around.noticed.planning(request.loaded.root)
         if request.base:
             try:
                 base = await self._plan(request.base)
@@ -148,6 +151,8 @@ class ManyBuilds:
         job = await asyncio.to_thread(self._job, ordered)
         async with self._scheduler.turn(job, waiting=lambda reason: emit(BuildWaiting(reason))):
             self._began.setdefault(name, time.monotonic())
+            if self._around.noticed:
+                self._around.noticed.stop()
             try:
                 await run_build(ordered, self._around, attempts)
             except FactoryError as error:
@@ -177,6 +182,8 @@ class ManyBuilds:
     async def _replan(self, request: Request) -> Ordered:
         """Takes *request* in place of the one that was planned. Raises: FactoryError; then nothing has changed."""
         around, base = self._around, self._plans.get(request.base)
+        if around.noticed:
+            around.noticed.planning(request.loaded.root)
         planned = await plan_build(
             request.loaded, around.options.output, around.options.layers, around.where, around.facts,
             base if isinstance(base, Planned) else None,
@@ -260,6 +267,14 @@ class ManyBuilds:
                 yield name, self._ended[name]
             elif name in self._builds:
                 yield name, _Ended("not begun", 0.0)
+
+    def artifacts(self) -> dict[str, Path] | None:
+        """Name → folder of what was asked for, when all of it is there by now; else None."""
+        rows, asked = list(self._rows()), [r for r in self._requests.builds.values() if r.asked]
+        if self._requests.failures or any(request.loaded.delivery for request in asked):
+            return None
+        found = {row.name: Path(row.detail) for row in rows if row.state in ("built", "unchanged")}
+        return found if found.keys() == {request.name for request in asked} == {row.name for row in rows} else None
 
     def _rows(self) -> Iterator[Row]:
         for name, ended in self._in_order():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from factory.cli.explaining import explain_failure
 from factory.cli.given import media_library
+from factory.cli.noticing import Noticed
 from factory.cli.on_error import Attempts, HoldsMachine, OnError
 from factory.cli.phase_states import reasons_to_run
 from factory.cli.places import Places
@@ -65,6 +66,8 @@ class Surroundings:
     made: set[str] = field(default_factory=set)
     warned: set[str] = field(default_factory=set)
     """What this computer lacks is said once, not by each build."""
+    noticed: Noticed | None = None
+    """What plans are made from."""
 
     @property
     def store(self) -> LayerStore:

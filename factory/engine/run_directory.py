@@ -63,6 +63,7 @@ def open_run(root: Path, name: str) -> Iterator[Run]:
         yield Run(identifier, path, runtime)
     finally:
         shutil.rmtree(runtime, ignore_errors=True)
+        _clean(path)  # as a rule nothing is left, and nobody needs to look again
         os.close(lock)
 
 
@@ -102,22 +103,26 @@ def clean(root: Path) -> tuple[str, ...]:
     for run in runs(root):
         if (run / CLEANED).exists() or is_alive(run):
             continue
-        about = _read(run / RUN)
-        if about.get("boot", boot_id()) == boot_id():
-            done += [f"{name} (process {pid}) of {run.name}" for pid, name in _end_processes(run)]
-        runtime = Path(str(about.get("runtime", "")))
-        if runtime.name.startswith(RUNTIME_PREFIX) and runtime.exists():
-            shutil.rmtree(runtime, ignore_errors=True)
-            done.append(f"sockets of {run.name}")
-        for disk in (
-            path for path in run.rglob("*.qcow2") if path.is_file()
-        ):  # of machines that were being verified; they may have grown
-            with suppress(OSError):
-                disk.unlink()
-                done.append(f"disk {disk.relative_to(run)} of {run.name}")
-        with suppress(OSError):
-            (run / CLEANED).touch()
+        done += _clean(run)
     return tuple(done)
+
+
+def _clean(run: Path) -> list[str]:
+    done, about = [], _read(run / RUN)
+    if about.get("boot", boot_id()) == boot_id():
+        done += [f"{name} (process {pid}) of {run.name}" for pid, name in _end_processes(run)]
+    runtime = Path(str(about.get("runtime", "")))
+    if runtime.name.startswith(RUNTIME_PREFIX) and runtime.exists():
+        shutil.rmtree(runtime, ignore_errors=True)
+        done.append(f"sockets of {run.name}")
+    # Of machines that were being verified; they may have grown.
+    for disk in (path for path in run.rglob("*.qcow2") if path.is_file()):
+        with suppress(OSError):
+            disk.unlink()
+            done.append(f"disk {disk.relative_to(run)} of {run.name}")
+    with suppress(OSError):
+        (run / CLEANED).touch()
+    return done
 
 
 def _end_processes(run: Path) -> list[tuple[int, str]]:

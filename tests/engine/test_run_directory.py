@@ -29,6 +29,7 @@ def killed_run(root: Path, *records: dict[str, object]) -> Path:
     """A run directory as SIGKILL leaves it: nobody holds the lock, the folder of sockets is still there."""
     with open_run(root, "image") as run:
         about = (run.path / "run.json").read_text()
+    (run.path / "cleaned").unlink()
     run.runtime.mkdir()
     (run.runtime / "vnc.sock").touch()
     (run.path / "run.json").write_text(about)
@@ -46,6 +47,7 @@ def test_a_run_leaves_nothing_outside_its_directory(tmp_path: Path) -> None:
     assert not run.runtime.exists()
     assert not is_alive(run.path)
     assert run.path in runs(tmp_path)
+    assert (run.path / "cleaned").exists()  # nobody has to look again
 
 
 def test_the_processes_of_a_dead_run_are_ended(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
