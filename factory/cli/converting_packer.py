@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from factory.cli.data_sources import read_data_source
 from factory.cli.template_options import environment
 from factory.errors import TemplateError
 
@@ -34,7 +35,10 @@ def convert_packer(wish: Wish) -> None:
     from factory.template.packer.to_template import to_template
     from factory.template.packer.to_yaml import profile_yaml, template_yaml
 
-    config = load(wish.source, wish.variables, wish.var_files, environment(), wish.only, wish.except_)
+    config = load(
+        wish.source, wish.variables, wish.var_files, environment(), wish.only, wish.except_,
+        data_reader=read_data_source,
+    )  # fmt: skip
     if not config.qemu_builds:
         raise TemplateError(f"{wish.source} has no build for qemu", hint="only these become templates of factory")
     if wish.name and len(config.qemu_builds) > 1:

@@ -14,9 +14,9 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 WITHOUT_MEANING = (
     "warn-on-undeclared-var", "no-warn-undeclared-var", "ignore-prerelease-plugins", "use-sequential-evaluation",
-    "skip-enforcement", "evaluate-datasources", "debug",
+    "skip-enforcement", "debug",
 )  # fmt: skip
-NAMES = (*WITHOUT_MEANING, "color", "timestamp-ui", "machine-readable")
+NAMES = (*WITHOUT_MEANING, "evaluate-datasources", "color", "timestamp-ui", "machine-readable")
 """Long options that may be written with one dash, as Packer's users do."""
 
 
@@ -27,6 +27,8 @@ class PackerFlags:
     color: bool = True
     timestamps: bool = False
     machine_readable: bool = False
+    evaluates: bool = False
+    """Whether ``validate`` reads data sources, too."""
 
     def apply(self) -> None:
         """For the whole process: styles are dropped, lines get the time in front of them."""
@@ -52,12 +54,14 @@ def packer_flags(function: F) -> F:
             options.pop("color").lower() not in ("false", "0", "no", "off"),
             options.pop("timestamp_ui"),
             options.pop("machine_readable"),
+            options.pop("evaluate_datasources"),
         )
         return function(*arguments, packer=flags, **options)
 
     decorated: Any = command
     for name in WITHOUT_MEANING:
         decorated = click.option(f"--{name}", is_flag=True, hidden=True)(decorated)
+    decorated = click.option("--evaluate-datasources", is_flag=True, hidden=True)(decorated)
     decorated = click.option("--machine-readable", is_flag=True, help="Print lines as Packer's -machine-readable.")(
         decorated
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from factory.cli.data_sources import read_data_source
 from factory.cli.template_options import environment
 from factory.errors import FactoryError, Problem, TemplateError
 from factory.template.bases import base_name, chain_of
@@ -147,6 +148,7 @@ class Loader:
             host=self._host,
             only=only,
             except_=except_,
+            data_reader=read_data_source,
         )
         return tuple(_overwriting(b) for b in builds) if selection.overwrites else builds
 

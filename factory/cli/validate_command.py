@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from factory.cli.data_sources import read_data_source
 from factory.cli.packer_flags import PackerFlags, packer_flags
 from factory.cli.report.failure import problem_lines
 from factory.cli.template_options import environment, find_templates, template_options
@@ -53,8 +54,9 @@ def command(
             continue
         own = loader.variables_for(path)
         made, found = check_all(
-            path, variables=own, var_files=var_files, environ=environment(), host=host, only=only, except_=except_
-        )
+            path, variables=own, var_files=var_files, environ=environment(), host=host, only=only, except_=except_,
+            data_reader=read_data_source if packer.evaluates else None,
+        )  # fmt: skip
         checked.append((path, made, found))
     known = {build.template.name: build for _, made, _ in checked for build in made}
     problems: list[Problem] = []

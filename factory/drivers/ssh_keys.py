@@ -34,6 +34,27 @@ def generate_build_key(comment: str = "factory-build-key") -> BuildKey:
     return BuildKey(Secret(private), f"{public.decode()} {comment}")
 
 
+def new_private_key(kind: str) -> bytes:
+    """A new private key of the kind ``rsa`` (4096 bits) or ``ed25519``, as PEM. Raises: ValueError."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+    if kind not in ("rsa", "ed25519"):
+        raise ValueError(f"{kind!r} is not a kind of key")
+    key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey = (
+        rsa.generate_private_key(65537, 4096) if kind == "rsa" else ed25519.Ed25519PrivateKey.generate()
+    )
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+
+
+def public_line(private_pem: bytes, comment: str) -> str:
+    """The line for ``authorized_keys`` that belongs to a private key. Raises: ValueError, TypeError."""
+    key = load_key(private_pem)
+    return f"{key.get_name()} {key.get_base64()} {comment}"
+
+
 def load_key(data: bytes) -> paramiko.PKey:
     """Reads an ed25519, ecdsa or rsa private key, in OpenSSH's or any PEM format.
 

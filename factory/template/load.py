@@ -14,7 +14,7 @@ from factory.template.assemble import Given, read_template
 from factory.template.bases import candidates
 from factory.template.check import check_each
 from factory.template.model import Loaded
-from factory.template.packer_files import is_packer
+from factory.template.packer_files import DataReader, Purpose, is_packer
 from factory.template.project import project_root
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -54,16 +54,26 @@ def load_all(
     host: Mapping[str, Any] = _NOTHING,
     only: Sequence[str] = (),
     except_: Sequence[str] = (),
+    data_reader: DataReader | None = None,
 ) -> tuple[Loaded, ...]:
     """Every build that the file at *path* asks for, in the file's order; their names differ.
 
     Args: as for ``load``, and
         only, except_: shell patterns over the names of builds: those to keep, and those to leave out.
+        data_reader: reads data sources of a Packer template (``drivers.data_sources``).
 
     Raises: TemplateError with every problem found.
     """
     builds, problems = check_all(
-        path, variables=variables, var_files=var_files, environ=environ, host=host, only=only, except_=except_
+        path,
+        variables=variables,
+        var_files=var_files,
+        environ=environ,
+        host=host,
+        only=only,
+        except_=except_,
+        purpose=Purpose.MAKE,
+        data_reader=data_reader,
     )
     if any(p.severity == "error" for p in problems):
         raise TemplateError(problems)
@@ -81,6 +91,8 @@ def check_all(
     host: Mapping[str, Any] = _NOTHING,
     only: Sequence[str] = (),
     except_: Sequence[str] = (),
+    purpose: Purpose = Purpose.CHECK,
+    data_reader: DataReader | None = None,
 ) -> tuple[tuple[Loaded, ...], tuple[Problem, ...]]:
     """As ``load_all``, but returns the problems, errors and warnings; builds with errors are not among the builds.
 
@@ -89,7 +101,16 @@ def check_all(
     if is_packer(path):
         from factory.template.packer.builds import check_builds  # takes 0.3 s: only where there is one
 
-        return check_builds(path, variables=variables, var_files=var_files, environ=environ, only=only, except_=except_)
+        return check_builds(
+            path,
+            variables=variables,
+            var_files=var_files,
+            environ=environ,
+            only=only,
+            except_=except_,
+            purpose=purpose,
+            data_reader=data_reader,
+        )
     given = Given(variables, tuple(var_files), environ, host)
     builds, problems = check_each(path, given, lambda name: is_chosen(name, only, except_))
     return tuple(builds), problems

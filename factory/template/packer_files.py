@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import enum
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from factory.errors import Problem
 
+
+class Purpose(enum.Enum):
+    """Why templates are loaded: to say whether they are right, or to plan and make their builds."""
+
+    CHECK = "check"
+    MAKE = "make"
+
+
+DataReader = Callable[[str, str, Mapping[str, Any]], Any]
+"""Reads a data source: its type, name and options give the attributes it has. None: it can't be read here."""
 HCL_ENDINGS = (".pkr.hcl", ".pkr.json")
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from factory.errors import Place, Problem, TemplateError
 from factory.template.model import Loaded
-from factory.template.packer.config.computed import DataReader
 from factory.template.packer.load import load
 from factory.template.packer.missing_files import missing_files
 from factory.template.packer.model import PackerConfig
-from factory.template.packer.to_template import Translation, UnsupportedMachine, to_template
+from factory.template.packer.to_template import NotMadeHere, Translation, UnsupportedMachine, to_template
+from factory.template.packer_files import DataReader, Purpose
 
 
 def check_builds(
@@ -23,16 +23,20 @@ def check_builds(
     environ: Mapping[str, str],
     only: Sequence[str] = (),
     except_: Sequence[str] = (),
+    purpose: Purpose = Purpose.CHECK,
     data_reader: DataReader | None = None,
 ) -> tuple[tuple[Loaded, ...], tuple[Problem, ...]]:
     """Every qemu build of the template at *path*, and what is to be said about it: errors, and warnings.
+
+    A build that is right and can't be made here is a warning when templates are checked; when builds are *made*, an
+    error, except for a machine of another architecture.
 
     Builds of other builders are passed over with a warning; an error when nothing is left.
     """
     try:
         config = load(path, variables, var_files, environ, only, except_, data_reader=data_reader)
         missing = missing_files(config)
-        translations, unsupported = _translated(config)
+        translations, unsupported = _translated(config, purpose)
     except TemplateError as error:
         return (), error.problems
     problems = [*config.warnings, *missing, *_passed_over(config, path), *unsupported, *_noted(config, translations)]
@@ -49,7 +53,7 @@ def check_builds(
     )
 
 
-def _translated(config: PackerConfig) -> tuple[list[Translation], list[Problem]]:
+def _translated(config: PackerConfig, purpose: Purpose) -> tuple[list[Translation], list[Problem]]:
     """The builds, and a warning for each that is right and can't be made here. Raises: TemplateError."""
     found: list[Translation] = []
     unsupported: list[Problem] = []
@@ -57,7 +61,10 @@ def _translated(config: PackerConfig) -> tuple[list[Translation], list[Problem]]
     for build in config.qemu_builds:
         try:
             found.append(to_template(config, build))
-        except UnsupportedMachine as error:
+        except NotMadeHere as error:
+            if purpose is Purpose.MAKE and not isinstance(error, UnsupportedMachine):
+                wrong += error.problems
+                continue
             unsupported += [replace(p, severity="warning") for p in error.problems]
         except TemplateError as error:
             wrong += error.problems

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from factory.template.packer.config.computed import DataReader
 from factory.template.packer.config.load_hcl import load_hcl
 from factory.template.packer.hcl import Source
 from factory.template.packer.language.scope import World
 from factory.template.packer.legacy.load_json import load_json
 from factory.template.packer.model import PackerConfig
 from factory.template.packer.selection import Selection
+from factory.template.packer_files import DataReader
 
 HCL_SUFFIXES = (".hcl", ".pkr.json")
 

@@ -12,6 +12,7 @@ from factory.template.packer.language.scope import World
 from factory.template.packer.model import PackerConfig
 from factory.template.packer.options import Options
 from factory.template.packer.options.declare import declared
+from factory.template.packer.post_processors.kinds import Vagrant
 from factory.template.packer.provisioners.simple import File
 from factory.template.packer.qemu_builder import QemuSource
 
@@ -26,10 +27,14 @@ def missing_files(config: PackerConfig) -> tuple[Problem, ...]:
         for options, span in _parts(build.source, build.span, build.provisioners, build.post_processors):
             if isinstance(options, File) and (options.generated or options.direction == "download"):
                 continue
+            if isinstance(options, Vagrant) and options.vagrantfile_template_generated:
+                continue
             for option, name in _names(options):
                 if not is_template(name) and not world.find(name).exists():
                     where = options.places.get(option, span)
-                    found[where.problem(f"“{option}”: there is no file or folder “{name}”")] = None
+                    severity = "warning" if option == "http_directory" else "error"  # Packer serves nothing, then
+                    message = f"“{option}”: there is no file or folder “{name}”"
+                    found[where.problem(message, severity=severity)] = None
     return tuple(found)
 
 

@@ -45,8 +45,7 @@ def test_missing_files(tmp_path: Path) -> None:
             '  http_directory = "http"\n',
         ),
     )
-    assert [p.message for p in missing_files(config)] == [
-        "“http_directory”: there is no file or folder “http”",
-        "“scripts”: there is no file or folder “gone.sh”",
-        "“include”: there is no file or folder “gone.rb”",
+    assert [(p.severity, p.message) for p in missing_files(config)] == [
+        ("warning", "“http_directory”: there is no file or folder “http”"),
+        ("error", "“scripts”: there is no file or folder “gone.sh”"),
     ]

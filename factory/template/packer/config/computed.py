@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from factory.errors import Problem, TemplateError
 from factory.template.packer.config.bodies import settings_of
@@ -14,10 +14,9 @@ from factory.template.packer.hcl.syntax import Block, Expression, Literal, Node
 from factory.template.packer.language.evaluator import evaluate
 from factory.template.packer.language.scope import Scope
 from factory.template.packer.language.values import UNKNOWN_VALUE, Value, from_python, object_value, to_python
+from factory.template.packer_files import DataReader
 
 Key: TypeAlias = tuple[str, ...]
-DataReader: TypeAlias = Callable[[str, str, Mapping[str, Any]], Any]
-"""Reads a data source: its type, name and options give the attributes it has. None: it can't be read here."""
 
 
 @dataclass(frozen=True, slots=True)

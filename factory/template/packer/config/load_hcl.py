@@ -8,7 +8,7 @@ from pathlib import Path
 from factory.errors import Problem, TemplateError
 from factory.secret import Secret
 from factory.template.packer.config.builds import Builds
-from factory.template.packer.config.computed import Computed, DataReader
+from factory.template.packer.config.computed import Computed
 from factory.template.packer.config.files import HCL, JSON, FileSet, find_files, read_source
 from factory.template.packer.config.plugins import read_packer_block
 from factory.template.packer.config.variables import Variables
@@ -28,6 +28,7 @@ from factory.template.packer.language.values import (
 from factory.template.packer.model import COMPATIBLE_VERSION, PackerConfig, PackerVariable
 from factory.template.packer.reporting import raise_errors, warnings_of
 from factory.template.packer.selection import Selection, nothing_selected
+from factory.template.packer_files import DataReader
 
 _CONTENT = BlockSchema(blocks={"content": BlockSchema()})
 _STEPS: Mapping[str, BlockSchema] = {

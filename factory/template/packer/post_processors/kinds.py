@@ -50,7 +50,8 @@ class Artifice(Options):
 class Vagrant(Options):
     output: str = option("packer_{{ .BuildName }}_{{.Provider}}_{{ .Architecture }}.box", late=BOX_NAMES)
     compression_level: int = 6
-    include: tuple[str, ...] = option((), file=True)
+    include: tuple[str, ...] = ()
+    """Files for the box; builds and earlier post-processors may make them."""
     vagrantfile_template: str = option("", file=True)
     vagrantfile_template_generated: bool = False
     provider_override: str = ""

@@ -74,7 +74,7 @@ def seed_directory(s: QemuSource, config: PackerConfig) -> Path | None:
         return None
     wanted = Path(s.http_directory).expanduser()
     folders = (config.working / wanted, config.folder / wanted)
-    return next((f for f in folders if f.is_dir()), folders[0]).absolute()
+    return next((f.absolute() for f in folders if f.is_dir()), None)  # Packer serves what is not there, too: nothing
 
 
 def _media(s: QemuSource, config: PackerConfig) -> Iterator[Medium]:

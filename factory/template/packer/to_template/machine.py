@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from factory.drivers.machine_spec import Bus
-from factory.errors import TemplateError
 from factory.quantity import Size
 from factory.template.model import Disk, Firmware, Machine, Nic, Tpm
 from factory.template.packer.qemu_builder import QemuSource
 from factory.template.packer.to_template.notes import Notes
+from factory.template.packer.to_template.placing import NotMadeHere
 from factory.template.packer.to_template.qemu_arguments import (
     BUS_OF_INTERFACE,
     NIC,
@@ -20,8 +20,8 @@ from factory.template.packer.to_template.qemu_arguments import (
 )
 
 
-class UnsupportedMachine(TemplateError):
-    """A build that is right, and that factory can't make."""
+class UnsupportedMachine(NotMadeHere):
+    """A machine of another architecture: it is passed over where other builds are made."""
 
 
 _X86 = re.compile(r"(?:.*/)?(?:qemu-system-x86_64|qemu-system-i386|qemu-kvm|kvm)(?:\.exe)?\Z")

@@ -33,6 +33,10 @@ _OPTION_OF_FIELD: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Which options a field of our own template comes from."""
 
 
+class NotMadeHere(TemplateError):
+    """A build that is right, and that factory can't make: it is valid all the same."""
+
+
 class OptionError(TemplateError):
     """Something is wrong with *option* (perhaps "plug-in.option"); ``placed`` knows where it stands."""
 

@@ -34,7 +34,7 @@ from factory.template.packer.qemu_builder import QemuSource
 from factory.template.packer.to_template.installation import install_of, profile_of, seed_directory
 from factory.template.packer.to_template.machine import machine_of
 from factory.template.packer.to_template.notes import Note, Notes
-from factory.template.packer.to_template.placing import placed
+from factory.template.packer.to_template.placing import NotMadeHere, placed
 from factory.template.packer.to_template.post_processing import chains_of
 from factory.template.packer.to_template.qemu_arguments import read_arguments
 from factory.template.packer.to_template.steps import StepTexts, provision_of
@@ -73,11 +73,10 @@ def to_template(config: PackerConfig, build: PackerBuild) -> Translation:
         message = f"the build “{build.name}” is for {build.source_type}, which factory does not have"
         raise TemplateError([build.span.problem(message, hint="take builds of the qemu builder: -only=…")])
     if source.unknown:
-        raise TemplateError(
+        hint = "it depends on a data source, which plan, build and -evaluate-datasources read"
+        raise NotMadeHere(
             [
-                source.places.get(name, build.span).problem(
-                    f"the build “{build.name}” has no value yet for {name}", hint="a data source has to be read"
-                )
+                source.places.get(name, build.span).problem(f"{build.name}: “{name}” has no value yet", hint=hint)
                 for name in sorted(source.unknown)
             ]
         )
@@ -189,7 +188,7 @@ def _refuse_unreachable(source: QemuSource) -> None:
         and not (option.endswith("_host") and getattr(source, option) in ("127.0.0.1", "localhost"))
     ]  # fmt: skip
     if wrong and source.communicator != "none":
-        raise TemplateError(wrong)
+        raise NotMadeHere(wrong)
 
 
 def _name(build: PackerBuild) -> str:
@@ -203,6 +202,8 @@ def _source(s: QemuSource, config: PackerConfig) -> TemplateSource:
     local = [u for u in urls if "://" not in u and not re.match(r"\w+::", u)]
     there = next((u for u in local if (config.working / u).expanduser().exists()), None)
     remote = tuple(u for u in urls if u not in local)
+    if not any(urls):
+        raise NotMadeHere([s.places.get("iso_urls", NOWHERE).problem("“iso_urls” holds no address", hint="set it")])
     if there or not remote:
         fields["path"] = there or local[0]
     else:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from factory.errors import TemplateError
+from factory.template.load import load_all
 from factory.template.packer.builds import check_builds
 
 pytestmark = pytest.mark.unit
@@ -37,8 +39,6 @@ def told(path: Path, severity: str = "error") -> list[str]:
         ('cd_files = ["gone.txt"]', "cd_files: there is no file or folder “gone.txt”"),
         ('floppy_files = ["gone.txt"]', "floppy_files: there is no file or folder “gone.txt”"),
         ('floppy_dirs = ["gone"]', "floppy_dirs: there is no file or folder “gone”"),
-        ('http_directory = "gone"', "“http_directory”: there is no file or folder “gone”"),
-        ("ssh_local_tunnels = [\"1:a:2\"]", "“ssh_local_tunnels”: there are no tunnels into the guest"),
         ("ssh_port = 70000", "“ssh_port”: "),
     ],
 )  # fmt: skip
@@ -48,9 +48,24 @@ def test_an_error_points_at_the_option(option: str, message: str, tmp_path: Path
     assert problem.startswith(f"6:3 {message}")
 
 
-def test_a_warning_points_at_the_option(tmp_path: Path) -> None:
-    (tmp_path / "t.pkr.hcl").write_text(HCL % 'machine_type = "microvm"')
-    assert next(p for p in told(tmp_path / "t.pkr.hcl", "warning") if "microvm" in p).startswith("6:3 machine_type ")
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ('machine_type = "microvm"', "machine_type “microvm”"),
+        ('http_directory = "gone"', "“http_directory”: there is no file or folder “gone”"),
+        ('ssh_local_tunnels = ["1:a:2"]', "“ssh_local_tunnels”: there are no tunnels into the guest"),
+    ],
+)
+def test_a_warning_points_at_the_option(option: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.pkr.hcl").write_text(HCL % option)
+    assert [p for p in told(tmp_path / "t.pkr.hcl", "warning") if p.startswith(f"6:3 {message}")]
+
+
+def test_what_can_not_be_made_here_is_valid_and_can_not_be_built(tmp_path: Path) -> None:
+    (tmp_path / "t.pkr.hcl").write_text(HCL % 'ssh_local_tunnels = ["1:a:2"]')
+    assert told(tmp_path / "t.pkr.hcl") == []
+    with pytest.raises(TemplateError, match="there are no tunnels into the guest"):
+        load_all(tmp_path / "t.pkr.hcl")
 
 
 def test_what_a_provisioner_does_wrong_stands_at_its_own_option(tmp_path: Path) -> None:

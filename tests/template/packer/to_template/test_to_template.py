@@ -255,7 +255,7 @@ def test_what_can_not_be_translated(tmp_path: Path) -> None:
         to_template(config, config.builds[0])
     data = 'data "http" "d" {\n  url = "u"\n}\n' + build_with("", "  vm_name = data.http.d.body\n")
     config = hcl(tmp_path, data)
-    with pytest.raises(TemplateError, match="has no value yet for vm_name"):
+    with pytest.raises(TemplateError, match="“vm_name” has no value yet"):
         to_template(config, config.builds[0])
     with pytest.raises(TemplateError, match="wants qemu-system-aarch64, and factory makes x86_64 machines"):
         translated(tmp_path, '  qemu_binary = "qemu-system-aarch64"\n')
