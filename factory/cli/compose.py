@@ -5,6 +5,7 @@ Imported by a build that has something to run: the libraries below take longer t
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from factory.cli.adapters import DiscMaker, GuestTypist, KnownMachines, MachineProbes, MachineScreens, make_build_key
@@ -17,27 +18,46 @@ from factory.drivers.qemu.checkpoint import QemuCheckpoints
 from factory.drivers.qemu.disk_image import QemuImg
 from factory.drivers.qemu.machine import QemuDriver
 from factory.drivers.screen.recorder import RecorderLimits
-from factory.drivers.ssh import SshCommunicator
+from factory.drivers.ssh import SshCommunicator, SshSettings
 from factory.drivers.ssh_banner import wait_for_banner
+from factory.drivers.ssh_bastion import BastionHost, ThroughBastion
 from factory.engine.media import Library
 from factory.engine.run_control import RunControl
 from factory.engine.run_directory import Run
 from factory.engine.scope import StepScope
+from factory.errors import HostError
 from factory.events import Emit
 from factory.host.facts import HostFacts
 from factory.plan.resources import BuildName, GuestNotice
-from factory.secret import Redactor
+from factory.secret import Redactor, Secret
 from factory.steps.fetch_media import MediaLibrary
-from factory.template.model import WinRm
+from factory.template.model import Bastion, Loaded, Ssh
 
 
-def communicator(winrm: WinRm | None) -> protocols.Communicator:
+def communicator(loaded: Loaded) -> protocols.Communicator:
     """SSH, unless the template says WinRM. Raises: HostError when the extra ``winrm`` is not installed."""
+    winrm, ssh = loaded.template.access.winrm, loaded.template.access.ssh or Ssh()
     if winrm is None:
-        return SshCommunicator()
+        inner = SshCommunicator(SshSettings(with_terminal=ssh.terminal))
+        return inner if ssh.bastion is None else ThroughBastion(inner, bastion_host(ssh.bastion, loaded))
     from factory.drivers.winrm import WinRmCommunicator, WinRmSettings
 
     return WinRmCommunicator(WinRmSettings(tls=winrm.tls))
+
+
+def bastion_host(bastion: Bastion, loaded: Loaded) -> BastionHost:
+    """Raises: HostError when an agent is asked for and there is none."""
+    agent = os.environ.get("SSH_AUTH_SOCK") if bastion.agent else None
+    if bastion.agent and not agent:
+        raise HostError("SSH_AUTH_SOCK is not set, so there is no SSH agent to ask", hint="start one, or name a key")
+    credentials = protocols.Credentials(
+        bastion.user,
+        Secret(bastion.password) if bastion.password else None,
+        loaded.resolve(bastion.private_key) if bastion.private_key else None,
+        loaded.resolve(bastion.certificate) if bastion.certificate else None,
+        Path(agent) if agent else None,
+    )
+    return BastionHost(protocols.GuestAddress(bastion.host, bastion.port), credentials)
 
 
 def base_scope(
@@ -49,7 +69,7 @@ def base_scope(
     library: Library,
     redactor: Redactor,
     emit: Emit,
-    winrm: WinRm | None,
+    loaded: Loaded,
     fonts: Path,
     control: RunControl,
     limits: RecorderLimits,
@@ -63,7 +83,7 @@ def base_scope(
     scope.put_as(GuestNotice, control)
     scope.put_as(protocols.MachineDriver, KnownMachines(QemuDriver(), control, screens, limits))
     scope.put_as(protocols.DiskImages, QemuImg(emit))
-    scope.put_as(protocols.Communicator, communicator(winrm))
+    scope.put_as(protocols.Communicator, communicator(loaded))
     scope.put_as(protocols.SeedServer, HttpSeedServer())
     scope.put_as(protocols.ApplianceDriver, ApplianceWhenNeeded(cache, facts))
     scope.put_as(protocols.Checkpoints, QemuCheckpoints(facts.qemu_version, host_cpu=facts.cpu_name))

@@ -176,7 +176,7 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
                 library=library,
                 redactor=bus.redactor,
                 emit=emit,
-                winrm=planned.loaded.template.access.winrm,
+                loaded=planned.loaded,
                 fonts=where.cache / "fonts",
                 control=control,
                 limits=FILM if around.options.record else EVIDENCE,

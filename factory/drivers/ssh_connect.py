@@ -13,11 +13,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import paramiko
 from paramiko.ssh_exception import BadAuthenticationType
 
 from factory.drivers.protocols import ConnectState, Credentials, GuestAddress
+from factory.drivers.ssh_agent import agent_keys
 from factory.drivers.ssh_keys import load_key
 from factory.quantity import Duration
 
@@ -311,15 +313,31 @@ def _by_key(user: str, key: paramiko.PKey, transport: paramiko.Transport) -> lis
 
 def load_keys(credentials: Credentials) -> list[paramiko.PKey]:
     """The keys to show. Raises: AttemptFailed, a final one, when one can't be used."""
+    offered = [] if credentials.agent is None else _agent_keys(credentials.agent)
     if credentials.private_key is None:
-        return []
+        return offered
     try:
-        return [load_key(credentials.private_key.read_bytes())]
+        key = load_key(credentials.private_key.read_bytes())
+        if credentials.certificate is not None:
+            key.load_certificate(str(credentials.certificate))
+        return [key, *offered]
     except Exception as error:  # cryptography and paramiko raise many kinds, TypeError for a passphrase among them
         raise AttemptFailed(
             ConnectState.AUTHENTICATION,
             f"the private key {credentials.private_key} can't be used: {_words(error)}",
             hint="give an ed25519, ecdsa or rsa key in OpenSSH's or PEM's format, without a passphrase",
+            final=True,
+        ) from error
+
+
+def _agent_keys(place: Path) -> list[paramiko.PKey]:
+    try:
+        return agent_keys(place)
+    except (OSError, paramiko.SSHException) as error:
+        raise AttemptFailed(
+            ConnectState.AUTHENTICATION,
+            f"no SSH agent answers at {place}: {_words(error)}",
+            hint="is SSH_AUTH_SOCK that of a running agent (`ssh-add -l`)?",
             final=True,
         ) from error
 

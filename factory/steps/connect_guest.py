@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from factory.deadline import Deadline
+from factory.deadline import Deadline, pause
 from factory.drivers.protocols import ActivityProbe, Communicator, Credentials, GuestAddress, GuestConnection, Machine
-from factory.errors import GuestUnreachable
+from factory.errors import GuestUnreachable, HostError
 from factory.events import Emit
 from factory.plan.resources import BuildSecrets, GuestAt, GuestNotice, MachineState
 from factory.plan.step import Scope, Step
@@ -59,6 +60,11 @@ class ConnectGuest(Step):
     budget: Duration
     stall: Duration
     kind: str = "SSH"
+    certificate: Path | None = None
+    agent: str = ""
+    """The variable of the environment that names the socket of an agent, whose keys are offered; none when empty."""
+    settle: Duration = Duration(0)
+    """What a guest that has let us in needs before it is one to work with."""
 
     needs: ClassVar[tuple[type, ...]] = (Machine, GuestAt, BuildSecrets, Communicator, MachineState)
     wants: ClassVar[tuple[type, ...]] = (GuestNotice, ActivityProbe)
@@ -82,6 +88,10 @@ class ConnectGuest(Step):
         try:
             async with watching(scope, deadline, self.stall) as watched:
                 connection = await link.connect(watched)
+                if self.settle:
+                    await link.close()
+                    await pause(self.settle)
+                    connection = await link.connect(watched)
             scope.put(link)
             scope.detail(str(address))
             if scope.get(MachineState).memory:
@@ -98,4 +108,14 @@ def credentials(step: ConnectGuest, scope: Scope) -> Credentials:
         text = render_late(step.password, late_values(scope))
         scope.get(Redactor).add(text)
         password = Secret(text)
-    return Credentials(step.user, password, step.private_key or scope.get(BuildSecrets).private_key)
+    key = step.private_key or scope.get(BuildSecrets).private_key
+    return Credentials(step.user, password, key, step.certificate, _agent(step.agent))
+
+
+def _agent(variable: str) -> Path | None:
+    if not variable:
+        return None
+    place = os.environ.get(variable)
+    if not place:
+        raise HostError(f"{variable} is not set, so there is no SSH agent to ask", hint="start one, or name a key")
+    return Path(place)

@@ -390,10 +390,23 @@ class _Planner:
         stall = self._stall(self.loaded.profile if self._runs_on() else None)
         if access.winrm:
             winrm = access.winrm
-            return [ConnectGuest(winrm.user, winrm.password, None, winrm.deadline, stall, "WinRM")]
+            return [ConnectGuest(winrm.user, winrm.password, None, winrm.deadline, stall, "WinRM", settle=winrm.settle)]
         ssh = self._ssh()
         key = self.loaded.resolve(ssh.private_key) if ssh.private_key else None
-        return [ConnectGuest(ssh.user, ssh.password, key, ssh.deadline, stall)]
+        certificate = self.loaded.resolve(ssh.certificate) if ssh.certificate else None
+        agent = "SSH_AUTH_SOCK" if ssh.agent else ""
+        return [
+            ConnectGuest(
+                ssh.user,
+                ssh.password,
+                key,
+                ssh.deadline,
+                stall,
+                certificate=certificate,
+                agent=agent,
+                settle=ssh.settle,
+            )
+        ]
 
     def _stall(self, profile: Profile | None = None) -> Duration:
         """What the template says; else an installer's profile, and the profiles' default for an installed system."""

@@ -33,6 +33,7 @@ class Guest:
     commands: list[str] = field(default_factory=list)
     signals: list[str] = field(default_factory=list)
     terminals: list[str | None] = field(default_factory=list)
+    forwarded: list[tuple[str, int]] = field(default_factory=list)  # where connections went on to: it is a bastion
     running: set[int] = field(default_factory=set)  # process groups of the commands
     sessions: int = 0
 
@@ -76,6 +77,14 @@ class _Server(asyncssh.SSHServer):
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return bool(key == asyncssh.import_public_key(self._public_key))
+
+    def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """The key that is let in may also be that which has signed others."""
+        return bool(key == asyncssh.import_public_key(self._public_key))
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        self._guest[0].forwarded.append((dest_host, dest_port))
+        return True
 
     def password_auth_supported(self) -> bool:
         return "password" in self._methods

@@ -36,9 +36,13 @@ class GuestAddress:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
+    """``certificate`` belongs to ``private_key``; ``agent`` is the socket of an agent whose keys are offered, too."""
+
     user: str
     password: Secret[str] | None = None
     private_key: Path | None = None
+    certificate: Path | None = None
+    agent: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

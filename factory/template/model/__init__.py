@@ -7,7 +7,7 @@ password) stay a ``LateText``: they are rendered when the value is there and onl
 
 from __future__ import annotations
 
-from factory.template.model.access import Access, Ssh, WinRm
+from factory.template.model.access import Access, Bastion, Ssh, WinRm
 from factory.template.model.delivery import Delivery, PostProcess
 from factory.template.model.expect import FAIL, Expect
 from factory.template.model.finish import Seal, Shutdown, Verify
@@ -36,6 +36,7 @@ __all__ = [
     "PROVISIONER_KINDS",
     "Access",
     "Ansible",
+    "Bastion",
     "BootMethod",
     "BuiltFile",
     "Delivery",

@@ -10,6 +10,18 @@ from factory.quantity import Duration
 from factory.template.model.text import Strict, Text
 
 
+class Bastion(Strict):
+    """A host that the guest is reached through, as with ssh's ``ProxyJump``."""
+
+    host: str = Field(description="Its name or address.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(22, description="Of its SSH server.")
+    user: str = Field(description="Who logs in there.")
+    password: str | None = Field(None, description="Also answers keyboard-interactive questions.")
+    private_key: str | None = Field(None, description="A file with the key for the bastion.")
+    certificate: str | None = Field(None, description="A file with the certificate of that key.")
+    agent: bool = Field(False, description="Offer the keys of the agent that SSH_AUTH_SOCK names.")
+
+
 class Ssh(Strict):
     """SSH with the key that is made for each installation, or with what is given here."""
 
@@ -18,6 +30,11 @@ class Ssh(Strict):
     private_key: str | None = Field(None, description="A file, in place of the build's own key.")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(22, description="In the guest.")
     deadline: Duration = Field(Duration(10 * 60), description="Until the guest lets us in.")
+    certificate: str | None = Field(None, description="A file with the certificate of `private_key`.")
+    agent: bool = Field(False, description="Offer the keys of the agent that SSH_AUTH_SOCK names, too.")
+    terminal: bool = Field(False, description="Give each command a terminal, for a sudo that wants one.")
+    settle: Duration = Field(Duration(0), description="Once let in, hang up, wait this long, and connect anew.")
+    bastion: Bastion | None = Field(None, description="A host to go through.")
 
 
 class WinRm(Strict):
@@ -28,6 +45,7 @@ class WinRm(Strict):
     port: Annotated[int, Field(ge=1, le=65535)] = Field(5985, description="In the guest; 5986 for TLS.")
     tls: bool = Field(False, description="HTTPS; the certificate is not checked, since the guest made it.")
     deadline: Duration = Field(Duration(30 * 60), description="Until the guest lets us in.")
+    settle: Duration = Field(Duration(0), description="Once let in, hang up, wait this long, and connect anew.")
 
 
 class Access(Strict):

@@ -14,6 +14,7 @@ from factory.errors import Place, TemplateError
 from factory.quantity import Duration
 from factory.template.model import (
     Access,
+    Bastion,
     Delivery,
     ImageSource,
     IsoSource,
@@ -42,10 +43,8 @@ from factory.template.packer.to_template.steps import StepTexts, provision_of
 _EVERYBODYS = frozenset({"vagrant", "packer", "root", "ubuntu", "debian", "admin", "password", "toor", "changeme"})
 """Passwords that hide nothing: masking them would mask half of what a build prints."""
 _UNREACHABLE = {
-    "ssh_bastion_host": "factory reaches a guest through a port of this host, never through a bastion",
     "ssh_proxy_host": "factory reaches a guest through a port of this host, never through a proxy",
-    "ssh_agent_auth": "the keys of an agent are not offered; name one with ssh_private_key_file",
-    "ssh_certificate_file": "certificates are not offered; a key or a password is",
+    "ssh_bastion_interactive": "nobody is there to be asked for the bastion's password: set ssh_bastion_password",
     "ssh_local_tunnels": "there are no tunnels into the guest",
     "ssh_remote_tunnels": "there are no tunnels out of the guest",
     "ssh_host": "the guest is reached through a port of this host that leads to its ssh_port",
@@ -53,7 +52,7 @@ _UNREACHABLE = {
     "net_bridge": "a guest on a bridge of this host can't be found by factory",
 }
 """Options that change how a guest is reached: passing over one would end in a wait for nothing."""
-_HARMLESS = ("skip_nat_mapping", "ssh_pty", "ssh_clear_authorized_keys", "pause_before_connecting")
+_HARMLESS = ("skip_nat_mapping", "ssh_clear_authorized_keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,8 @@ def _delivery(
 
 def _secrets(config: PackerConfig, source: QemuSource) -> tuple[str, ...]:
     known = {"", *_EVERYBODYS, source.ssh_username, source.winrm_username}
-    passwords = (source.ssh_password.reveal(), source.winrm_password.reveal())
+    given = (source.ssh_password, source.winrm_password, source.ssh_bastion_password)
+    passwords = [s.reveal() for s in given]
     found = [*(s.reveal() for s in config.secrets), *(p for p in passwords if p.lower() not in known)]
     return tuple(dict.fromkeys(s for s in found if s))
 
@@ -232,6 +232,7 @@ def _access(s: QemuSource, notes: Notes) -> Access:
                 port=s.winrm_port,
                 tls=s.winrm_use_ssl,
                 deadline=s.winrm_timeout,
+                settle=s.pause_before_connecting,
             )
         )
     for option in _HARMLESS:
@@ -241,8 +242,33 @@ def _access(s: QemuSource, notes: Notes) -> Access:
         ssh=Ssh(
             user=s.ssh_username,
             password=s.ssh_password.reveal() or None,
-            private_key=str(Path(s.ssh_private_key_file).expanduser()) if s.ssh_private_key_file else None,
+            private_key=_key_file(s.ssh_private_key_file),
             port=s.ssh_port,
             deadline=s.ssh_timeout if s.ssh_timeout else Duration(24 * 3600),
+            certificate=_key_file(s.ssh_certificate_file),
+            agent=s.ssh_agent_auth,
+            terminal=s.ssh_pty,
+            settle=s.pause_before_connecting,
+            bastion=_bastion(s),
         )
+    )
+
+
+def _key_file(name: str) -> str | None:
+    return str(Path(name).expanduser()) if name else None
+
+
+def _bastion(s: QemuSource) -> Bastion | None:
+    """The guest's own key is the bastion's where it has none, as in Packer."""
+    if not s.ssh_bastion_host:
+        return None
+    own = s.ssh_bastion_private_key_file or ("" if s.ssh_bastion_agent_auth else s.ssh_private_key_file)
+    return Bastion(
+        host=s.ssh_bastion_host,
+        port=s.ssh_bastion_port,
+        user=s.ssh_bastion_username or s.ssh_username,
+        password=s.ssh_bastion_password.reveal() or None,
+        private_key=_key_file(own),
+        certificate=_key_file(s.ssh_bastion_certificate_file),
+        agent=s.ssh_bastion_agent_auth,
     )

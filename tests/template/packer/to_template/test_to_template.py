@@ -8,8 +8,9 @@ import pytest
 
 from factory.drivers.machine_spec import Bus
 from factory.errors import TemplateError
+from factory.quantity import Duration
 from factory.template.late import render_late
-from factory.template.model import Finished, Firmware, LateText, SeedDelivery, Text
+from factory.template.model import Bastion, Finished, Firmware, LateText, SeedDelivery, Text
 from factory.template.packer.to_template import Translation, to_template
 from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.texts import BOOT, COMMAND, late_text
@@ -177,7 +178,7 @@ def test_access(tmp_path: Path) -> None:
     assert none.loaded.template.access.none
     assert none.loaded.template.provision == ()
     assert "provisioner" in option_notes(none)
-    assert "ssh_pty" in option_notes(translated(tmp_path, "  ssh_pty = true\n"))
+    assert "ssh_clear_authorized_keys" in option_notes(translated(tmp_path, "  ssh_clear_authorized_keys = true\n"))
 
 
 def test_provisioners(tmp_path: Path) -> None:
@@ -259,9 +260,28 @@ def test_what_can_not_be_translated(tmp_path: Path) -> None:
         to_template(config, config.builds[0])
     with pytest.raises(TemplateError, match="wants qemu-system-aarch64, and factory makes x86_64 machines"):
         translated(tmp_path, '  qemu_binary = "qemu-system-aarch64"\n')
-    with pytest.raises(TemplateError, match="“ssh_bastion_host”: factory reaches a guest through a port of this host"):
-        translated(tmp_path, '  ssh_bastion_host = "b"\n  ssh_bastion_username = "u"\n  ssh_bastion_password = "p"\n')
+    with pytest.raises(TemplateError, match="“ssh_proxy_host”: factory reaches a guest through a port of this host"):
+        translated(tmp_path, '  ssh_proxy_host = "b"\n')
     assert "machine_type" in option_notes(translated(tmp_path, '  machine_type = "virt"\n'))
+
+
+def test_the_way_in(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("")
+    bastion = '  ssh_bastion_host = "b"\n  ssh_bastion_username = "u"\n  ssh_bastion_password = "qK3!x"\n'
+    result = translated(
+        tmp_path,
+        f"{bastion}  ssh_bastion_port = 2022\n  ssh_agent_auth = true\n  ssh_pty = true\n"
+        '  pause_before_connecting = "30s"\n  ssh_private_key_file = "key"\n  ssh_certificate_file = "cert"\n',
+    )
+    ssh = result.loaded.template.access.ssh
+    assert ssh is not None
+    assert (ssh.agent, ssh.terminal, ssh.settle, ssh.certificate) == (True, True, Duration(30), "cert")
+    assert ssh.bastion == Bastion(host="b", port=2022, user="u", password="qK3!x", private_key="key")
+    assert result.loaded.secrets == ("qK3!x",)
+    assert option_notes(result) == set()
+    winrm = translated(tmp_path, '  communicator = "winrm"\n  winrm_username = "u"\n  pause_before_connecting = "1m"\n')
+    assert winrm.loaded.template.access.winrm is not None
+    assert winrm.loaded.template.access.winrm.settle == Duration(60)
 
 
 def test_passwords_are_masked_unless_everybody_knows_them(tmp_path: Path) -> None:
