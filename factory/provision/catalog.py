@@ -27,6 +27,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "shell-local": "factory.provision.shell_local:make",
         "sleep": "factory.provision.waits:make_sleep",
         "windows-shell": "factory.provision.windows_scripts:make_windows_shell",
+        "windows-update": "factory.provision.windows_update:make",
     }
 )
 """Declared as an entry point would: module and callable."""

@@ -70,6 +70,13 @@ class WindowsScripts:
             await _Run(self, context, deadline, title, content).run()
 
 
+async def script_result(
+    options: WindowsScripts, context: ProvisionContext, deadline: Deadline, title: str, content: bytes
+) -> CommandResult:
+    """Runs one script as *options* say, whatever its exit status. Raises: GuestUnreachable, DeadlineExpired."""
+    return await _Run(options, context, deadline, title, content).result()
+
+
 class _Run:
     """One script on its way through the guest."""
 
@@ -85,11 +92,14 @@ class _Run:
         self._uploaded: list[str] = []
         self._last = ""
 
-    async def run(self) -> None:
+    async def result(self) -> CommandResult:
         try:
-            result = await self._execute()
+            return await self._execute()
         finally:
             await self._clean()
+
+    async def run(self) -> None:
+        result = await self.result()
         if result.exit_status not in self._options.valid_exit_codes:
             allowed = ", ".join(map(str, self._options.valid_exit_codes))
             said = f"; it said last: {self._last}" if self._last else ""

@@ -59,6 +59,7 @@ def test_every_kind_of_ours_can_be_loaded() -> None:
         "sleep": {"duration": "2s"}, "breakpoint": {"disable": True}, "await-command": {"command": "true"},
         "shell-local": {"inline": ["true"]}, "powershell": {"inline": ["dir"]}, "windows-shell": {"inline": ["dir"]},
         "ansible-local": {"playbook_file": __file__}, "goss": {"tests": [__file__]},
+        "windows-update": {"filters": ["include:$true"]},
     }  # fmt: skip
     assert set(options) == set(BUILT_IN)
     for name, given in options.items():

@@ -84,6 +84,11 @@ class WindowsShell(ScriptOptions):
     start_retry_timeout: Duration = Duration(300)
 
 
+_SERVICING = r"HKLM:SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing"
+RESTART_KEYS = (rf"{_SERVICING}\RebootPending", rf"{_SERVICING}\PackagesPending", rf"{_SERVICING}\RebootInProgress")
+"""What is in the registry while Windows has a restart to do, or is at it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WindowsRestart(Options):
     restart_command: str = 'shutdown /r /f /t 0 /c "packer restart"'

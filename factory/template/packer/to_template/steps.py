@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -204,11 +204,18 @@ def _files(o: simple.File, texts: StepTexts) -> Iterator[File]:
 
 def _restart(o: packer_shell.WindowsRestart, texts: StepTexts) -> Iterator[dict[str, Any]]:
     yield {"reboot": Reboot(command=o.restart_command, deadline=o.restart_timeout)}
-    if o.check_registry or o.registry_keys:
-        texts.notes.add("windows-restart.check_registry", "has no equal: the guest counts as back once it lets us in")
+    if o.check_registry:
+        options = {"command": _no_restart_waits(o.registry_keys), "patience": float(o.restart_timeout)}
+        yield {"plugin": Plugin(name="await-command", options=options)}
     if o.restart_check_command:
         options = {"command": o.restart_check_command, "patience": float(o.restart_timeout)}
         yield {"plugin": Plugin(name="await-command", options=options)}
+
+
+def _no_restart_waits(keys: Sequence[str]) -> str:
+    """Ends with 1 while one of the registry's *keys* is there: Windows has not finished restarting."""
+    names = ", ".join("'" + key.replace("'", "''") + "'" for key in keys or packer_shell.RESTART_KEYS)
+    return f'powershell -NoProfile -Command "if (Test-Path {names} | Where-Object {{ $_ }}) {{ exit 1 }}"'
 
 
 def _ansible(o: packer_ansible.Ansible, texts: StepTexts) -> Ansible:

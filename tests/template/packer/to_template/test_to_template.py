@@ -229,6 +229,18 @@ def test_provisioners(tmp_path: Path) -> None:
     assert option_notes(result) == set()
 
 
+def test_a_windows_restart_may_ask_the_registry(tmp_path: Path) -> None:
+    steps = '  provisioner "windows-restart" {\n    check_registry = true\n    KEYS\n  }\n'
+    for keys, named in (("", "Servicing\\PackagesPending'"), ('registry_keys = ["HKLM:it\'s"]', "'HKLM:it''s'")):
+        result = translated(tmp_path, "", steps.replace("KEYS", keys))
+        reboot, check = result.loaded.template.provision
+        assert reboot.reboot is not None
+        assert check.plugin is not None
+        assert check.plugin.name == "await-command"
+        assert named in check.plugin.options["command"]
+        assert option_notes(result) == set()
+
+
 def test_delivery_and_chains(tmp_path: Path) -> None:
     delivery = translated(
         tmp_path,
