@@ -84,12 +84,16 @@ def _unknown_plugins(builds: Sequence[Loaded]) -> Iterator[Problem]:
     from factory.outputs.plugins import has_output, missing_output
     from factory.outputs.post.run import BUILT_IN
     from factory.provision.catalog import has_provisioner, missing_provisioner
+    from factory.template.output_options import Plugin
 
     errors: dict[str, PluginError] = {}
     for loaded in builds:
         for plugin in (p.plugin for p in loaded.template.provision if p.plugin):
             if not has_provisioner(plugin.name):
                 errors[plugin.name] = missing_provisioner(plugin.name)
+        for output in (o for o in loaded.template.outputs if isinstance(o, Plugin)):
+            if not has_output(output.name):
+                errors[output.name] = missing_output(output.name)
         for link in (link for chain in (loaded.delivery.chains if loaded.delivery else ()) for link in chain):
             if link.kind not in BUILT_IN and not has_output(link.kind):
                 errors[link.kind] = missing_output(link.kind)

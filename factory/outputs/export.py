@@ -17,7 +17,7 @@ from factory.events import ArtifactReady, Emit
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import target_machine
 from factory.outputs.model import Exported, Exports, SealedDisk, Work
-from factory.template.output_options import OPTIONS_MODELS, OutputOptions, Raw
+from factory.template.output_options import OPTIONS_MODELS, OutputOptions, Plugin, Raw
 
 _EXPORTERS: Mapping[str, str] = {
     "qcow2": "disk_files:export_qcow2",
@@ -29,6 +29,7 @@ _EXPORTERS: Mapping[str, str] = {
     "vhd": "cloud:export_vhd",
     "gce": "cloud:export_gce",
     "containerdisk": "cloud:export_container_disk",
+    "plugin": "plugins:export_plugin",
 }
 UEFI_VARIABLES = "uefi-vars.fd"
 
@@ -130,6 +131,8 @@ def _refuse_clashes(requests: Sequence[OutputOptions]) -> None:
 
 def _file_kind(request: OutputOptions) -> str:
     variant = getattr(request, "provider", "") or (request.compress if isinstance(request, Raw) else "")
+    if isinstance(request, Plugin):
+        variant = request.name
     return f"{request.kind}-{variant}" if variant else request.kind
 
 

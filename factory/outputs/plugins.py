@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from factory.errors import PluginError
+from factory.errors import FactoryError, PluginError
+from factory.outputs import products
+from factory.outputs.model import Exported, Work
+from factory.template.output_options import Plugin
 
 GROUP = "factory.outputs"
 
@@ -39,6 +42,26 @@ def missing_output(name: str) -> PluginError:
         f"no post-processor or output is called {name!r} (plug-ins installed: {there})",
         hint=f"install a package that has it: one with the entry point {name!r} in the group {GROUP}",
     )
+
+
+async def export_plugin(options: Plugin, work: Work) -> list[Exported]:
+    """What a plug-in makes of the disks; it gets a self-contained qcow2 of each. Raises: PluginError, StepError."""
+    plugin = load_output(options.name, options.options)
+    images = [await products.qcow2(work, disk, "zlib", "1.1") for disk in work.disks]
+    try:
+        made = await plugin.write(images, work.staging, work.name)
+    except FactoryError:
+        raise
+    except Exception as error:
+        raise PluginError(f"the output {options.name!r} has failed: {type(error).__name__}: {error}") from error
+    return [await work.exported(_inside(path, work.staging, options.name), options.name) for path in made]
+
+
+def _inside(path: Path, folder: Path, name: str) -> Path:
+    whole = folder / path
+    if not whole.is_file() or not whole.resolve().is_relative_to(folder.resolve()):
+        raise PluginError(f"the output {name!r} says that it made {path}, which is no file in {folder}")
+    return whole
 
 
 def load_output(name: str, options: Mapping[str, Any]) -> OutputPlugin:

@@ -17,6 +17,7 @@ from factory.drivers.machine_spec import Bus
 from factory.host.platform import Platform
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import KVM, TargetMachine
+from factory.outputs.plugins import has_output, missing_output
 from factory.outputs.post.run import check_chains
 from factory.plan.keys import ROOT, chain, make_recipe
 from factory.plan.model import Keeps, Phase, Plan, Power
@@ -59,7 +60,7 @@ from factory.template.model import (
     Ssh,
     Text,
 )
-from factory.template.output_options import Libvirt
+from factory.template.output_options import Libvirt, Plugin
 
 LIVE_LAYERS_UP_TO = Size(4 * 2**30)
 """``layers: auto`` checkpoints machines with up to this much memory: their memory files stay small and quick."""
@@ -285,6 +286,9 @@ class _Planner:
         stall = Duration(0) if self.loaded.delivery else self._stall()
         if live and not self._runs_on():
             self._add("boot", {"user": self._ssh().user}, (), power=Power.RUNNING, keeps=Keeps.MEMORY)
+        for output in self.template.outputs:
+            if isinstance(output, Plugin) and not has_output(output.name):
+                raise missing_output(output.name)
         for provision in self.template.provision:
             # Now, not when the installation is over.
             if provision.plugin and not has_provisioner(provision.plugin.name):

@@ -84,11 +84,21 @@ class Libvirt(OutputOptions):
     network: str = "default"
 
 
+class Plugin(OutputOptions):
+    """Another kind, by a package with an entry point of that name in the group `factory.outputs`. It is handed a qcow2
+    of each disk, and what it makes is not booted: an output beside it that is proves the image."""
+
+    kind: Literal["plugin"] = "plugin"
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 Output = Annotated[
-    Union[Qcow2, Raw, Vmdk, Ova, Vagrant, Vhd, Vhdx, Gce, ContainerDisk, Libvirt], Field(discriminator="kind")  # noqa: UP007
+    Union[Qcow2, Raw, Vmdk, Ova, Vagrant, Vhd, Vhdx, Gce, ContainerDisk, Libvirt, Plugin], Field(discriminator="kind")  # noqa: UP007
 ]
 OPTIONS_MODELS: dict[str, type[OutputOptions]] = {
-    m.model_fields["kind"].default: m for m in (Qcow2, Raw, Vmdk, Ova, Vagrant, Vhd, Vhdx, Gce, ContainerDisk, Libvirt)
+    m.model_fields["kind"].default: m
+    for m in (Qcow2, Raw, Vmdk, Ova, Vagrant, Vhd, Vhdx, Gce, ContainerDisk, Libvirt, Plugin)
 }
 
 

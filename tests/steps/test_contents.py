@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from factory.cli.given import GIVEN
-from factory.errors import HostError, TemplateError
+from factory.errors import HostError, PluginError, TemplateError
 from factory.host.platform import Platform, UefiFirmware
 from factory.plan.model import Keeps, Plan
 from factory.plan.wiring import check_wiring
@@ -196,4 +196,10 @@ def test_rebuilding_needs_a_way_in(template: Path) -> None:
     text = text[: text.index("provision:")] + "access: {none: true}\ninitramfs: rebuild\noutputs: [qcow2]\n"
     template.write_text(text)
     with pytest.raises(TemplateError, match="needs `access"):
+        plan(template)
+
+
+def test_an_output_that_nobody_has_is_told_before_anything_runs(template: Path) -> None:
+    template.write_text(template.read_text().replace("[qcow2]", "[qcow2, {plugin: {name: to-the-moon}}]"))
+    with pytest.raises(PluginError, match="no post-processor or output is called 'to-the-moon'"):
         plan(template)
