@@ -13,7 +13,6 @@ from typing import Any
 
 from factory import __version__
 from factory.digest import Json, file_digest, to_json
-from factory.drivers.machine_spec import Bus
 from factory.host.platform import Platform
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import KVM, TargetMachine
@@ -23,11 +22,10 @@ from factory.plan.keys import ROOT, chain, make_recipe
 from factory.plan.model import Keeps, Phase, Plan, Power
 from factory.plan.step import Step
 from factory.provision.catalog import has_provisioner, missing_provisioner
-from factory.quantity import Duration, Size
+from factory.quantity import Duration
 from factory.seal.model import SealOptions
 from factory.secret import Secret
 from factory.steps.artifact import ExportImages, OpenStaging, Publish
-from factory.steps.await_installer import AwaitPowerOff, AwaitSeedFetch
 from factory.steps.base_image import AdmitBuildKey, FitDisks
 from factory.steps.build_secrets import LoadBuildSecrets, MakeBuildSecrets
 from factory.steps.connect_guest import ConnectGuest
@@ -35,41 +33,28 @@ from factory.steps.create_disks import CreateDisks, ImportImage
 from factory.steps.define_in_libvirt import DefineInLibvirt
 from factory.steps.deliver import DeliverDisks, PostProcessArtifact
 from factory.steps.fetch_media import FetchMedia
-from factory.steps.installation import Method, boot_command, boot_method, command_line, expectations, typed_at_outcomes
-from factory.steps.machine_plan import guest_port, installer_spec, machine_recipe, machine_spec, uefi_firmware
-from factory.steps.media import MakeMedia, media_recipe
+from factory.steps.installer import Installer, late_arguments, stall_of
+from factory.steps.layer_choice import choose_layers
+from factory.steps.machine_plan import guest_port, machine_recipe, machine_spec, uefi_firmware
 from factory.steps.rebuild_initramfs import SCRIPT, RebuildInitramfs, early_modules
 from factory.steps.recipes import Contents, provision_recipe, seed_recipe
 from factory.steps.run_provisioner import RunProvisioner
 from factory.steps.seal_disks import SealDisks
-from factory.steps.seed import ExtractKernel, InjectSeed, MakeSeedMedia, ServeSeed
+from factory.steps.seed import MakeSeedMedia
 from factory.steps.shut_down import ShutDown
 from factory.steps.start_machine import Role, StartMachine, StartTpm
 from factory.steps.verify_images import VerifyImages, request_of
 from factory.template.model import (
-    DEFAULT_STALL,
     Delivery,
-    Finished,
     Firmware,
     LateText,
     Layers,
     Loaded,
-    Profile,
     SeedDelivery,
     Source,
     Ssh,
-    Text,
 )
 from factory.template.output_options import Libvirt, Plugin
-
-LIVE_LAYERS_UP_TO = Size(4 * 2**30)
-"""``layers: auto`` checkpoints machines with up to this much memory: their memory files stay small and quick."""
-
-
-LIVE_INSTALLERS_UP_TO = Size(16 * 2**30)
-"""The same where nothing else can be kept of an installation; pages that the guest never touched are not written."""
-_NEVER_SAVED = ("vfio", "nvme", "virtfs", "virtio-9p", "vhost-user", "ivshmem")
-"""Devices in a user's own arguments that QEMU can't migrate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +92,8 @@ class _Planner:
         self.contents = Contents(inputs.loaded)
         self.secrets = tuple(inputs.loaded.secrets)
         self.spec = machine_spec(self.template, self.platform)
-        self.layers = _layers(inputs)
+        self.installer = Installer(self.loaded, self.spec, inputs.seed_files)
+        self.layers, self.because = choose_layers(self.loaded, inputs.layers or self.template.layers)
         self.phases: list[Phase] = []
 
     def plan(self) -> Plan:
@@ -116,14 +102,14 @@ class _Planner:
             self._provision()
         self._seal()
         self._export()
-        boot = self._boot_steps()
+        boot, shutdown = self._boot_steps(), self.template.shutdown
         return Plan(
             name=self.template.name,
             template=str(self.loaded.path),
             phases=tuple(self.phases),
             boot=boot,
-            power_off=(ShutDown(self.template.shutdown.command, self.template.shutdown.deadline, self._stall()),),
-            facts=self._facts(),
+            power_off=(ShutDown(shutdown.command, shutdown.deadline, stall_of(self.template)),),
+            facts={**self._facts(), **({"layers because": self.because} if self.because else {})},
             base=self.inputs.base,
         )
 
@@ -187,104 +173,24 @@ class _Planner:
             media = FetchMedia(template.source.iso)
             disks = CreateDisks(machine.disks, variables)
         steps: list[Step] = [media, generate, disks]
-        if self._runs_on():
+        if self.installer.runs_on:
             self._add("prepare", parts, steps, power=Power.OFF, keeps=Keeps.NOTHING)
             keeps = Keeps.MEMORY if self.layers is Layers.LIVE else Keeps.NOTHING
-            self._add("install", self._installation_recipe(), (), power=Power.RUNNING, keeps=keeps)
-        elif template.source.image and not self._installs_itself():
+            self._add("install", self.installer.recipe(self.contents), (), power=Power.RUNNING, keeps=keeps)
+        elif template.source.image and not self.installer.installs_itself:
             if self.loaded.profile:
                 parts["seed"] = seed_recipe(self.loaded, self.inputs.seed_files)
             self._add("import", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
         else:
-            steps += self._installer_steps()
-            parts |= self._installation_recipe()
+            steps += self.installer.steps()
+            parts |= self.installer.recipe(self.contents)
             self._add("install", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
-
-    def _runs_on(self) -> bool:
-        """One machine from the first key to the end of provisioning: the installer ends by letting us in."""
-        return bool(self.loaded.profile and self.loaded.profile.finished is Finished.CONNECTED)
-
-    def _installs_itself(self) -> bool:
-        """A disk image that is started, told what to do, and powers itself off."""
-        profile = self.loaded.profile
-        return bool(self.template.access.none and profile and profile.finished is Finished.POWER_OFF)
-
-    def _installation_recipe(self) -> dict[str, Any]:
-        install = self.template.install
-        recipe: dict[str, Any] = {"boot": self._boot_recipe(), "seed": seed_recipe(self.loaded, self.inputs.seed_files)}
-        if install and install.media:
-            recipe["further_media"] = media_recipe(install.media, self.contents)
-        return recipe
-
-    def _installer_steps(self) -> list[Step]:
-        profile, install = self.loaded.profile, self.template.install
-        assert profile is not None
-        assert install is not None
-        steps = self._started_installer()
-        if self._delivery() is SeedDelivery.HTTP and profile.seed and profile.seed.main:
-            budget = install.seed_deadline or profile.seed_deadline
-            steps.append(AwaitSeedFetch(profile.seed.main, budget, self._stall(profile)))
-        steps += expectations(self.loaded)[1]
-        steps.append(AwaitPowerOff(profile.finished, install.deadline or profile.deadline, self._stall(profile)))
-        return steps
-
-    def _started_installer(self) -> list[Step]:
-        """The installer with its seed and media, started and told what to do."""
-        profile, install = self.loaded.profile, self.template.install
-        assert profile is not None
-        assert install is not None
-        method, delivery = boot_method(self.loaded), self._delivery()
-        steps: list[Step] = []
-        if method is Method.DIRECT and profile.direct:
-            steps.append(ExtractKernel(profile.direct))
-        if delivery is SeedDelivery.HTTP:
-            steps.append(ServeSeed(self.loaded, self.loaded.seed_directory))
-        elif delivery is SeedDelivery.INITRD:
-            steps.append(InjectSeed(self.loaded, self.loaded.seed_directory))
-        elif delivery in (SeedDelivery.CD, SeedDelivery.FLOPPY):
-            label = profile.seed.cd_label if profile.seed else "cidata"
-            steps.append(MakeSeedMedia(self.loaded, self.loaded.seed_directory, delivery, label))
-        if install.media:
-            steps.append(MakeMedia(self.loaded, install.media))
-        if self.template.machine.tpm:
-            steps.append(StartTpm(self.template.machine.tpm.version))
-        spec = installer_spec(self.spec, profile.finished) if self.template.source.iso else self.spec
-        line = command_line(self.loaded)
-        steps.append(StartMachine(spec, Role.INSTALL, guest_port(self.template), line, self._late_arguments()))
-        if method is Method.TYPED:
-            steps.append(boot_command(self.loaded))
-        steps += expectations(self.loaded)[0]
-        return steps
-
-    def _late_arguments(self) -> tuple[Text, ...]:
-        """The user's arguments for QEMU when one of them has a value that only the running build knows."""
-        arguments = self.template.machine.extra_args
-        return arguments if any(isinstance(a, LateText) for a in arguments) else ()
-
-    def _boot_recipe(self) -> dict[str, Any]:
-        profile, install = self.loaded.profile, self.template.install
-        assert profile is not None
-        assert install is not None
-        method = boot_method(self.loaded)
-        recipe: dict[str, Any] = {"method": method.value, "finished": profile.finished, "delivery": self._delivery()}
-        if typed := typed_at_outcomes(self.loaded):
-            recipe["outcomes"] = typed
-        if method is Method.TYPED:
-            step = boot_command(self.loaded)
-            return recipe | {"command": step.command, "layout": step.layout}
-        return recipe | {"command_line": command_line(self.loaded), "direct": profile.direct}
-
-    def _delivery(self) -> SeedDelivery:
-        install, profile = self.template.install, self.loaded.profile
-        if install and install.seed:
-            return install.seed
-        return profile.seed.delivery if profile and profile.seed else SeedDelivery.NONE
 
     def _provision(self) -> None:
         live = self.layers is Layers.LIVE
         # Packer's provisioners may wait for this host or for a person while the guest does nothing.
-        stall = Duration(0) if self.loaded.delivery else self._stall()
-        if live and not self._runs_on():
+        stall = Duration(0) if self.loaded.delivery else stall_of(self.template)
+        if live and not self.installer.runs_on:
             self._add("boot", {"user": self._ssh().user}, (), power=Power.RUNNING, keeps=Keeps.MEMORY)
         for output in self.template.outputs:
             if isinstance(output, Plugin) and not has_output(output.name):
@@ -370,18 +276,18 @@ class _Planner:
 
     def _boot_steps(self) -> tuple[Step, ...]:
         steps: list[Step] = [LoadBuildSecrets()]
-        if self._runs_on():
+        if self.installer.runs_on:
             # The same machine, whether it starts here or goes on from memory: its media stay in its drives.
             if self.template.source.iso:
                 steps.append(FetchMedia(self.template.source.iso))
-            return (*steps, *self._started_installer(), *self._connect())
+            return (*steps, *self.installer.started(), *self._connect())
         if self.template.machine.tpm:
             steps.append(StartTpm(self.template.machine.tpm.version))
-        delivery = self._delivery()
+        delivery = self.installer.delivery
         if self.template.source.image and self.loaded.profile and delivery is not SeedDelivery.NONE:
             label = self.loaded.profile.seed.cd_label if self.loaded.profile.seed else "cidata"
             steps.append(MakeSeedMedia(self.loaded, self.loaded.seed_directory, SeedDelivery.CD, label))
-        late = self._late_arguments()
+        late = late_arguments(self.template)
         steps.append(StartMachine(self.spec, Role.BOOT, guest_port(self.template), arguments=late))
         steps += self._connect()
         return tuple(steps)
@@ -391,7 +297,7 @@ class _Planner:
         if access.none:
             return []
         # Where the installer ends by letting us in, this is the wait for the whole installation.
-        stall = self._stall(self.loaded.profile if self._runs_on() else None)
+        stall = stall_of(self.template, self.loaded.profile if self.installer.runs_on else None)
         if access.winrm:
             winrm = access.winrm
             return [ConnectGuest(winrm.user, winrm.password, None, winrm.deadline, stall, "WinRM", settle=winrm.settle)]
@@ -411,12 +317,6 @@ class _Planner:
                 settle=ssh.settle,
             )
         ]
-
-    def _stall(self, profile: Profile | None = None) -> Duration:
-        """What the template says; else an installer's profile, and the profiles' default for an installed system."""
-        if self.template.stall is not None:
-            return self.template.stall
-        return profile.stall if profile else DEFAULT_STALL
 
     def _ssh(self) -> Ssh:
         return self.template.access.ssh or Ssh()
@@ -459,16 +359,3 @@ def hardware(loaded: Loaded) -> OvfHardware:
         secure_boot=machine.firmware is Firmware.UEFI_SECURE,
         macs=tuple(nic.mac for nic in machine.nics),
     )
-
-
-def _layers(inputs: PlanInputs) -> Layers:
-    loaded, wanted = inputs.loaded, inputs.layers or inputs.loaded.template.layers
-    if wanted is not Layers.AUTO:
-        return wanted
-    machine = loaded.template.machine
-    if loaded.profile and loaded.profile.finished is Finished.CONNECTED:
-        # Only a live layer can hold what such an installation leaves: a machine that runs.
-        words = " ".join(a for a in machine.extra_args if isinstance(a, str))
-        fixed = any(d.bus is Bus.NVME for d in machine.disks) or any(w in words for w in _NEVER_SAVED)
-        return Layers.OFF if fixed or machine.memory > LIVE_INSTALLERS_UP_TO else Layers.LIVE
-    return Layers.LIVE if machine.memory <= LIVE_LAYERS_UP_TO else Layers.OFF

@@ -44,6 +44,11 @@ def plan(
     return make_plan(PlanInputs(loaded, platform, "sha256:1", built, Path("output"), salt, layers))
 
 
+def edited(template: Path, old: str, new: str) -> Path:
+    template.write_text(template.read_text().replace(old, new))
+    return template
+
+
 def keys(found: Plan) -> dict[str, str]:
     return {phase.name: phase.key for phase in found.phases}
 
@@ -84,6 +89,26 @@ def test_live_layers_keep_memory_after_boot_and_each_provisioner(template: Path)
         ("install", Keeps.DISKS), ("boot", Keeps.MEMORY), ("provision-1", Keeps.MEMORY), ("provision-2", Keeps.MEMORY),
         ("seal", Keeps.DISKS), ("export", Keeps.ARTIFACT),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("{id: main,", "{id: main, bus: nvme,", "the disk main is an NVMe disk: QEMU can't keep its memory"),
+        ("memory: 512 MiB", "memory: 8 GiB", "the machine has 8 GiB of memory, more than 4 GiB"),
+        ("memory: 512 MiB", "memory: 1 GiB, extra_args: [-device, ivshmem-plain]", "there is a device ivshmem"),
+    ],
+)
+def test_a_machine_whose_memory_is_not_kept_is_kept_switched_off(template: Path, old: str, new: str, why: str) -> None:
+    assert "layers because" not in plan(template).facts
+    found = plan(edited(template, old, new))
+    assert Keeps.MEMORY not in {p.keeps for p in found.phases}
+    assert str(found.facts["layers because"]).startswith(why)
+
+
+def test_memory_that_can_not_be_kept_is_refused_before_anything_runs(template: Path) -> None:
+    with pytest.raises(TemplateError, match="NVMe disk: QEMU can't keep the memory"):
+        plan(edited(template, "{id: main,", "{id: main, bus: nvme,"), layers=Layers.LIVE)
 
 
 def test_off_layers_keep_the_last_provisioner_and_none_keeps_nothing(template: Path) -> None:
