@@ -75,3 +75,34 @@ def test_a_seed_that_cannot_be_fetched(drill: Drill, tmp_path: Path) -> None:
     assert ended["outcome"] == "failed"
     assert "seed" in ended["message"]
     assert drill.inspect(set(), survived=True) == []
+
+
+WAITING = """
+provision:
+  - name: wait
+    shell: {inline: ["echo begun", "sleep 600"]}
+    timeout: 6s
+outputs:"""
+
+
+@pytest.mark.parametrize("event", ["step_started", "guest_output"])
+def test_a_guest_that_cannot_be_reached_any_more(drill: Drill, tmp_path: Path, event: str) -> None:
+    """The cable is pulled before the script is carried over, or while it runs: only its time can end it."""
+
+    def edit(text: str) -> str:
+        head, _, rest = text.partition("\nprovision:")
+        return head + WAITING + rest.partition("\noutputs:")[2]
+
+    template = project_copy(tmp_path / "project", edit)
+    drill.bring_to("provision-1")
+    moment = Moment("provision-1", event, "run-provisioner" if event == "step_started" else "")
+    code, said, events = build_and_cut(drill, template, moment, "--until", "provision-1")
+    assert code == 5, said
+    ended = events[-1]
+    assert ended["event"] == "build_finished"
+    assert ended["outcome"] == "failed"
+    assert "waited 6s for provisioner 'wait'" in ended["message"]
+    cut = next(e for e in events if moment.reached(e, "provision-1"))
+    assert ended["time"] - cut["time"] < 60
+    assert not [e for e in events if e["event"] == "layer_stored"]
+    assert drill.inspect(set(), survived=True) == []

@@ -73,6 +73,16 @@ ALPHABET = (
     b"\x75\xe9"  # jne 2b
     b"\xeb\xe5"  # jmp 1b
 )
+BUSY = (
+    # Writes to every page between 64 KiB and 576 KiB, again and again.
+    b"\xb8\x00\x10"  # 1: mov ax, 0x1000
+    b"\x8e\xc0"  # 2: mov es, ax
+    b"\x26\xff\x06\x00\x00"  # inc word [es:0]
+    b"\x05\x00\x01"  # add ax, 0x100: the next page
+    b"\x3d\x00\x90"  # cmp ax, 0x9000
+    b"\x72\xf1"  # jb 2b
+    b"\xeb\xec"  # jmp 1b
+)
 
 
 def disk(path: Path, *code: bytes, size: int = 2**20) -> Path:

@@ -12,6 +12,7 @@ import pytest
 from factory.deadline import poll
 from factory.drivers.machine_spec import Bus, CpuSpec, DiskSpec
 from factory.drivers.protocols import Machine
+from factory.drivers.qemu import checkpoint
 from factory.drivers.qemu.checkpoint import QemuCheckpoints
 from factory.drivers.qemu.disk_image import QemuImg
 from factory.errors import MachineDied, StepError
@@ -99,6 +100,29 @@ def test_memory_and_disk_are_of_the_same_instant(lab: Lab) -> None:
             await images.convert(image, flat, source_format="qcow2", format="raw")
             assert (flat.read_bytes()[offset] != 0) is there
             await images.check(image, format="qcow2")
+
+    asyncio.run(test())
+
+
+def test_a_guest_that_writes_faster_than_it_is_read_is_stopped(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """512 KiB are new all the time; within 1 ms some 20 KiB could be written."""
+    monkeypatch.setattr(checkpoint, "STANDSTILL", Duration(0.001))
+    monkeypatch.setattr(checkpoint, "_UNLIMITED", 20 * 2**20)
+
+    async def test() -> None:
+        disk = DiskSpec("main", guests.disk(lab.logs / "d.raw", guests.say("b"), guests.BUSY), "raw", bus=Bus.IDE)
+        async with lab.start(lab.spec(disks=(disk,))) as machine:
+            await machine.resume()
+            await until_serial(machine, "b")
+            top = lab.logs / "top.qcow2"
+            await QemuImg().create(top, size=None, backing=str(disk.path), backing_format="raw")
+            paused = await QemuCheckpoints("7.2.0").save(
+                machine, memory=lab.logs / "m", overlays={"main": top}, while_paused=lambda: None
+            )
+            assert paused > 0
+            migrated = await machine.execute("query-migrate")
+            assert migrated["ram"]["dirty-sync-count"] > checkpoint.ROUNDS
+            assert (await machine.execute("query-status"))["running"]
 
     asyncio.run(test())
 
