@@ -1,0 +1,68 @@
+"""What `factory plan` prints: what is stored, what will run and why, and with --diff what changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import click
+import pytest
+
+from factory.cli.phase_states import PhaseState
+from factory.cli.plan_view import LONGEST_VALUE, PlanOptions, plan_lines
+from factory.cli.planning import Planned
+from factory.cli.requests import Selection
+from factory.plan.explain import Change
+from factory.plan.model import Keeps, Phase, Plan, Power, Recipe
+from factory.template.model import Loaded
+
+pytestmark = pytest.mark.unit
+
+
+def phase(name: str) -> Phase:
+    return Phase(name, (), Recipe({}), name * 20, Power.OFF, Keeps.DISKS)
+
+
+INSTALL, SCRIPT, SEAL, EXPORT = (phase(n) for n in ("install", "provision-1", "seal", "export"))
+STATES = (
+    PhaseState(INSTALL, "stored"),
+    PhaseState(
+        SCRIPT,
+        "runs",
+        "provision-1 will run again: nginx.sh changed",
+        (
+            Change("script", "a" * 64, "b" * 64, "scripts/guest/nginx.sh"),
+            Change("env.PORT", 80, "x" * 200),
+            Change("env.HOST", None, "web"),
+        ),
+        ("@@ -1 +1 @@", "-old", "+new"),
+    ),
+    PhaseState(SEAL, "within"),
+    PhaseState(EXPORT, "delivered"),
+)
+
+
+def printed(*, diff: bool) -> list[str]:
+    plan = Plan("web", "images/web.yml", (INSTALL, SCRIPT, SEAL, EXPORT), (), (), {"layers because": "it is NVMe"})
+    options = PlanOptions(Selection({}, ()), Path("output"), None, diff, False, False)
+    planned = Planned(cast("Loaded", None), plan, lambda layer: "")
+    return [click.unstyle(line) for line in plan_lines(planned, STATES, options)]
+
+
+def test_each_phase_says_in_one_line_what_becomes_of_it() -> None:
+    assert printed(diff=False) == [
+        "web  images/web.yml",
+        "  layers because: it is NVMe",
+        "  install        stored as installinsta",
+        "  provision-1    provision-1 will run again: nginx.sh changed",
+        "  seal           in the layer that follows",
+        "  export         delivered in output/web",
+    ]
+
+
+def test_diff_shows_values_and_texts_below_their_phase() -> None:
+    more = [line for line in printed(diff=True) if line not in printed(diff=False)]
+    assert more[0] == "      script: scripts/guest/nginx.sh changed"
+    assert more[1].startswith('      env.PORT: 80 → "xxxx')
+    assert len(more[1]) < LONGEST_VALUE + 30
+    assert more[2:] == ['      env.HOST: nothing → "web"', "      @@ -1 +1 @@", "      -old", "      +new"]
