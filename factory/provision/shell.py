@@ -30,6 +30,8 @@ Variables = Mapping[str, str | Secret[str]]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LAST_LINES = 12
 _TIDY = Duration(60)
+_END = Duration(20)
+"""For what has run out of time to be ended: a guest that can't be reached must not make that minutes."""
 _BACK = Duration(10 * 60)
 
 
@@ -179,8 +181,9 @@ class _Run:
             "kill -$s -- -$p 2>/dev/null || sudo -n kill -$s -- -$p 2>/dev/null || break; sleep 1; done"
         )
         try:
-            await self._try(f"sh -c {shlex.quote(script)}")
-            await self._clean()
+            async with Deadline.after(_END, "the guest to end it").limit():
+                await self._try(f"sh -c {shlex.quote(script)}")
+                await self._clean()
         except (DeadlineExpired, GuestUnreachable):
             self._context.emit(Note(f"{self._script.title!r} may still be running in the guest", "warning"))
 

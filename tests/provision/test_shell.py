@@ -10,6 +10,7 @@ import pytest
 
 from factory.errors import DeadlineExpired, GuestCommandFailed, GuestUnreachable, StepError
 from factory.events import Note
+from factory.provision import shell
 from factory.provision.context import Policy, run_provisioner
 from factory.provision.shell import Script, ShellProvisioner
 from factory.quantity import Duration
@@ -239,6 +240,25 @@ def test_a_timeout_bounds_the_upload_too(tmp_path: Path, remote: Path, monkeypat
                 await run_provisioner(inline(remote, "true"), context, Policy(timeout=Duration(1)))
 
     run(asyncio.wait_for(body(), 60))
+
+
+def test_what_can_not_be_ended_is_left_soon(tmp_path: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "_END", Duration(0.2))
+
+    async def body() -> None:
+        async with surroundings(tmp_path) as context:
+
+            async def hang(*_: object, **__: object) -> None:
+                await asyncio.Event().wait()
+
+            monkeypatch.setattr(context.connection, "upload", hang)
+            monkeypatch.setattr(context.connection, "run", hang)
+            with pytest.raises(DeadlineExpired, match="waited 1s for provisioner 'test'"):
+                await run_provisioner(inline(remote, "true"), context, Policy(timeout=Duration(1)))
+            notes = [event.message for event in context.events if isinstance(event, Note)]
+            assert any("may still be running in the guest" in note for note in notes)
+
+    run(asyncio.wait_for(body(), 20))
 
 
 def _runs(pid: str) -> bool:
