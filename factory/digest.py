@@ -26,12 +26,12 @@ def to_json(value: Any, *, salt: bytes = b"") -> Json:
 
     Raises: TypeError for a type whose content is not defined, a ``Path`` among them: a path is not a content.
     """
+    if isinstance(value, enum.Enum):  # also one that is a text
+        return to_json(value.value, salt=salt)
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, Secret):
         return {"secret": hmac.new(salt, str(value.reveal()).encode(), hashlib.sha256).hexdigest()}
-    if isinstance(value, enum.Enum):
-        return to_json(value.value, salt=salt)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):

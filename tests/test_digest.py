@@ -17,6 +17,16 @@ class Colour(enum.Enum):
     RED = "red"
 
 
+class Bus(enum.StrEnum):
+    NVME = "nvme"
+
+
+def test_a_named_text_becomes_a_plain_one() -> None:
+    """It is shown to people: `changed from 'virtio' to 'nvme'`."""
+    assert type(to_json({"bus": Bus.NVME})["bus"]) is str  # type: ignore[index,call-overload]
+    assert digest_of(Bus.NVME) == digest_of("nvme")
+
+
 @dataclass(frozen=True)
 class Thing:
     size: Size

@@ -117,7 +117,7 @@ def test_a_guest_that_writes_faster_than_it_is_read_is_stopped(lab: Lab, monkeyp
             top = lab.logs / "top.qcow2"
             await QemuImg().create(top, size=None, backing=str(disk.path), backing_format="raw")
             paused = await QemuCheckpoints("7.2.0").save(
-                machine, memory=lab.logs / "m", overlays={"main": top}, while_paused=lambda: None
+                machine, memory=lab.logs / "memory", overlays={"main": top}, while_paused=lambda: None
             )
             assert paused > 0
             migrated = await machine.execute("query-migrate")
