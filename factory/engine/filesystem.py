@@ -20,6 +20,8 @@ _FICLONE = 0x40049409  # linux/fs.h
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
+_ELSEWHERE = "set FACTORY_CACHE (and FACTORY_RUNS, and --output) to folders that you may write to"
+
 
 def fsync_path(path: Path) -> None:
     """Flushes a file or a folder's entries to disk. Raises: OSError."""
@@ -88,6 +90,16 @@ def copy_file(source: Path, destination: Path) -> None:
     shutil.copymode(source, destination)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder (0700), and what is above it, unless it is there. Raises: StoreError, also below a file."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise disk_error(error, folder) or StoreError(
+            f"can't make {folder}: {error.strerror}", hint=_ELSEWHERE
+        ) from error
+
+
 @contextmanager
 def store_errors(root: Path) -> Iterator[None]:
     """Turns what a disk can do to us into ``StoreError`` with the way out."""
@@ -112,7 +124,7 @@ def disk_error(error: OSError, root: Path) -> StoreError | None:
         refused = "can't write to" if error.errno == errno.EROFS else "this user may not use"
         return StoreError(
             f"{refused} {place}: {error.strerror}",
-            hint="set FACTORY_CACHE (and FACTORY_RUNS, and --output) to folders that you may write to",
+            hint=_ELSEWHERE,
         )
     return None
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from factory.engine.filesystem import store_errors, write_json
+from factory.engine.filesystem import make_folder, store_errors, write_json
 from factory.engine.locks import is_locked, try_lock
 from factory.errors import StoreError
 from factory.events import CommandStarted, Stamped
@@ -44,7 +44,8 @@ def open_run(root: Path, name: str) -> Iterator[Run]:
     path = root / identifier
     runtime = Path(tempfile.gettempdir(), f"{RUNTIME_PREFIX}{secrets.token_hex(5)}")
     with store_errors(root):
-        path.mkdir(parents=True, mode=0o700)
+        make_folder(root)
+        path.mkdir(mode=0o700)
         lock = try_lock(path / "lock")
         if lock is None:
             raise StoreError(f"somebody holds the lock of the new run {path}", hint="run it again")

@@ -32,6 +32,7 @@ from pathlib import Path
 from factory.deadline import Deadline, poll
 from factory.engine.filesystem import (
     fsync_path,
+    make_folder,
     remove_temporaries,
     rename_durably,
     store_errors,
@@ -346,8 +347,8 @@ def _lock_index(layer: Layer, operation: int) -> int | None:
 
 
 def _make_private(folder: Path) -> None:
-    """Makes a folder that is this user's alone. Raises: OSError."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Makes a folder that is this user's alone. Raises: OSError, StoreError."""
+    make_folder(folder)
     status = folder.stat()
     if status.st_mode & 0o077 and status.st_uid == os.geteuid():
         folder.chmod(0o700)

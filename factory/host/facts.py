@@ -252,7 +252,8 @@ def _space(folder: Path) -> Space:
     existing = folder.absolute()
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
-    return Space(existing, Size(shutil.disk_usage(existing).free), os.access(existing, os.W_OK))
+    writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    return Space(existing, Size(shutil.disk_usage(existing).free), writable)
 
 
 def try_loopback() -> str:

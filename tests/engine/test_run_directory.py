@@ -12,6 +12,7 @@ import pytest
 
 from factory.engine.locks import try_lock
 from factory.engine.run_directory import ProcessRecord, clean, is_alive, open_run, runs, start_time
+from factory.errors import StoreError
 from factory.events import CommandStarted, Note, Stamped
 
 pytestmark = pytest.mark.machine
@@ -48,6 +49,13 @@ def test_a_run_leaves_nothing_outside_its_directory(tmp_path: Path) -> None:
     assert not is_alive(run.path)
     assert run.path in runs(tmp_path)
     assert (run.path / "cleaned").exists()  # nobody has to look again
+
+
+def test_runs_that_can_be_in_no_folder_are_an_error_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="can't make") as caught, open_run(tmp_path / "file", "debian"):
+        raise AssertionError
+    assert "FACTORY_RUNS" in caught.value.hint
 
 
 def test_the_processes_of_a_dead_run_are_ended(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:

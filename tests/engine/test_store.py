@@ -260,6 +260,14 @@ def test_what_a_disk_can_do_is_an_error_with_a_way_out(tmp_path: Path, number: i
     assert caught.value.exit_code == 6
 
 
+@pytest.mark.parametrize("below", [Path("file"), Path("file/cache")])
+def test_a_store_that_can_be_no_folder_is_an_error_with_a_way_out(tmp_path: Path, below: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="can't make") as caught:
+        LayerStore(tmp_path / below)
+    assert "FACTORY_CACHE" in caught.value.hint
+
+
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), store_errors(tmp_path):
         raise FileNotFoundError(errno.ENOENT, "no such file")

@@ -133,6 +133,8 @@ def test_space_is_that_of_the_nearest_folder(tmp_path: Path) -> None:
     assert space.folder == tmp_path
     assert space.free > 0
     assert space.writable
+    (tmp_path / "file").touch()
+    assert not facts._space(tmp_path / "file" / "below").writable
 
 
 @pytest.mark.unit
