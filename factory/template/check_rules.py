@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 
+from factory.drivers.machine_spec import Bus
 from factory.errors import Place, Problem, SeedError
 from factory.template import project
 from factory.template.assemble import Draft
@@ -29,6 +30,9 @@ from factory.template.suggest import did_you_mean
 from factory.template.yaml_source import Node, shown_name
 
 SECTOR = 512
+IDE_DRIVES = 4
+LONGEST_ID = 24
+"""Characters: QEMU's names of block nodes end at 31, and ours add "-format" to a disk's id."""
 _DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 _WEAK = ("md5", "sha1")
 _SCHEMES = ("http", "https", "ftp", "file")
@@ -132,15 +136,41 @@ def _machine(parts: Parts) -> Iterator[Problem]:
         if disk.size == 0 or disk.size % SECTOR:
             message = f"a disk's size is a multiple of {SECTOR} bytes, above 0"
             yield parts.problem("machine", "disks", index, "size", message=message)
-    yield from _twice(parts, "disk", [disk.id for disk in machine.disks])
-    yield from _twice(parts, "nic", [nic.id for nic in machine.nics])
+    drives = [index for index, disk in enumerate(machine.disks) if disk.bus is Bus.IDE]
+    if machine.type == "pc" and len(drives) > IDE_DRIVES:
+        message = f"a machine of type pc takes {IDE_DRIVES} IDE drives, with its CDs"
+        yield parts.problem("machine", "disks", drives[IDE_DRIVES], message=message, hint="use `bus: sata`")
+    yield from _ids(parts, machine)
 
 
-def _twice(parts: Parts, kind: str, ids: list[str]) -> Iterator[Problem]:
-    for index, name in enumerate(ids):
-        if name in ids[:index]:
-            message, hint = f"two {kind}s have the id '{name}'", f"give each its own, such as `id: {kind}{index}`"
+def _ids(parts: Parts, machine: Machine) -> Iterator[Problem]:
+    """Disks and cards share QEMU's names for devices."""
+    taken: dict[str, str] = {}
+    disks = [("disk", index, disk.id) for index, disk in enumerate(machine.disks)]
+    for kind, index, name in [*disks, *(("nic", index, nic.id) for index, nic in enumerate(machine.nics))]:
+        if name in taken:
+            message = f"two {kind}s have the id '{name}'" if taken[name] == kind else f"a disk has the id '{name}' too"
+            hint = f"give each its own, such as `id: {kind}{index}`"
             yield parts.problem("machine", f"{kind}s", index, "id", message=message, hint=hint)
+        elif len(name) > LONGEST_ID:
+            message, hint = f"the id '{name}' is too long for QEMU", f"it takes {LONGEST_ID} characters"
+            yield parts.problem("machine", f"{kind}s", index, "id", message=message, hint=hint)
+        taken[name] = kind
+
+
+def _way_in(parts: Parts) -> Iterator[Problem]:
+    machine: Machine | None = parts.get("machine")
+    access, install = parts.get("access"), parts.get("install")
+    if machine is None or machine.nics:
+        return
+    if access is not None and not access.none:
+        hint = "leave `nics` out for one card, or write `access: {none: true}`"
+        yield parts.problem("machine", "nics", message="without a network card nobody can log in", hint=hint)
+    profile = parts.draft.profile
+    seed = (install.seed if install else None) or (profile.seed.delivery if profile and profile.seed else None)
+    if seed is SeedDelivery.HTTP:
+        hint = "leave `nics` out for one card, or bring the seed by `install: {seed: cd}`"
+        yield parts.problem("machine", "nics", message="without a network card no seed can be fetched", hint=hint)
 
 
 def _outputs(parts: Parts) -> Iterator[Problem]:
@@ -291,6 +321,7 @@ def _bad_pattern(pattern: str) -> str:
 RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     _source,
     _machine,
+    _way_in,
     _outputs,
     _install,
     _seed,
