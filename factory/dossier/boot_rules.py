@@ -171,7 +171,7 @@ def machine_died(record: Record) -> Verdict | None:
         hint = hint or "look for an out-of-memory kill in `dmesg`; give the machine less memory, or end something"
     else:
         sentence = f"QEMU itself ended: {_first_sentence(record.message.partition(': ')[2] or record.message)}."
-    advice = tuple(filter(None, (hint, "the exact command line is below: paste it to see QEMU fail again")))
+    advice = tuple(filter(None, (hint, "the report has the exact command line: paste it to see QEMU fail again")))
     return Verdict("machine-died", sentence, advice, (Quote("QEMU", "\n".join(lines)),) if lines else ())
 
 

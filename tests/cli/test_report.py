@@ -86,8 +86,14 @@ def test_the_terminal_names_the_sentence_and_the_report(tmp_path: Path) -> None:
     assert not any("elsewhere" in line for line in lines)
 
 
-def test_what_the_sentence_has_said_is_not_said_again(tmp_path: Path) -> None:
-    said = "the exported image does not pass: a.qcow2: 'false' ended with 1 in the booted image"
-    error = VerificationFailed(said)
-    error.explanation = Explanation(f"The image was built, but {said}.", (), tmp_path / "report.html")
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        ("it does not pass: it ended with 1", "The image was built, but it does not pass: it ended with 1."),
+        ("QEMU did not come up (status 1): it ended with 1", "QEMU itself ended: it ended with 1."),
+    ],
+)  # fmt: skip
+def test_what_the_sentence_has_said_is_not_said_again(message: str, sentence: str, tmp_path: Path) -> None:
+    error = VerificationFailed(message)
+    error.explanation = Explanation(sentence, (), tmp_path / "report.html")
     assert sum("ended with 1" in line for line in failure_lines(error)) == 1

@@ -42,8 +42,10 @@ def failure_lines(error: FactoryError) -> Iterator[str]:
 
 
 def _says_the_same(sentence: str, message: str) -> bool:
+    """Also where the sentence only begins in its own words: "QEMU itself ended: …"."""
     one, other = sentence.rstrip("."), message.rstrip(".")
-    return one in other or other in one
+    quoted = one.partition(": ")[2]
+    return one in other or other in one or bool(quoted and quoted in other)
 
 
 def problem_lines(problem: Problem) -> Iterator[str]:
