@@ -63,7 +63,7 @@ def find_run(root: Path, word: str) -> KnownRun:
             return alive[0]
         if alive:
             raise click.UsageError(f"several builds run: name one of {', '.join(run.path.name for run in alive)}")
-        raise click.UsageError("no build is running; name a run" + _there(found))
+        raise click.UsageError(f"no build is running; name a run{_there(found)}" if found else "no build has run yet")
     named = [run for run in found if word in (run.path.name, run.template)]
     if not named:
         begin = [run for run in found if run.path.name.startswith(word)]

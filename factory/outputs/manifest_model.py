@@ -127,14 +127,17 @@ class Manifest(BaseModel):
     verify: Verification | None = None
 
 
+_WHICH = "give the folder (or its manifest.json) that a build has written"
+
+
 def read_manifest(path: Path) -> Manifest:
     """Raises: VerificationFailed when it is no manifest of ours."""
     try:
         return Manifest.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+    except OSError as error:
+        raise VerificationFailed(f"can't read {path}: {error.strerror}", hint=_WHICH) from error
+    except ValidationError as error:
+        first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise VerificationFailed(
-            f"{path} is no manifest of factory: {where + ': ' if where else ''}{first['msg']}",
-            hint="give the folder (or its manifest.json) that a build has written",
-        ) from error
+        said = f"{where + ': ' if where else ''}{first['msg']}"
+        raise VerificationFailed(f"{path} is no manifest of factory: {said}", hint=_WHICH) from error

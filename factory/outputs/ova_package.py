@@ -110,7 +110,8 @@ def _tar(path: Path) -> Iterator[tarfile.TarFile]:
         with tarfile.open(path, "r:*") as tar:
             yield tar
     except tarfile.TarError as error:
-        raise StepError(f"{path} is no OVA: {error}", hint="an OVA is a tar of an .ovf file and its disks") from error
+        why = str(error).partition("\n")[0].rstrip(":")  # one line for each way of packing follows
+        raise StepError(f"{path} is no OVA: {why}", hint="an OVA is a tar of an .ovf file and its disks") from error
 
 
 def open_package(path: Path) -> OvaPackage:

@@ -65,6 +65,8 @@ def test_a_living_run_of_a_template_comes_before_a_newer_dead_one(root: Root) ->
 
 
 def test_the_only_build_that_runs_needs_no_name(root: Root) -> None:
+    with pytest.raises(click.UsageError, match="no build has run yet"):
+        find_run(root.path, "")
     root.over("debian")
     with pytest.raises(click.UsageError, match=r"no build is running; name a run; there is .*debian"):
         find_run(root.path, "")

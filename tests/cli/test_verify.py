@@ -141,4 +141,4 @@ def test_what_comes_up_no_more_fails(copy: Path, tmp_path: Path) -> None:
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     code, _, said = verify(tmp_path, cache=tmp_path / "cache")
     assert code == 8
-    assert "no manifest of factory" in said
+    assert "manifest.json: No such file" in said
