@@ -13,9 +13,10 @@ from factory.errors import TemplateError
 from factory.quantity import Duration
 from factory.secret import Secret
 from factory.template.model import Ansible, File, LateText, Plugin, Provision, Reboot, Shell, Text
-from factory.template.packer.gotemplate import Context, is_template, render_known
+from factory.template.packer.gotemplate import Context, Surroundings, is_template, packer_functions, render_known
 from factory.template.packer.hcl.source import NOWHERE
-from factory.template.packer.model import PackerBuild, PackerConfig
+from factory.template.packer.language.scope import World
+from factory.template.packer.model import COMPATIBLE_VERSION, PackerBuild, PackerConfig
 from factory.template.packer.options import Options
 from factory.template.packer.options.declare import declared
 from factory.template.packer.provisioners import OtherProvisioner, Provisioner, simple
@@ -52,6 +53,8 @@ class StepTexts:
     notes: Notes
     variables: Mapping[str, str] = field(default_factory=dict)
     """User variables of a JSON template: a plug-in's options still name them."""
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """Packer's functions, for this build."""
 
     @classmethod
     def of(cls, source: QemuSource, build: PackerBuild, run_id: str, notes: Notes, config: PackerConfig) -> StepTexts:
@@ -71,11 +74,23 @@ class StepTexts:
         serves = bool(source.http_directory or source.http_content)
         values = {n: v.value.text() for n, v in config.variables.items()} if config.scope is None else {}
         name = source.build_name or build.source_name
-        return cls(name, run_id, config.working.absolute(), known, serves, notes, values)
+        world = World(config.folder, config.working)
+        around = Surroundings(world, COMPATIBLE_VERSION, values, build_name=name, build_type="qemu")
+        functions = packer_functions(around)
+        return cls(name, run_id, config.working.absolute(), known, serves, notes, values, functions)
 
     def late(self, text: str, names: Mapping[str, str], option: str) -> Text:
         """*text* with what only the running build knows as Jinja2."""
-        return late_text(text, {**self._build_names(), **names}, option, self.notes)
+        return late_text(self._with_the_build(text), {**self._build_names(), **names}, option, self.notes)
+
+    def _with_the_build(self, text: str) -> str:
+        """*text* with what the name of the build decides, as in ``{{ split build_name "-" 1 }}``."""
+        if "{{" not in text:
+            return text
+        try:
+            return render_known(text, Context({}, self.functions, late=None), NOWHERE)
+        except TemplateError:
+            return text
 
     def _build_names(self) -> dict[str, str]:
         known = {f"build.{name}": repr(value) for name, value in self.known.items()}
@@ -87,9 +102,8 @@ class StepTexts:
         functions: dict[str, Callable[..., Any]] = {
             "user": lambda name: self.variables.get(name, ""),
             "build": lambda name: self.known.get(name, ""),
-            "build_name": lambda: self.build_name,
-            "build_type": lambda: "qemu",
         }
+        functions = {**self.functions, **functions}
         return render_known(text, Context(names, functions, late=None), NOWHERE)
 
     def with_variables(self, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from factory.template.model import Bastion, Finished, Firmware, LateText, SeedDe
 from factory.template.packer.to_template import Translation, to_template
 from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.texts import BOOT, COMMAND, late_text
-from tests.template.packer.written import build_with, hcl
+from tests.template.packer.written import build_with, hcl, loaded
 
 pytestmark = pytest.mark.unit
 LATE = {
@@ -239,6 +240,20 @@ def test_a_windows_restart_may_ask_the_registry(tmp_path: Path) -> None:
         assert check.plugin.name == "await-command"
         assert named in check.plugin.options["command"]
         assert option_notes(result) == set()
+
+
+def test_the_name_of_the_build_decides_texts(tmp_path: Path) -> None:
+    builder = {"type": "qemu", "name": "tiny-debian", "iso_url": "a", "iso_checksum": "none", "ssh_username": "r"}
+    shell = {"type": "shell", "environment_vars": ['BOX={{split build_name "-" 1}}'], "inline": ["{{ build_name }}"]}
+    chain = {"type": "docker-import", "repository": '{{split build_name "-" 1}}:{{ user `v` }}'}
+    template = {"variables": {"v": "3"}, "builders": [builder], "provisioners": [shell], "post-processors": [chain]}
+    config = loaded(tmp_path, {"t.json": json.dumps(template)}, "t.json")
+    result = to_template(config, config.builds[0])
+    (step,) = result.loaded.template.provision
+    assert step.shell is not None
+    assert (step.shell.env["BOX"], step.shell.inline) == ("debian", ("tiny-debian",))
+    assert result.loaded.delivery is not None
+    assert result.loaded.delivery.chains[0][0].options["repository"] == "debian:3"
 
 
 def test_delivery_and_chains(tmp_path: Path) -> None:
