@@ -4,7 +4,8 @@
 
 On the tiny installer ISO, once as a JSON template and once as HCL (which Packer 1.6.6 reads in its beta form). Each
 tool starts with an empty cache; ``factory`` then builds a second time with another provisioner, which is what people
-do all day. Prints a table as Markdown; exit code 1 when names differ, a manifest has another shape, or an image does
+do all day. Prints a table as Markdown, with the seconds of processor time that each build took (its QEMU's included),
+for a computer that has other work to do, too; exit code 1 when names differ, a manifest has another shape, or an image does
 not come up.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -113,19 +115,25 @@ def lay_out(folder: Path, iso: Path) -> Path:
     return folder
 
 
-def timed(argv: list[str], folder: Path) -> float:
-    """Seconds that the command takes; its last words are shown when it fails."""
+def timed(argv: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds that the command takes, and those of processor time; its last words are shown when it fails."""
     environment = {
         **os.environ, "PYTHONPATH": str(PROJECT), "FACTORY_CACHE": str(folder / ".cache"), "CHECKPOINT_DISABLE": "1",
         "PACKER_CACHE_DIR": str(folder / ".packer"), "PACKER_NO_COLOR": "1", "HOME": str(folder),
     }  # fmt: skip
-    started = time.monotonic()
+    started, worked = time.monotonic(), processor_time()
     done = subprocess.run(
         argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-    return time.monotonic() - started
+    return time.monotonic() - started, processor_time() - worked
+
+
+def processor_time() -> float:
+    """Seconds that all children that have ended, and theirs, have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def made(folder: Path) -> list[str]:
@@ -196,13 +204,15 @@ def compare(root: Path) -> int:
         image = f"output-{form.lower()}/tiny.qcow2"
         boots = [boot(folder / image) for folder in (theirs, ours)]
         again = timed([*FACTORY, "build", "-force", "-var", "greeting=again", template], ours)
-        rows.append((form, packer, factory, again, *boots, len(made(ours))))
+        rows.append((form, (packer, factory, again), boots, len(made(ours))))
     sys.stdout.write(
         "| template | packer | factory | factory, a provisioner changed | boots: packer's | factory's | equal files |\n"
         "|---|--:|--:|--:|--:|--:|--:|\n"
     )
-    for form, *seconds, files in rows:
-        sys.stdout.write(f"| {form} | " + " | ".join(f"{s:.1f} s" for s in seconds) + f" | {files} |\n")
+    for form, builds, seconds, files in rows:
+        cells = [f"{wall:.1f} s ({cpu:.1f} s)" for wall, cpu in builds] + [f"{s:.1f} s" for s in seconds]
+        sys.stdout.write(f"| {form} | {' | '.join(cells)} | {files} |\n")
+    sys.stdout.write(f"In brackets: processor time. Load of this computer at the end: {os.getloadavg()[0]:.1f}\n")
     for line in wrong:
         sys.stdout.write(f"WRONG: {line}\n")
     return 1 if wrong else 0

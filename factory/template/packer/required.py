@@ -17,6 +17,9 @@ from factory.template.packer.language.functions import FUNCTIONS
 from factory.template.packer.language.scope import Scope
 from factory.template.packer.language.type_expressions import read_type
 from factory.template.packer.language.types import ANY, STRING, Type
+from factory.template.packer.language.values import to_python
+
+_PLACEHOLDERS = ("unset", "UNSET", "changeme", "CHANGEME")
 
 
 def required_variables(path: Path, *, also_empty: bool = False) -> Mapping[str, Type]:
@@ -44,12 +47,16 @@ def required_variables(path: Path, *, also_empty: bool = False) -> Mapping[str, 
             if len(block.labels) == 1 and (default is None or empty):
                 kind = read_type(attributes["type"].value, scope, evaluate) if "type" in attributes else ANY
                 result[block.labels[0]] = kind
+        for block in body.blocks_of("variables") if also_empty else ():
+            empty_ones = (n for n, a in block.body.attributes.items() if _is_empty(a.value, scope))
+            result.update(dict.fromkeys(empty_ones, ANY))
     return result
 
 
 def _is_empty(default: Expression, scope: Scope) -> bool:
-    """Null or empty in an empty environment: ``env("X")`` is how many templates ask for a value."""
+    """Null or empty in an empty environment: ``env("X")`` is how many templates ask for a value. So is “unset”."""
     try:
-        return evaluate(default, scope).data in (None, "")
+        value = to_python(evaluate(default, scope))
+        return value is None or (isinstance(value, (str, list, dict)) and value in ("", [], {}, *_PLACEHOLDERS))
     except TemplateError:
         return False

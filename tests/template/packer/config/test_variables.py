@@ -137,9 +137,10 @@ def test_a_block_in_a_file_of_variables(tmp_path: Path) -> None:
 def test_required_variables(tmp_path: Path) -> None:
     (tmp_path / "t.pkr.hcl").write_text(
         'variable "a" {}\nvariable "b" {\n  type = list(string)\n}\nvariable "c" {\n  default = env("C")\n}\n'
+        'variable "d" {\n  type = list(string)\n  default = []\n}\nvariables {\n  e = "unset"\n  f = "x"\n}\n'
     )
     assert {k: str(v) for k, v in required_variables(tmp_path).items()} == {"a": "dynamic", "b": "list of string"}
-    assert set(required_variables(tmp_path, also_empty=True)) == {"a", "b", "c"}
+    assert set(required_variables(tmp_path, also_empty=True)) == {"a", "b", "c", "d", "e"}
     (tmp_path / "t.json").write_text('{"variables": {"x": null, "y": "", "z": "1"}}')
     assert set(required_variables(tmp_path / "t.json")) == {"x"}
     assert set(required_variables(tmp_path / "t.json", also_empty=True)) == {"x", "y"}
