@@ -5,8 +5,8 @@
 On the tiny installer ISO, once as a JSON template and once as HCL (which Packer 1.6.6 reads in its beta form). Each
 tool starts with an empty cache; ``factory`` then builds a second time with another provisioner, which is what people
 do all day. Prints a table as Markdown, with the seconds of processor time that each build took (its QEMU's included),
-for a computer that has other work to do, too; exit code 1 when names differ, a manifest has another shape, or an image does
-not come up.
+for a computer that has other work to do, too; exit code 1 when names differ, a manifest has another shape, or an image
+does not come up.
 """
 
 from __future__ import annotations
