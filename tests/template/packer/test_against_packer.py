@@ -227,6 +227,9 @@ ACCEPTED = [
     'vm_name = "{{ build_name }}"',
     "memory = 1",
 ]
+CHECKSUMS = ["none", "f" * 32, "F" * 40, "a" * 64, "0" * 128, "md5:" + "a" * 32, "SHA256:" + "a" * 64,
+             "sha512:" + "A" * 128]  # fmt: skip
+WRONG_CHECKSUMS = ["", "a" * 31, "sha256:" + "a" * 63, "sha3:" + "a" * 64, "g" * 64, "nonee"]
 REFUSED = [
     "memry = 1",
     'memory = "lots"',
@@ -285,6 +288,14 @@ def test_what_is_accepted(tmp_path: Path) -> None:
     names = [f"s{i}" for i in range(len(ACCEPTED))]
     sources = "".join(source(o, n) for o, n in zip(ACCEPTED, names, strict=True))
     assert verdicts(tmp_path, sources + build("\n  ".join(STEPS_ACCEPTED), *names)) == (True, True)
+
+
+def test_checksums(tmp_path: Path) -> None:
+    names = [f"s{i}" for i in range(len(CHECKSUMS))]
+    given = [source("", n).replace('"none"', f'"{c}"') for c, n in zip(CHECKSUMS, names, strict=True)]
+    assert verdicts(tmp_path, "".join(given) + build("", *names)) == (True, True)
+    bad = {c: verdicts(tmp_path, source("").replace('"none"', f'"{c}"') + build("")) for c in WRONG_CHECKSUMS}
+    assert {c: both for c, both in bad.items() if any(both)} == {}
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

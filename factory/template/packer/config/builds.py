@@ -326,10 +326,12 @@ class Builds:
             except TemplateError as error:
                 problems.extend(error.problems)
                 continue
+            # What isn't for this build can't cut its chain.
+            if not _applies(made.meta.only, made.meta.except_, use.reference):
+                continue
             if self.selection.cuts(made.name):
                 return
-            if _applies(made.meta.only, made.meta.except_, use.reference):
-                yield made
+            yield made
 
     def _post_processor(
         self, one: ScopedBlock, use: Use, block_name: str, problems: list[Problem], real: Mapping[str, str] | None

@@ -261,10 +261,11 @@ class _Loader:
                 continue
             settings = fixed_post_processor(what, settings, problems)
             label = text_of(settings, "name", problems) or what
-            if self.selection.cuts(label):
-                return
+            # What isn't for this build can't cut its chain.
             if not self._applies(settings, name):
                 continue
+            if self.selection.cuts(label):
+                return
             options, meta = read_post_processor(self._decoder(name, kind, problems, settings), what, settings)
             yield PostProcessor(type=what, options=options, meta=meta, span=node.span)
 

@@ -56,11 +56,12 @@ def filebase64(world: World, path: str) -> str:
 def fileexists(world: World, path: str) -> bool:
     try:
         found = world.find(path)
-        if found.is_dir():
-            raise FunctionError(f"“{path}” is a folder, not a file", 0)
-        return found.is_file()
+        is_folder, is_file = found.is_dir(), found.is_file()
     except (OSError, ValueError):
         return False
+    if is_folder:
+        raise FunctionError(f"“{path}” is a folder, not a file", 0)
+    return is_file
 
 
 @define("fileset", "path:s pattern:s", world=True)

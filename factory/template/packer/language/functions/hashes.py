@@ -34,7 +34,7 @@ def bcrypt(text: str, *cost: Decimal) -> str:
         raise FunctionError(f"the cost must lie between 4 and {DEAREST}", 1)
     if len(text.encode()) > 72:
         raise FunctionError("bcrypt takes at most 72 bytes", 0)
-    return library.hashpw(text.encode(), library.gensalt(rounds)).decode()
+    return library.hashpw(text.encode(), library.gensalt(rounds, prefix=b"2a")).decode()
 
 
 @define("rsadecrypt", "ciphertext:s privatekey:s")
