@@ -32,6 +32,7 @@ outputs: [qcow2, raw]
 verify: {formats: first, clones: 1, run: ["test -s /etc/motd"]}
 """
 PHASES = ("install", "boot", "provision-1", "provision-2", "seal", "export")
+GUESTFS_CHILD = "guestfs/child.py"
 PATIENCE = 300.0
 """Seconds for a build to end by itself after something that it needs was killed: the host may be loaded."""
 
@@ -83,18 +84,20 @@ def project_copy(folder: Path, edit: Callable[[str], str]) -> Path:
     return template
 
 
-def moments_of(outcome: Outcome) -> list[Moment]:
-    """Every step boundary of a whole build, each once."""
-    found: dict[Moment, None] = {}
-    current = ""
+def boundaries_of(outcome: Outcome) -> list[tuple[Target, Moment]]:
+    """Every step boundary of a whole build, each once, with every target that lives there."""
+    found: dict[tuple[Target, Moment], None] = {}
+    current, living = "", {Target.FACTORY: 1, Target.GROUP: 1, Target.QEMU: 0, Target.GUESTFS: 0}
     for event in outcome.events:
-        if event["event"] == "phase_started":
-            current = event["phase"]
-            found[Moment(current)] = None
-        elif event["event"] in ("step_started", "step_finished"):
-            found[Moment(current, event["event"], event["step"])] = None
-        elif event["event"] == "phase_finished":
-            found[Moment(current, "phase_finished")] = None
+        name = event["event"]
+        if name in ("machine_started", "machine_ended"):
+            living[Target.QEMU] += 1 if name == "machine_started" else -1
+        elif name in ("command_started", "command_finished") and GUESTFS_CHILD in event["command"]:
+            living[Target.GUESTFS] += 1 if name == "command_started" else -1
+        elif name in ("phase_started", "phase_finished", "step_started", "step_finished"):
+            current = event["phase"] if name == "phase_started" else current
+            moment = Moment(current, name, event.get("step", ""))
+            found |= {(target, moment): None for target, number in living.items() if number > 0}
     return list(found)
 
 
@@ -312,7 +315,7 @@ def _victims(target: Target, factory: int, tree: list[int]) -> list[int]:
         return [factory]
     if target is Target.GROUP:
         return tree
-    words = "-name guest=" if target is Target.QEMU else "guestfs/child.py"
+    words = "-name guest=" if target is Target.QEMU else GUESTFS_CHILD
     # Not what only starts it, and is about to become it.
     return [pid for pid in tree if words in (line := _command(pid)) and "setpriv" not in line.split(" ")[0]][:1]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.drills.conftest import KILLS, SEED
-from tests.drills.killing import Drill, Target, lengths_of, moments_of, random_kill
+from tests.drills.killing import Drill, boundaries_of, lengths_of, random_kill
 from tests.e2e.command import Outcome
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(12 * 3600)]
@@ -24,7 +24,7 @@ FINISH_EVERY = 25
 def test_kills_at_every_boundary_and_at_random_moments(drill: Drill, tiny: Outcome, tmp_path: Path) -> None:
     drill.bring_to("export")
     dice, lengths, hits = random.Random(SEED), lengths_of(tiny) | lengths_of(drill.finish()), 0
-    boundaries = [(target, moment) for moment in moments_of(tiny) for target in (Target.FACTORY, Target.GROUP)]
+    boundaries = boundaries_of(tiny)
     with (tmp_path / "drill.log").open("w", buffering=1) as log:
         while hits < KILLS:
             target, moment = boundaries.pop(0) if boundaries else random_kill(dice, lengths)
