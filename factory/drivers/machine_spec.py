@@ -155,8 +155,8 @@ class MachineSpec:
     reboot: Reboot = Reboot.ENDS_MACHINE
     serial_log: Path | None = None
     """Where everything of the first serial line is appended; None puts it into ``runtime_dir``."""
-    incoming: str = ""
-    """Migration URI to resume from, instead of booting."""
+    incoming: Path | None = None
+    """A file with a machine's memory to resume from, instead of booting."""
     rtc: str = "utc"
     usb_tablet: bool = False
     extra_args: tuple[str, ...] = ()

@@ -127,7 +127,7 @@ class StartMachine(Step):
         if tpm := scope.find(TpmAt):
             spec = replace(spec, tpm=replace(spec.tpm or TpmSpec(tpm.socket), socket=tpm.socket))
         if state.memory:
-            spec = replace(spec, incoming=incoming(state.memory))
+            spec = replace(spec, incoming=state.memory.absolute())
         place = scope.find(SeedPlace)
         if place:
             spec = _with_seed(spec, place)
@@ -155,11 +155,6 @@ class StartMachine(Step):
                 cdroms=tuple(replace(cd, boot_index=None) for cd in spec.cdroms),
             )
         return spec
-
-
-def incoming(memory: Path) -> str:
-    """The migration URI that reads a memory file (``exec:`` works in every QEMU; ``file:`` came with 8.2)."""
-    return f"exec:cat '{memory}'"
 
 
 def _with_seed(spec: MachineSpec, place: SeedPlace) -> MachineSpec:

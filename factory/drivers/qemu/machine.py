@@ -15,7 +15,7 @@ import shlex
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -327,6 +327,7 @@ async def _launch(
         qmp_of_qemu,
         line_of_qemu,
         observer,
+        spec.incoming.open("rb", buffering=0) if spec.incoming else nullcontext() as memory,
     ):  # ours are closed once QEMU has its own: then its end is an end of file here
         serial = SerialLine(line)
         told = SerialEvents(emit)
@@ -334,16 +335,16 @@ async def _launch(
         stack.callback(told.close)
         stack.callback(serial.close)
         try:
-            channels = Channels(qmp_of_qemu.fileno(), line_of_qemu.fileno(), observer.fileno())
+            channels = Channels(
+                qmp_of_qemu.fileno(), line_of_qemu.fileno(), observer.fileno(), memory.fileno() if memory else None
+            )
             argv = arguments(spec, runtime_dir=runtime_dir, channels=channels)
             pasteable = arguments(spec, runtime_dir=runtime_dir)
         except ValueError as error:
             raise StepError(f"the machine {spec.name!r} can't be built: {error}") from error
         (log_dir / "qemu.argv").write_text(shlex.join(pasteable) + "\n")
         process = await stack.enter_async_context(
-            spawn(
-                argv, emit=emit, log=log_dir / "qemu.log", pass_fds=(channels.qmp, channels.serial, channels.observer)
-            )
+            spawn(argv, emit=emit, log=log_dir / "qemu.log", pass_fds=channels.descriptors)
         )
     emit(MachineStarted(log_dir.name, process.pid, spec.accelerator, shlex.join(pasteable)))
     await serial.offer(runtime_dir / SERIAL_SOCKET)

@@ -81,7 +81,7 @@ MACHINES = {
         kernel=KernelSpec(Path("/iso/vmlinuz"), Path("/iso/initrd.gz"), "console=ttyS0 url=http://10.0.2.2:80/a,b")
     ),
     "resume-live-layer-kvm": spec(
-        accelerator="kvm", incoming="exec:cat /l/memory", reboot=Reboot.RESETS, display="none"
+        accelerator="kvm", incoming=Path("/l/the memory"), reboot=Reboot.RESETS, display="none"
     ),
     "every-bus-pc": every_bus("pc-i440fx-7.2"),
     "every-bus-q35": every_bus("pc-q35-7.2"),
@@ -154,7 +154,7 @@ def test_replacing_devices_takes_the_cards_but_not_the_disks() -> None:
 
 @pytest.mark.parametrize("switch", ["chardev", "mon", "S", "nodefaults", "action", "object", "incoming"])
 def test_what_drives_the_machine_is_never_replaced(switch: str) -> None:
-    machine = spec(incoming="defer")
+    machine = spec(incoming=Path("/l/memory"))
     assert switches(machine) == switches(replace(machine, replaced_switches=frozenset({switch})))
 
 
@@ -220,3 +220,11 @@ def test_each_user_network_has_addresses_of_its_own() -> None:
     networks = [said[i + 1] for i, word in enumerate(said) if word == "-netdev"]
     # The first keeps QEMU's own, 10.0.2.0/24: the seed's address is told in it.
     assert [n.partition("net=")[2].partition(",")[0] for n in networks] == ["", "", "10.0.3.0/24", "10.0.4.0/24"]
+
+
+def test_memory_is_read_from_a_file_that_qemu_inherits() -> None:
+    channels = Channels(3, 4, 5, 6)
+    argv = arguments(spec(incoming=Path("/l/memory")), runtime_dir=Path("/run/f"), channels=channels)
+    assert argv[argv.index("-incoming") + 1] == "fd:6"
+    assert channels.descriptors == (3, 4, 5, 6)
+    assert Channels(3, 4, 5).descriptors == (3, 4, 5)

@@ -81,8 +81,7 @@ def test_memory_and_disk_are_of_the_same_instant(lab: Lab) -> None:
         assert ALPHABET.startswith(at_checkpoint)
 
         resumed = await overlay(disk.path, lab.logs / "resumed.qcow2")
-        # As StartMachine writes it.
-        later = replace(spec, disks=(replace(disk, path=resumed),), incoming=f"exec:cat '{memory}'")
+        later = replace(spec, disks=(replace(disk, path=resumed),), incoming=memory)
         async with lab.start(later, "second") as machine:
             await machine.resume()
             text = await longer(machine, 3)
@@ -176,7 +175,7 @@ def test_memory_of_another_machine_is_refused(lab: Lab) -> None:
             await QemuCheckpoints("7.2.0").save(
                 machine, memory=memory, overlays={"main": top}, while_paused=lambda: None
             )
-        other = lab.spec(disks=(disk,), memory=Size.parse("96 MiB"), incoming=f"exec:cat '{memory}'")
+        other = lab.spec(disks=(disk,), memory=Size.parse("96 MiB"), incoming=memory)
         async with lab.start(other, "second") as machine:
             await machine.resume()
 
