@@ -21,6 +21,16 @@ collect_ignore = [] if KILLS else ["test_many_kills.py"]
 _done: list[Kill] = []
 
 
+if KILLS:
+
+    @pytest.fixture(scope="session")
+    def tiny(place: Place) -> Outcome:
+        """Where nothing but drills runs, they need its layers alone."""
+        outcome = place.build("images/tiny.yml", "--until", "seal")
+        assert outcome.code == 0, outcome.stderr
+        return outcome
+
+
 @pytest.fixture(scope="module")
 def drill(tiny: Outcome, place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
     drill = Drill(place, tmp_path_factory.mktemp("killed"))
