@@ -10,7 +10,7 @@ from pathlib import Path
 from factory.drivers.protocols import DiskImages
 from factory.engine.filesystem import copy_file
 from factory.engine.store import Layer
-from factory.plan.resources import BUILD_SECRETS, TPM_STATE, UEFI_VARIABLES, MachineState
+from factory.plan.resources import BUILD_SECRETS, TPM_STATE, UEFI_VARIABLES, MachineState, TpmAt
 
 SEAL_OVERLAY = {"cluster_size": "4k"}
 """A trimmed block of the guest (4 KiB) must free a whole cluster, or the overlay keeps the old bytes around it
@@ -32,6 +32,16 @@ async def branch(
         )
     await asyncio.to_thread(copy_small, layer.path, folder)
     return MachineState(folder, layer.memory)
+
+
+def move_on(source: Path, state: MachineState, tpm: TpmAt | None) -> None:
+    """Copies what is small out of *source*, and has a running TPM go on in the copy. The guest stands still."""
+    copy_small(source, state.folder)
+    if tpm and tpm.state:
+        fresh = tpm.state.with_name(f".{tpm.state.name}")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(state.tpm.absolute())
+        fresh.replace(tpm.state)
 
 
 def copy_small(source: Path, folder: Path) -> None:

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from factory.drivers.protocols import Checkpoints, DiskImages, Machine
 from factory.engine.failure import Failure, FailureHook, Holder
 from factory.engine.filesystem import disk_error
-from factory.engine.machine_state import SEAL_OVERLAY, branch, copy_small
+from factory.engine.machine_state import SEAL_OVERLAY, branch, move_on
 from factory.engine.scope import StepScope, merge
 from factory.engine.store import Draft, Layer, LayerGone, LayerStore
 from factory.errors import Evidence, FactoryError, MachineDied, StoreError
@@ -35,7 +35,7 @@ from factory.events import (
     StepStarted,
 )
 from factory.plan.model import Keeps, Phase, Plan, Power
-from factory.plan.resources import MEMORY, MachineState, disk_file
+from factory.plan.resources import MEMORY, MachineState, TpmAt, disk_file
 from factory.plan.step import Step
 from factory.quantity import Duration
 
@@ -374,6 +374,7 @@ class Runner:
         machine = self._session.get(Machine)
         checkpoints = self._session.get(Checkpoints)
         images = self._session.get(DiskImages)
+        tpm = self._session.find(TpmAt)
         done = self._take_workspace()
         following = await self._open_workspace(index + 1, None, branched=False)
         power = self._plan.phases[following.index].power
@@ -391,7 +392,8 @@ class Runner:
             machine,
             memory=done.draft.path / MEMORY,
             overlays=overlays,
-            while_paused=lambda: copy_small(done.draft.path, following.draft.path),
+            while_paused=lambda: move_on(done.draft.path, following.state, tpm),
+            variables=following.state.uefi_variables,
         )
         self._workspace = following
         self._session.put(following.state)

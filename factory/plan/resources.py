@@ -118,9 +118,10 @@ class Staging:
 
 @dataclass(frozen=True, slots=True)
 class TpmAt:
-    """The socket of a running swtpm."""
+    """The socket of a running swtpm. ``state`` is a link to the folder of its state, which it opens anew each time."""
 
     socket: Path
+    state: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from factory.template.late import render_late
 from factory.template.model import Text
 
 SERIAL_LOG = "serial.log"
+TPM_LINK = "tpm-state"
 
 
 class Role(enum.StrEnum):
@@ -60,10 +61,14 @@ class StartTpm(Step):
         driver = scope.get(MachineDriver)
         state = scope.get(MachineState).tpm
         state.mkdir(mode=0o700, exist_ok=True)
+        # By a link, for the folder becomes a layer's at the next checkpoint, and the state goes on in another.
+        link = scope.runtime_dir / TPM_LINK
+        link.unlink(missing_ok=True)
+        link.symlink_to(state.absolute())
         async with driver.start_tpm(
-            state.absolute(), runtime_dir=scope.runtime_dir, version=self.tpm_version, emit=scope.emit
+            link, runtime_dir=scope.runtime_dir, version=self.tpm_version, emit=scope.emit
         ) as socket:
-            scope.put(TpmAt(socket))
+            scope.put(TpmAt(socket, link))
             yield
 
 

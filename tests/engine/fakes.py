@@ -43,8 +43,9 @@ class FakeMachine:
 
 class FakeCheckpoints:
     async def save(
-        self, machine: Any, *, memory: Path, overlays: Mapping[str, Path], while_paused: Callable[[], None]
-    ) -> float:
+        self, machine: Any, *, memory: Path, overlays: Mapping[str, Path], while_paused: Callable[[], None],
+        variables: Path | None = None,
+    ) -> float:  # fmt: skip
         memory.write_text("memory\n")
         while_paused()
         return 0.1

@@ -100,12 +100,14 @@ class MachineDriver(Protocol):
 
 class Checkpoints(Protocol):
     async def save(
-        self, machine: Machine, *, memory: Path, overlays: Mapping[str, Path], while_paused: Callable[[], None]
-    ) -> float:
+        self, machine: Machine, *, memory: Path, overlays: Mapping[str, Path], while_paused: Callable[[], None],
+        variables: Path | None = None,
+    ) -> float:  # fmt: skip
         """Writes the running machine's memory to *memory* and, at the same instant, puts each disk on its overlay.
 
         ``overlays`` maps a disk's id to a prepared qcow2 whose backing name leads to the disk's current file.
-        *while_paused* is called (in a thread) while the guest stands still, to copy firmware variables and the like.
+        *while_paused* is called (in a thread) while the guest stands still, to copy firmware variables and the like;
+        the firmware goes on in *variables*, which is one of these copies.
         The guest runs on afterwards. Returns the seconds for which it stood still. Raises: StepError, MachineDied.
         """
 

@@ -21,6 +21,8 @@ OBSERVER_SOCKET = "observer.sock"
 SERIAL_SOCKET = "serial.sock"
 VNC_SOCKET = "vnc.sock"
 SERIAL_LOG = "serial.log"
+VARIABLES_NODE = "firmware-variables"
+"""The block node that the firmware writes its variables to."""
 _DISPLAYS = {
     "std": "VGA",
     "cirrus": "cirrus-vga",
@@ -117,11 +119,11 @@ def _uefi(uefi: UefiSpec) -> Iterator[Argument]:
     yield Argument(
         "blockdev", option("", {**code, "file.driver": "file", "file.filename": str(uefi.code)}), replaced_by
     )
-    variables: dict[str, str | int | None] = {"driver": uefi.variables_format, "node-name": "firmware-variables"}
+    variables: dict[str, str | int | None] = {"driver": uefi.variables_format, "node-name": VARIABLES_NODE}
     yield Argument(
         "blockdev", option("", {**variables, "file.driver": "file", "file.filename": str(uefi.variables)}), replaced_by
     )
-    flash: dict[str, str | int | None] = {"pflash0": "firmware-code", "pflash1": "firmware-variables"}
+    flash: dict[str, str | int | None] = {"pflash0": "firmware-code", "pflash1": VARIABLES_NODE}
     if uefi.secure_boot:
         flash["smm"] = "on"
         # Only code in SMM may write the variables: without this a guest's kernel could enrol keys of its own.

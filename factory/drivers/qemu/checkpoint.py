@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from factory.deadline import Deadline, poll
-from factory.drivers.machine_spec import Discard, DiskSpec, MachineSpec
+from factory.drivers.machine_spec import Discard, DiskSpec, MachineSpec, UefiSpec
 from factory.drivers.protocols import Machine
+from factory.drivers.qemu.arguments import VARIABLES_NODE
 from factory.errors import StepError, StoreError
 from factory.quantity import Duration
 
@@ -46,8 +47,9 @@ class QemuCheckpoints:
         self._host_cpu = host_cpu
 
     async def save(
-        self, machine: Machine, *, memory: Path, overlays: Mapping[str, Path], while_paused: Callable[[], None]
-    ) -> float:
+        self, machine: Machine, *, memory: Path, overlays: Mapping[str, Path], while_paused: Callable[[], None],
+        variables: Path | None = None,
+    ) -> float:  # fmt: skip
         """See ``protocols.Checkpoints``. A guest that can't be checkpointed is found out before it is stopped."""
         await self._refuse_what_cannot_migrate(machine)
         missing = {disk.id for disk in machine.spec.disks if not disk.read_only} - set(overlays)
@@ -64,8 +66,10 @@ class QemuCheckpoints:
             await migration.begin(self._uri(memory))
             if await migration.nearly_done(deadline):
                 await machine.execute("transaction", {"actions": switch})
-                await machine.execute("migrate-continue", {"state": "pre-switchover"})
                 await asyncio.to_thread(while_paused)
+                if variables and machine.spec.uefi:
+                    await _move_variables(machine, machine.spec.uefi, variables)
+                await machine.execute("migrate-continue", {"state": "pre-switchover"})
                 await migration.end(deadline)
         finally:
             await migration.let_go_on()
@@ -98,10 +102,9 @@ class QemuCheckpoints:
         """Opens the overlays. Returns the actions that put all disks on them, for one transaction: all, or none."""
         specs = {disk.id: disk for disk in machine.spec.disks}
         nodes = await _top_nodes(machine)
-        taken = {node["node-name"] for node in await machine.execute("query-named-block-nodes")}
         actions = []
         for identifier, path in overlays.items():
-            name = next(n for i in range(len(taken) + 1) if (n := f"{identifier}-at{i}") not in taken)
+            name = await _free_name(machine, identifier)
             await machine.execute("blockdev-add", _overlay_node(specs[identifier], name, path))
             actions.append({"type": "blockdev-snapshot", "data": {"node": nodes[identifier], "overlay": name}})
         return actions
@@ -197,6 +200,26 @@ class _Migration:
 
     async def _is_over(self) -> bool | None:
         return True if (await self._machine.execute("query-status"))["status"] != "finish-migrate" else None
+
+
+async def _nodes(machine: Machine) -> set[str]:
+    return {node["node-name"] for node in await machine.execute("query-named-block-nodes")}
+
+
+async def _free_name(machine: Machine, prefix: str) -> str:
+    """For a block node: the guest's machine may have been kept before."""
+    taken = await _nodes(machine)
+    return next(name for i in range(len(taken) + 1) if (name := f"{prefix}-at{i}") not in taken)
+
+
+async def _move_variables(machine: Machine, uefi: UefiSpec, copy: Path) -> None:
+    """The firmware's variables go on in *copy*: what the guest writes from now on is not of the layer."""
+    if VARIABLES_NODE not in await _nodes(machine):  # the user's own arguments bring another firmware
+        return
+    name = await _free_name(machine, "variables")
+    await machine.execute("blockdev-add", {"driver": "file", "node-name": name, "filename": str(copy.absolute())})
+    node = {"driver": uefi.variables_format, "node-name": VARIABLES_NODE, "read-only": False, "file": name}
+    await machine.execute("blockdev-reopen", {"options": [node]})
 
 
 async def _top_nodes(machine: Machine) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from factory.deadline import poll
-from factory.drivers.machine_spec import Bus, CpuSpec, DiskSpec
+from factory.drivers.machine_spec import Bus, CpuSpec, DiskSpec, UefiSpec
 from factory.drivers.protocols import Machine
 from factory.drivers.qemu import checkpoint
 from factory.drivers.qemu.checkpoint import QemuCheckpoints
@@ -22,6 +22,7 @@ from tests.drivers.qemu.conftest import Lab, soon, until_serial
 
 pytestmark = pytest.mark.machine
 
+OVMF = Path("/usr/share/OVMF")
 ALPHABET = "abcdefghijklmnopqrstuvwxyz" * 100
 
 
@@ -99,6 +100,40 @@ def test_memory_and_disk_are_of_the_same_instant(lab: Lab) -> None:
             await images.convert(image, flat, source_format="qcow2", format="raw")
             assert (flat.read_bytes()[offset] != 0) is there
             await images.check(image, format="qcow2")
+
+    asyncio.run(test())
+
+
+def test_the_firmware_goes_on_in_a_copy_of_its_variables(lab: Lab) -> None:
+    """What the guest writes after the checkpoint must not change the layer, and must not be lost."""
+    kept = lab.logs / "vars.fd"
+    kept.write_bytes((OVMF / "OVMF_VARS_4M.fd").read_bytes())
+
+    async def test() -> None:
+        disk = await layer(lab)
+        uefi = UefiSpec(OVMF / "OVMF_CODE_4M.fd", kept)
+        async with lab.start(lab.spec(machine_type="q35", uefi=uefi, disks=(replace(disk, bus=Bus.SATA),))) as machine:
+            await machine.resume()
+            before, below = kept, disk.path
+            for number in (1, 2):
+                top = await overlay(below, lab.logs / f"top{number}.qcow2")
+                copy = lab.logs / f"copy{number}.fd"
+                await keep(machine, number, top, before, copy)
+                seen = before.read_bytes()
+                command = f'qemu-io firmware-variables "write -P {number} 500k 4k"'
+                await machine.execute("human-monitor-command", {"command-line": command})
+                assert before.read_bytes() == seen
+                assert copy.read_bytes()[500 * 1024 : 504 * 1024] == bytes([number]) * 4096
+                before, below = copy, top
+
+    async def keep(machine: Machine, number: int, top: Path, before: Path, copy: Path) -> None:
+        def while_paused() -> None:
+            copy.write_bytes(before.read_bytes())
+
+        await QemuCheckpoints("7.2.0").save(
+            machine, memory=lab.logs / f"memory{number}", overlays={"main": top}, while_paused=while_paused,
+            variables=copy,
+        )  # fmt: skip
 
     asyncio.run(test())
 
