@@ -48,6 +48,9 @@ class Machine(Qmp, Protocol):
     @property
     def argv(self) -> tuple[str, ...]: ...
 
+    async def send_file(self, name: str, descriptor: int) -> None:
+        """Hands an open file to QEMU, to be used once as ``fd:name``. Raises: as ``execute``."""
+
     async def resume(self) -> None:
         """QMP ``cont``: lets the guest run. A machine starts paused."""
 
