@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from pathlib import PurePosixPath
 from typing import Any
 
 from factory.drivers.machine_spec import Bus
@@ -25,6 +27,9 @@ class UnsupportedMachine(NotMadeHere):
 
 
 _X86 = re.compile(r"(?:.*/)?(?:qemu-system-x86_64|qemu-system-i386|qemu-kvm|kvm)(?:\.exe)?\Z")
+_PREFIX = "qemu-system-"  # and nothing behind it: an architecture that has no value
+_FOREIGN = re.compile(r"qemu-system-(?!x86_64|i386)\w|aarch64|arm|ppc|s390|riscv|mips|sparc|alpha|m68k", re.IGNORECASE)
+_FOREIGN_MACHINE = re.compile(r"(?:type=)?(?:virt|raspi|pseries|s390|sbsa|malta)")
 _LEAST_DISK = Size(2**20)
 
 
@@ -34,14 +39,14 @@ def machine_of(s: QemuSource, found: Arguments, notes: Notes) -> Machine:
     Raises: UnsupportedMachine for a machine of another architecture.
     """
     if not _X86.match(s.qemu_binary):
-        raise UnsupportedMachine(
-            f"the build “{s.build_name}” wants {s.qemu_binary}, and factory makes x86_64 machines",
-            hint="leave it out with -except, or build it where Packer runs",
-        )
-    threads = (s.sockets or 1) * (s.cores or 1) * (s.threads or 1)
+        _other_program(s, found, notes)
+    cpus, topology = _processors(s)
+    if topology and found.cpus is None:
+        found.extra += ["-smp", topology]
+        found.replaced.append("smp")
     fields: dict[str, Any] = {
         "type": _type(found.machine_type or s.machine_type, notes),
-        "cpus": found.cpus or max(s.cpus, threads, 1),
+        "cpus": found.cpus or cpus,
         "cpu": cpu_model(s.cpu_model) if found.cpu is None else found.cpu,
         "memory": found.memory or Size(s.memory * 2**20),
         "firmware": found.firmware or _firmware(s, notes),
@@ -55,8 +60,6 @@ def machine_of(s: QemuSource, found: Arguments, notes: Notes) -> Machine:
         fields["type"] = "q35"
     if found.display or s.vga not in ("", "none"):
         fields["display"] = found.display or s.vga
-    if s.sockets or s.cores or s.threads:
-        notes.add("cores", "sockets, cores and threads are counted together", matters=False)
     if s.vtpm or found.tpm:
         model = "tpm-tis" if s.tpm_device_type == "tpm-tis" else "tpm-crb"
         fields["tpm"] = Tpm(version="1.2" if s.use_tpm1 else "2.0", model=model)
@@ -66,6 +69,34 @@ def machine_of(s: QemuSource, found: Arguments, notes: Notes) -> Machine:
     if s.qemu_img_args is not None:
         notes.add("qemu_img_args", "has no equal: images are made by factory's own rules")
     return Machine(**fields)
+
+
+def _other_program(s: QemuSource, found: Arguments, notes: Notes) -> None:
+    """A script in QEMU's place is passed over. Raises: UnsupportedMachine where another architecture shows."""
+    machine = found.machine_type or s.machine_type
+    nameless = PurePosixPath(s.qemu_binary).name == _PREFIX
+    if nameless or _FOREIGN.search(s.qemu_binary) or _FOREIGN_MACHINE.match(machine):
+        raise UnsupportedMachine(
+            f"the build “{s.build_name}” wants {s.qemu_binary}, and factory makes x86_64 machines",
+            hint="leave it out with -except, or build it where Packer runs",
+        )
+    notes.add("qemu_binary", f"“{s.qemu_binary}” is passed over: factory starts this host's QEMU itself")
+
+
+def _processors(s: QemuSource) -> tuple[int, str]:
+    """How many there are, and what ``-smp`` is to say of them; nothing where the template leaves that to QEMU.
+
+    With sockets, cores or threads the smaller of ``cpus`` and their product counts, as in Packer.
+    """
+    given = s.cpus if "cpus" in s.given else 0
+    parts = {name: getattr(s, name) for name in ("sockets", "cores", "threads") if getattr(s, name) > 0}
+    if not parts:
+        return max(given, 1), ""
+    product = math.prod(parts.values())
+    count = min(given or product, product)
+    if count != product:
+        return count, ""  # QEMU refuses a topology with places for more
+    return count, ",".join([str(count), *(f"{name}={number}" for name, number in parts.items())])
 
 
 def _type(machine_type: str, notes: Notes) -> str:

@@ -144,6 +144,9 @@ class _Reader:
         if not first.isdigit():
             return False
         self.result.cpus = int(first)
+        if known.keys() & {"sockets", "dies", "clusters", "cores", "threads", "maxcpus"} and "{{" not in value:
+            self.result.extra += ["-smp", value]
+            self.result.replaced.append("smp")
         return True
 
     def _model(self, value: str) -> bool:

@@ -47,13 +47,42 @@ def test_machine(tmp_path: Path) -> None:
         '  vtpm = true\n  net_device = "e1000"\n'
         '  efi_firmware_code = "/x/OVMF_CODE.secboot.fd"\n  cpu_model = "host"\n',
     ).loaded.template.machine
-    assert (machine.memory, machine.cpus, machine.type, machine.cpu) == (2048 * 2**20, 4, "q35", "")
+    assert (machine.memory, machine.cpus, machine.type, machine.cpu) == (2048 * 2**20, 1, "q35", "")
     assert [(d.id, d.size, d.bus) for d in machine.disks] == [
         ("main", 10 * 2**30, Bus.SCSI), ("disk1", 2 * 2**30, Bus.SCSI), ("disk2", 500 * 2**20, Bus.SCSI),
     ]  # fmt: skip
     assert (machine.firmware, machine.nics[0].model) == (Firmware.UEFI_SECURE, "e1000")
     assert machine.tpm is not None
     assert machine.tpm.version == "2.0"
+
+
+@pytest.mark.parametrize(
+    ("options", "cpus", "smp"),
+    [
+        ("", 1, ""),
+        ("  cpus = 4\n", 4, ""),
+        ("  cores = 4\n  sockets = 2\n", 8, "8,sockets=2,cores=4"),
+        ("  cpus = 4\n  threads = 2\n", 2, "2,threads=2"),
+        ("  cpus = 2\n  cores = 4\n", 2, ""),
+        ('  qemuargs = [["-smp", "4,sockets=1,cores=4"]]\n', 4, "4,sockets=1,cores=4"),
+        ('  cores = 2\n  qemuargs = [["-smp", "4"]]\n', 4, ""),
+    ],
+)
+def test_processors(tmp_path: Path, options: str, cpus: int, smp: str) -> None:
+    machine = translated(tmp_path, options).loaded.template.machine
+    assert (machine.cpus, machine.extra_args, machine.replaced_switches) == (
+        cpus, ("-smp", smp) if smp else (), ("smp",) if smp else (),
+    )  # fmt: skip
+
+
+def test_a_program_of_its_own_in_qemus_place(tmp_path: Path) -> None:
+    notes = option_notes(translated(tmp_path, '  qemu_binary = "./wrap-qemu"\n'))
+    assert notes == {"qemu_binary"}
+    for binary in ("../scripts/qemu-arm64-wrapper.sh", "qemu-system-", "qemu-system-ppc64"):
+        with pytest.raises(TemplateError, match="factory makes x86_64 machines"):
+            translated(tmp_path, f'  qemu_binary = "{binary}"\n')
+    with pytest.raises(TemplateError, match="factory makes x86_64 machines"):
+        translated(tmp_path, '  qemu_binary = "./wrap-qemu"\n  machine_type = "virt,gic-version=3"\n')
 
 
 def test_arguments(tmp_path: Path) -> None:
