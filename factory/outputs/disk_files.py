@@ -14,7 +14,7 @@ from factory.template.output_options import Qcow2, Vhdx, Vmdk
 async def export_qcow2(options: Qcow2, work: Work) -> list[Exported]:
     files = []
     for disk in work.disks:
-        product = await products.qcow2(work, disk, options.compress, options.compat)
+        product = await products.qcow2(work, disk, options.compression, options.compat)
         usage = "virt-install --import --disk {path}, or qemu-system-x86_64 -drive file={path},if=virtio"
         files.append(await _delivered(work, disk, product, "qcow2", "qcow2", usage))
     return files

@@ -101,7 +101,9 @@ def _name(request: OutputOptions) -> str:
 
 
 def _compressor(request: OutputOptions) -> str:
-    if isinstance(request, (Qcow2, Raw)):
+    if isinstance(request, Qcow2):
+        return "zstd, fast" if request.compression == "zstd" else request.compression
+    if isinstance(request, Raw):
         return request.compress
     if isinstance(request, Vmdk):
         return "deflate" if request.subformat == "streamOptimized" else "none"
@@ -126,4 +128,6 @@ def _measure(kind: str, pieces: Sequence[bytes]) -> _Packing:
 
 
 def _compress(kind: str) -> Callable[[bytes], bytes]:
+    if kind == "zstd, fast":  # qemu-img takes zstd's default level
+        return frame_compressor("zstd", 3)
     return zlib.compress if kind == "zlib" else frame_compressor("gz" if kind == "deflate" else kind)

@@ -127,8 +127,8 @@ def _frames(reader: DiskReader) -> Iterator[tuple[int, bytes]]:
         yield length, b"" if is_zero(data) else data
 
 
-def frame_compressor(kind: str) -> Callable[[bytes], bytes]:
-    """Raises: HostError when this Python lacks the compressor."""
+def frame_compressor(kind: str, level: int = 12) -> Callable[[bytes], bytes]:
+    """*level* is zstd's. Raises: HostError when this Python lacks the compressor."""
     if kind == "gz":
         from deflate import gzip_compress
 
@@ -139,7 +139,7 @@ def frame_compressor(kind: str) -> Callable[[bytes], bytes]:
         from backports import zstd
     except ImportError as error:
         raise HostError("this Python can't write zstd", hint="pip install backports.zstd") from error
-    return lambda data: zstd.compress(data, 12)
+    return lambda data: zstd.compress(data, level)
 
 
 async def _export_bmap(work: Work, disk: SealedDisk, image: Path) -> Exported:

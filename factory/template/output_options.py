@@ -19,8 +19,15 @@ class OutputOptions(BaseModel):
 
 class Qcow2(OutputOptions):
     kind: Literal["qcow2"] = "qcow2"
-    compress: Literal["none", "zlib", "zstd"] = "zlib"
+    compress: Literal["auto", "none", "zlib", "zstd"] = "auto"
     compat: Literal["0.10", "1.1"] = "1.1"
+
+    @property
+    def compression(self) -> Literal["none", "zlib", "zstd"]:
+        """What "auto" stands for: zstd, but zlib where the format is too old for it."""
+        if self.compress == "auto":
+            return "zlib" if self.compat == "0.10" else "zstd"
+        return self.compress
 
 
 class Raw(OutputOptions):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from factory.template.check_rules import checksum_problem
+from factory.template.output_options import Qcow2
 from tests.template.conftest import Project
 
 pytestmark = pytest.mark.unit
@@ -182,3 +183,8 @@ def test_network_cards_without_a_name_are_numbered(project: Project, nics: str, 
     assert problems == ()
     assert loaded is not None
     assert [nic.id for nic in loaded.template.machine.nics] == names
+
+
+def test_an_old_qcow2_is_compressed_by_what_it_knows() -> None:
+    assert (Qcow2().compression, Qcow2(compat="0.10").compression) == ("zstd", "zlib")
+    assert (Qcow2(compress="none").compression, Qcow2(compress="zlib").compression) == ("none", "zlib")
