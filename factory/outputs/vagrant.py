@@ -21,6 +21,31 @@ _VAGRANTFILE = """\
 Vagrant.configure("2") do |config|
 {settings}end
 {own}"""
+_LIBVIRT = """\
+  config.vm.provider :libvirt do |libvirt|
+    libvirt.disk_bus = "virtio"
+  end
+"""
+# vagrant-libvirt wants the firmware's file. One that holds code and variables together needs no path for each machine.
+_LIBVIRT_UEFI = """\
+  firmware = [
+    "/usr/share/ovmf/OVMF.fd",             # Debian, Ubuntu
+    "/usr/share/qemu/OVMF.fd",
+    "/usr/share/edk2/x64/OVMF.4m.fd",      # Arch
+    "/usr/share/qemu/ovmf-x86_64.bin",     # openSUSE
+  ].find { |path| File.exist?(path) }
+  config.vm.provider :libvirt do |libvirt|
+    libvirt.disk_bus = "virtio"
+    libvirt.machine_type = "q35"
+    # This box needs UEFI. Where none is found, set `libvirt.loader` (and `libvirt.nvram`) in your own Vagrantfile.
+    libvirt.loader = firmware if firmware
+  end
+"""
+_VIRTUALBOX_UEFI = """\
+  config.vm.provider :virtualbox do |virtualbox|
+    virtualbox.customize ["modifyvm", :id, "--firmware", "efi"]
+  end
+"""
 
 
 async def export_vagrant(options: Vagrant, work: Work) -> list[Exported]:
@@ -100,15 +125,12 @@ def _virtualbox(work: Work, disks: Sequence[Path]) -> list[tuple[str, bytes | Pa
 
 def _vagrantfile(options: Vagrant, hardware: OvfHardware) -> bytes:
     """Settings that the box needs on every machine, then the template's own text."""
-    settings = []
     if options.provider == "libvirt":
-        lines = ['    libvirt.disk_bus = "virtio"']
-        if hardware.uefi:
-            lines.append('    libvirt.machine_type = "q35"')
-        settings = ["  config.vm.provider :libvirt do |libvirt|", *lines, "  end"]
-    elif hardware.macs and hardware.macs[0]:
-        settings = [f'  config.vm.base_mac = "{hardware.macs[0].replace(":", "").upper()}"']
-    text = "".join(f"{line}\n" for line in settings)
+        text = _LIBVIRT_UEFI if hardware.uefi else _LIBVIRT
+    else:
+        mac = hardware.macs[0].replace(":", "").upper() if hardware.macs else ""
+        text = f'  config.vm.base_mac = "{mac}"\n' if mac else ""
+        text += _VIRTUALBOX_UEFI if hardware.uefi else ""
     return _VAGRANTFILE.format(settings=text, own=options.vagrantfile).encode()
 
 

@@ -252,15 +252,21 @@ def test_skopeo_reads_the_container_disk(artifact: Artifact, tmp_path: Path) -> 
 
 
 def test_the_boxes_hold_what_vagrant_reads(artifact: Artifact, tmp_path: Path) -> None:
-    for provider, names in (
-        ("libvirt", ["metadata.json", "box_0.img", "box_1.img", "Vagrantfile"]),
-        ("virtualbox", ["metadata.json", "box.ovf", "box.vmdk", "box-disk2.vmdk", "Vagrantfile"]),
+    for provider, word, names in (
+        ("libvirt", "libvirt.loader = ", ["metadata.json", "box_0.img", "box_1.img", "Vagrantfile"]),
+        (
+            "virtualbox",
+            '"--firmware", "efi"',
+            ["metadata.json", "box.ovf", "box.vmdk", "box-disk2.vmdk", "Vagrantfile"],
+        ),
     ):
         box = artifact.path("vagrant", provider)
         with tarfile.open(box, "r:gz") as tar:
             assert tar.getnames() == names
             metadata = json.loads(tar.extractfile("metadata.json").read())  # type: ignore[union-attr]
+            vagrantfile = tar.extractfile("Vagrantfile").read().decode()  # type: ignore[union-attr]
         assert metadata["provider"] == provider
+        assert word in vagrantfile, "a machine that was installed by UEFI boots by UEFI"
         catalog = json.loads(artifact.path("vagrant-catalog", provider).read_text())
         (listed,) = catalog["versions"][0]["providers"]
         assert listed["checksum"] == hashlib.sha256(box.read_bytes()).hexdigest()
