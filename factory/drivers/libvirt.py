@@ -56,7 +56,8 @@ def _define(
 ) -> None:
     with _connection(place.uri) as (libvirt, connection), _in_words(libvirt, f"define {name}"):
         pool = _look_up(libvirt, connection.storagePoolLookupByName, place.pool, "storage pool")
-        _look_up(libvirt, connection.networkLookupByName, place.network, "network")
+        if place.network:
+            _look_up(libvirt, connection.networkLookupByName, place.network, "network")
         old = _domain(libvirt, connection, name)
         before = old.XMLDesc() if old is not None else ""
         if old is not None:
@@ -113,7 +114,8 @@ def _connection(uri: str) -> Iterator[tuple[Any, Any]]:
     except libvirt.libvirtError as error:
         raise HostError(
             f"libvirt at {uri} can't be reached: {error}",
-            hint="start it (`systemctl start libvirtd`), join its group, or name another `uri`: qemu:///session",
+            hint="start it (`systemctl start libvirtd`), join its group, or take your own, which has no networks:"
+            " `{libvirt: {uri: 'qemu:///session', network: user}}`",
         ) from error
     try:
         yield libvirt, connection

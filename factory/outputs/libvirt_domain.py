@@ -29,7 +29,10 @@ class DomainDisk:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """``machine`` is "q35" or "pc", ``nic`` a QEMU device, ``nvram`` the path of the UEFI variables, if any."""
+    """``machine`` is "q35" or "pc", ``nic`` a QEMU device, ``nvram`` the path of the UEFI variables, if any.
+
+    An empty ``network`` is QEMU's own user network, which is all that a session's libvirt has.
+    """
 
     name: str
     key: str
@@ -66,8 +69,9 @@ def domain_xml(domain: Domain) -> str:
     for number, bus in enumerate(sorted(buses)):
         ET.SubElement(devices, "controller", type="scsi", index=str(number), model=_CONTROLLERS[bus])
     for mac in domain.hardware.macs:
-        interface = ET.SubElement(devices, "interface", type="network")
-        ET.SubElement(interface, "source", network=domain.network)
+        interface = ET.SubElement(devices, "interface", type="network" if domain.network else "user")
+        if domain.network:
+            ET.SubElement(interface, "source", network=domain.network)
         ET.SubElement(interface, "model", type=_NICS.get(domain.nic, domain.nic))
         if mac:
             ET.SubElement(interface, "mac", address=mac)

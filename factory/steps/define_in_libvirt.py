@@ -16,7 +16,7 @@ from factory.outputs.libvirt_domain import Domain, DomainDisk, domain_xml, files
 from factory.outputs.model import Exported, Exports
 from factory.plan.resources import Staging
 from factory.plan.step import Scope, Step
-from factory.template.output_options import Libvirt, OutputOptions, Qcow2
+from factory.template.output_options import USER_NETWORK, Libvirt, OutputOptions, Qcow2
 from factory.verify.model import Verdict
 
 
@@ -60,6 +60,8 @@ class DefineInLibvirt(Step):
         if nvram:
             volumes.append(LibvirtVolume(_volume(nvram), folder / nvram.path, "raw", int(nvram.size)))
 
+        network = "" if self.options.network == USER_NETWORK else self.options.network
+
         def describe(paths: Mapping[str, str], uuid: str) -> str:
             return domain_xml(
                 Domain(
@@ -68,7 +70,7 @@ class DefineInLibvirt(Step):
                     hardware=self.hardware,
                     machine=self.machine.type,
                     nic=self.machine.nic,
-                    network=self.options.network,
+                    network=network,
                     disks=[DomainDisk(paths[_volume(f)], str(self.machine.bus)) for f in disks],
                     nvram=paths[_volume(nvram)] if nvram else "",
                     kind="kvm" if self.accelerator == "kvm" else "qemu",
@@ -76,7 +78,7 @@ class DefineInLibvirt(Step):
                 )
             )
 
-        place = LibvirtPlace(self.options.uri, self.options.pool, self.options.network)
+        place = LibvirtPlace(self.options.uri, self.options.pool, network)
         await scope.get(LibvirtDriver).define(
             place, self.image, volumes, describe, ours=made_by_us, files=files_of, emit=scope.emit
         )

@@ -82,8 +82,12 @@ class ContainerDisk(OutputOptions):
     tag: str = "latest"
 
 
+USER_NETWORK = "user"
+"""In place of a libvirt network's name: QEMU's own, which needs no rights; others can't reach the guest on it."""
+
+
 class Libvirt(OutputOptions):
-    """A volume in a pool and a defined domain."""
+    """A volume in a pool and a defined domain. The network ``user`` is QEMU's own."""
 
     kind: Literal["libvirt"] = "libvirt"
     uri: str = "qemu:///system"

@@ -54,6 +54,13 @@ def test_libvirt_takes_the_definition(domain: Domain, connection: Any) -> None:
     defined.undefine()
 
 
+def test_a_domain_may_do_without_a_network_of_libvirts(connection: Any) -> None:
+    """As in a session, where there are none."""
+    defined = connection.defineXML(domain_xml(replace(BIOS, name="session", network="")))
+    assert "<interface type='user'>" in defined.XMLDesc()
+    defined.undefine()
+
+
 def test_a_domain_of_somebody_else_is_not_ours(connection: Any) -> None:
     assert not made_by_us(connection.lookupByName("test").XMLDesc())
 
@@ -75,6 +82,7 @@ HERE = LibvirtPlace("test:///default", "default-pool", "default")
         ("test", HERE, "a domain test that was not made by this program"),
         ("web", replace(HERE, pool="nowhere"), "no storage pool 'nowhere'"),
         ("web", replace(HERE, network="nowhere"), "no network 'nowhere'"),
+        ("web", replace(HERE, network=""), "virStorageVolUpload"),
         # The test driver takes no uploads: the volume that was made for it must be gone again.
         ("web", HERE, "virStorageVolUpload"),
     ],

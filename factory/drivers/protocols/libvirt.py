@@ -12,7 +12,7 @@ from factory.events import Emit
 
 @dataclass(frozen=True, slots=True)
 class LibvirtPlace:
-    """Where a domain goes: a connection, a storage pool, a network."""
+    """Where a domain goes: a connection, a storage pool, a network; an empty network is QEMU's own user network."""
 
     uri: str
     pool: str
