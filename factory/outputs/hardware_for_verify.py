@@ -59,6 +59,11 @@ _BUS_DRIVERS: dict[Bus, tuple[str, ...]] = {
     Bus.NVME: ("nvme",),
     Bus.USB: ("usb_storage", "uas"),
 }
+_UNDERNEATH: dict[Bus, tuple[str, ...]] = {
+    Bus.VIRTIO: ("virtio_pci",), Bus.SCSI: ("virtio_pci", "sd_mod"), Bus.LSILOGIC: ("sd_mod",), Bus.PVSCSI: ("sd_mod",),
+    Bus.SATA: ("sd_mod",), Bus.IDE: ("sd_mod",), Bus.USB: ("sd_mod",),
+}  # fmt: skip
+"""Modules without which a bus's driver finds nothing, or makes no disks of it."""
 _NIC_DRIVERS = {"virtio-net-pci": "virtio_net", "e1000": "e1000", "e1000e": "e1000e", "vmxnet3": "vmxnet3"}
 
 
@@ -99,11 +104,18 @@ def choices(target: TargetMachine, drivers: Drivers, *, only_q35: bool) -> tuple
             tried.append(_on(target, Bus.VIRTIO, "virtio-net-pci", why, only_q35=only_q35))
         return tuple(tried)
     buses = (target.bus, *BUS_FALLBACKS[target.bus])
-    bus = next((b for b in buses if set(_BUS_DRIVERS[b]) & drivers.early), target.bus)
+    bus = next((b for b in buses if _drives(b, drivers)), target.bus)
     nic = _first_driven((target.nic, *NIC_FALLBACKS), drivers) or target.nic
     lacking = [str(wanted) for wanted, used in ((target.bus, bus), (target.nic, nic)) if wanted != used]
     why = f"the guest's kernel {drivers.kernel} has no driver for {' and '.join(lacking)}" if lacking else ""
     return (_on(target, bus, nic, why, only_q35=only_q35),)
+
+
+def _drives(bus: Bus, drivers: Drivers) -> bool:
+    """Whether the guest finds its root there: all that is needed is there early."""
+    # A manifest of an older version names the drivers of buses, and not what lies underneath.
+    underneath = set(_UNDERNEATH.get(bus, ())) & drivers.all
+    return bool(set(_BUS_DRIVERS[bus]) & drivers.early) and underneath <= drivers.early
 
 
 def drives_nic(machine: TargetMachine, drivers: Drivers) -> bool:

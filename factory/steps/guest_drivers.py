@@ -17,8 +17,8 @@ from factory.seal.model import LINUX
 _OF_INTEREST = frozenset(
     {
         "ahci", "ata_generic", "ata_piix", "e1000", "e1000e", "ena", "gve", "hv_netvsc", "hv_storvsc", "hv_vmbus",
-        "mptsas", "mptspi", "nvme", "uas", "usb_storage", "virtio_blk", "virtio_net", "virtio_pci", "virtio_scsi",
-        "vmw_pvscsi", "vmxnet3",
+        "mptsas", "mptspi", "nvme", "sd_mod", "uas", "usb_storage", "virtio_blk", "virtio_net", "virtio_pci",
+        "virtio_scsi", "vmw_pvscsi", "vmxnet3",
     }
 )  # fmt: skip
 """What the manifest keeps of hundreds of modules: drivers of the platforms' disks and network cards."""

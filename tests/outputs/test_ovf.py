@@ -130,7 +130,7 @@ def test_every_output_but_raw_needs_a_disk_and_a_network_driver() -> None:
         whats = {need.what for need in driver_needs(model(kind=kind))}
         assert whats >= {"disk", "network"} or kind == "raw", kind
     pvscsi = driver_needs(Ova(controller="pvscsi", network="vmxnet3"))
-    assert [n.modules for n in pvscsi] == [("vmw_pvscsi",), ("vmxnet3",)]
+    assert [n.modules for n in pvscsi] == [("vmw_pvscsi",), ("sd_mod",), ("vmxnet3",)]
     assert "VMware: no disk driver in the initramfs (one of mptspi, mptsas)" in map(str, driver_needs(Vmdk()))
 
 

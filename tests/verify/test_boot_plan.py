@@ -13,6 +13,7 @@ from factory.outputs.export import parse_request
 from factory.outputs.hardware_for_verify import BUS_FALLBACKS, choices, drives_nic, target_machine
 from factory.outputs.model import Exported, Part
 from factory.quantity import Duration, Size
+from factory.steps.rebuild_initramfs import early_modules
 from factory.template.output_options import OPTIONS_MODELS
 from factory.verify.boot_plan import at_once, companions, plan_boots
 from factory.verify.model import NO_LOGIN, Boot, Request, Seen, Verdict
@@ -64,6 +65,22 @@ def test_formats_can_be_chosen() -> None:
 
 def test_who_can_not_be_asked_is_not_cloned() -> None:
     assert len(machines([exported("qcow2")], Request(clones=4, login=NO_LOGIN))) == 1
+
+
+def test_a_controller_s_driver_is_not_enough_without_the_one_that_makes_disks() -> None:
+    """Seen: an initramfs made on virtio, to which vmw_pvscsi had been added, gave up waiting for its root."""
+    every = CLOUD | {"sd_mod", "virtio_pci"}
+    narrow = Drivers("6.1", every - {"sd_mod"}, every)
+    (choice,) = plan_boots([exported("ova", controller="pvscsi")], Request(clones=1), narrow, only_q35=False)[0].choices
+    assert choice.bus is Bus.VIRTIO
+    (choice,) = plan_boots([exported("ova", controller="pvscsi")], Request(clones=1), POOR, only_q35=False)[0].choices
+    assert choice.bus is Bus.PVSCSI, "what an older manifest does not name is no reason"
+
+
+def test_what_is_put_into_an_initramfs_finds_disks_and_not_only_their_controllers() -> None:
+    pvscsi, qcow2 = parse_request("vmdk", {"adapter": "pvscsi"}), parse_request("qcow2")
+    assert early_modules([pvscsi]) == ("sd_mod", "vmw_pvscsi")
+    assert early_modules([qcow2]) == ("virtio_blk", "virtio_pci", "virtio_scsi")
 
 
 def test_a_guest_without_the_driver_boots_on_the_next_hardware_and_the_reason_is_kept() -> None:
