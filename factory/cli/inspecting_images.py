@@ -16,14 +16,14 @@ from factory.disk.driver_readiness import Need
 from factory.outputs.driver_needs import driver_needs
 from factory.outputs.export import parse_request
 from factory.seal.image_facts import ImageFacts, image_facts
-from factory.template.output_options import OPTIONS_MODELS
+from factory.template.output_options import OWN_KINDS
 
 _SHOWN = 12
 
 
 def platform_needs() -> tuple[Need, ...]:
     """The drivers that every platform of ours asks for, in their usual form."""
-    return tuple(dict.fromkeys(n for kind in OPTIONS_MODELS for n in driver_needs(parse_request(kind))))
+    return tuple(dict.fromkeys(n for kind in OWN_KINDS for n in driver_needs(parse_request(kind))))
 
 
 def inspect_images(images: Sequence[Path], *, as_json: bool) -> None:

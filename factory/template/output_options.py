@@ -111,6 +111,8 @@ OPTIONS_MODELS: dict[str, type[OutputOptions]] = {
     m.model_fields["kind"].default: m
     for m in (Qcow2, Raw, Vmdk, Ova, Vagrant, Vhd, Vhdx, Gce, ContainerDisk, Libvirt, Plugin)
 }
+OWN_KINDS = tuple(kind for kind in OPTIONS_MODELS if kind != "plugin")
+"""What this program writes itself, each of which needs no options."""
 
 
 def as_mapping(value: object) -> object:

@@ -17,7 +17,7 @@ from factory.plan.wiring import check_wiring
 from factory.steps.contents import PlanInputs, make_plan
 from factory.template.load import load
 from factory.template.model import Layers
-from factory.template.output_options import OPTIONS_MODELS
+from factory.template.output_options import OWN_KINDS
 
 pytestmark = pytest.mark.unit
 
@@ -231,7 +231,7 @@ def test_an_output_that_nobody_has_is_told_before_anything_runs(template: Path) 
         plan(template)
 
 
-@pytest.mark.parametrize("kind", OPTIONS_MODELS)
+@pytest.mark.parametrize("kind", OWN_KINDS)
 def test_what_an_output_needs_every_build_is_given(kind: str, template: Path) -> None:
     template.write_text(template.read_text().replace("outputs: [qcow2]", f"outputs: [{kind}]"))
     check_wiring(plan(template), GIVEN)

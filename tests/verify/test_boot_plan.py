@@ -14,7 +14,7 @@ from factory.outputs.hardware_for_verify import BUS_FALLBACKS, choices, drives_n
 from factory.outputs.model import Exported, Part
 from factory.quantity import Duration, Size
 from factory.steps.rebuild_initramfs import early_modules
-from factory.template.output_options import OPTIONS_MODELS
+from factory.template.output_options import OWN_KINDS
 from factory.verify.boot_plan import at_once, companions, plan_boots
 from factory.verify.model import NO_LOGIN, Boot, Request, Seen, Verdict
 from factory.verify.prove import in_brief
@@ -119,7 +119,7 @@ def test_secure_boot_has_no_ide() -> None:
 
 
 def test_every_output_has_a_target_and_every_bus_a_way_out() -> None:
-    for kind in set(OPTIONS_MODELS) - {"libvirt"}:
+    for kind in set(OWN_KINDS) - {"libvirt"}:
         assert target_machine(parse_request(kind)) is not None, kind
     assert set(BUS_FALLBACKS) == set(Bus)
 
