@@ -287,7 +287,7 @@ def _scripts(parts: Parts) -> Iterator[Problem]:
             continue
         path = parts.draft.root / str(node.value)
         if not path.is_file():
-            if path.exists():
+            if path.is_dir():  # /dev/null is a script that does nothing
                 yield node.problem(f"'{node.value}' is a folder, not a script")
             continue
         with path.open("rb") as stream:
