@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,10 +54,11 @@ def _patterns(context: click.Context, option: click.Parameter, values: Sequence[
 def find_templates(arguments: Sequence[Path]) -> list[Path]:
     """Templates named one by one, or all of a folder (not those below ``_base/``), each once.
 
+    ``-`` is a JSON template of Packer's on standard input; its relative names start from the current folder.
     Raises: click.UsageError.
     """
     found: list[Path] = []
-    for argument in arguments:
+    for argument in map(_from_standard_input, arguments):
         if is_packer(argument):
             found.append(argument)
         elif argument.is_dir():
@@ -69,6 +74,16 @@ def find_templates(arguments: Sequence[Path]) -> list[Path]:
     for path in found:
         by_place.setdefault(path.resolve(), path)
     return list(by_place.values())
+
+
+def _from_standard_input(argument: Path) -> Path:
+    if str(argument) != "-":
+        return argument
+    folder = Path(tempfile.mkdtemp(prefix="factory-stdin-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "stdin.json"
+    path.write_bytes(sys.stdin.buffer.read())
+    return path
 
 
 def _alternative(argument: Path) -> str:

@@ -70,6 +70,17 @@ def test_a_mistake_is_shown_with_its_place_and_what_was_expected(folder: Path) -
     assert "^" in result.output
 
 
+def test_a_json_template_may_come_by_standard_input(folder: Path) -> None:
+    builder = {"type": "qemu", "iso_url": "a.iso", "iso_checksum": "none", "ssh_username": "root"}
+    text = json.dumps({"builders": [builder], "provisioners": [{"type": "shell", "script": "gone.sh"}]})
+    result = CliRunner().invoke(cli, ["validate", "-"], input=text)
+    assert result.exit_code == 3
+    assert "stdin.json:1:" in result.output
+    assert "there is no file or folder “gone.sh”" in result.output
+    Path("gone.sh").write_text("true\n")
+    assert CliRunner().invoke(cli, ["validate", "-"], input=text).exit_code == 0
+
+
 def test_only_and_except_go_by_packers_names(folder: Path) -> None:
     assert factory("inspect", "-json", "-only=b.qemu.one", ".").output.count('"name": "b.qemu.one"') == 1
     names = [d["name"] for d in json.loads(factory("inspect", "-json", "-except", "*.one", ".").stdout)]
