@@ -85,7 +85,7 @@ def _operations(operations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _space(report: Mapping[str, Any]) -> Iterator[str]:
     rows = [
         (
-            f"partition {f['partition']} of disk {escape(f['disk'])}",
+            escape(f.get("volume") or f"partition {f['partition']} of disk {f['disk']}"),
             escape(f["type"]),
             str(Size(f["free"])),
             f"<span class={'bad' if f['dirty'] else 'good'}>{Size(f['dirty'])}</span>",

@@ -12,12 +12,13 @@ from factory.drivers.protocols import Appliance
 from factory.events import Emit, Progress
 from factory.seal import sanitise, secret_scan
 from factory.seal.ext_files import ExtFiles, can_witness, open_ext
+from factory.seal.free_space import FreeSpace, logical_volumes
 from factory.seal.guest_access import DiskLike, index, name_of, opened
 from factory.seal.layout import Layout
 from factory.seal.model import LINUX, Operation, SealOptions, Subject
 from factory.seal.report import Finding, judge
 from factory.seal.sanitise import Broken
-from factory.seal.second_look import FreeSpace, SecondLook
+from factory.seal.second_look import SecondLook
 from factory.seal.secret_scan import Needles
 
 
@@ -69,7 +70,20 @@ async def look_again(disks: Sequence[DiskLike], options: SealOptions, emit: Emit
         free_space += word.free_space
         findings += word.findings
         notes += word.notes
+    if options.trim:
+        volumes, unread = await asyncio.to_thread(_look_at_volumes, disks)
+        free_space += volumes
+        notes += map(_unchecked, unread)
     return SecondWord(tuple(free_space), tuple(findings), tuple(notes))
+
+
+def _look_at_volumes(disks: Sequence[DiskLike]) -> tuple[list[FreeSpace], list[str]]:
+    with opened(disks) as readers:
+        return logical_volumes({name_of(d): reader for d, reader in zip(disks, readers, strict=True)})
+
+
+def _unchecked(volume: str) -> str:
+    return f"free space of {volume} was looked at by the secret scan only"
 
 
 def _look_at(
@@ -80,7 +94,7 @@ def _look_at(
         free = look.free_space() if options.trim else []
         hits = secret_scan.scan(reader, name_of(disk), needles, progress) if options.scan else []
         findings = judge(hits, look.places(hits) if hits else [], options.allow)
-        notes = [f"free space of {volume} was looked at by the secret scan only" for volume in look.unchecked]
+        notes = [_unchecked(volume) for volume in look.unchecked]
         return SecondWord(tuple(free), tuple(findings), tuple(notes))
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factory.errors import Evidence, VerificationFailed
+from factory.seal.free_space import FreeSpace
 from factory.seal.model import GuestInfo
 from factory.seal.sanitise import Broken, Done
-from factory.seal.second_look import FreeSpace, Place
+from factory.seal.second_look import Place
 from factory.seal.secret_scan import Hit
 from factory.seal.trim import Trimmed
 
@@ -61,11 +62,7 @@ class SealReport:
         return (
             *(f"operation {broken}" for broken in self.broken),
             *(f"free space of {t.device} was not wiped: {t.problem}" for t in self.trimmed if t.problem),
-            *(
-                f"{f.dirty} bytes of free space on partition {f.partition} of disk {f.disk} keep old contents"
-                for f in self.free_space
-                if f.dirty
-            ),
+            *(f"{f.dirty} bytes of free space on {f.place} keep old contents" for f in self.free_space if f.dirty),
             *(f"found {finding}" for finding in self.findings if not finding.allowed),
         )
 

@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from factory.disk.ext import Ext
 from factory.disk.partitions import Partition, Window, partitions
 from factory.disk.reader import DiskReader
+from factory.seal.free_space import SWAP, Contents, FreeSpace, contents_of, dirty_bytes
 from factory.seal.packaged import packaged
 from factory.seal.secret_scan import Hit
 
-_PIECE = 256 * 1024
-_PAGE = 4096
-_SWAP_MAGIC = b"SWAPSPACE2"
-FREE, SWAP, METADATA, OUTSIDE = "free space", "swap", "file system metadata", "outside of all partitions"
-_SIGNATURES = (
-    (0, b"XFSB", "xfs"),
-    (0x10040, b"_BHRfS_M", "btrfs"),
-    (3, b"NTFS", "ntfs"),
-    (54, b"FAT", "vfat"),
-    (82, b"FAT", "vfat"),
-    (536, b"LVM2", "LVM"),
-    (0, b"LUKS", "LUKS"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class FreeSpace:
-    """Free bytes of a file system (or of swap), and how many of them lie in blocks that are not all zeros."""
-
-    disk: str
-    partition: int
-    type: str
-    free: int
-    dirty: int
+FREE, METADATA, OUTSIDE = "free space", "file system metadata", "outside of all partitions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +31,7 @@ class Place:
 class _Volume:
     partition: Partition
     window: Window
-    type: str
-    ext: Ext | None = None
+    contents: Contents
 
 
 class SecondLook:
@@ -68,22 +45,17 @@ class SecondLook:
     def unchecked(self) -> list[str]:
         """Volumes whose free space only the secret scan has seen, because their format is not read here."""
         return [
-            f"partition {v.partition.number} of disk {self._disk} ({v.type})"
+            f"partition {v.partition.number} of disk {self._disk} ({v.contents.type})"
             for v in self._volumes
-            if v.ext is None and v.type not in {SWAP, ""}
+            if v.contents.is_unread
         ]
 
     def free_space(self) -> list[FreeSpace]:
-        return [self._of(v) for v in self._volumes if v.ext is not None or v.type == SWAP]
-
-    def _of(self, volume: _Volume) -> FreeSpace:
-        if volume.ext is not None:
-            free, block = list(volume.ext.free_extents()), volume.ext.block_size
-        else:
-            free, block = [(_PAGE, volume.window.size - _PAGE)], _PAGE  # the first page says that it is swap
-        dirty = sum(_dirty(volume.window, offset, length, block) for offset, length in _overlap(volume.window, free))
-        total = sum(length for _, length in free)
-        return FreeSpace(self._disk, volume.partition.number, volume.type, total, dirty)
+        return [
+            FreeSpace(self._disk, v.partition.number, v.contents.type, *dirty_bytes(v.window, v.contents))
+            for v in self._volumes
+            if v.contents.free is not None
+        ]
 
     def places(self, hits: Sequence[Hit]) -> list[Place]:
         """For each hit where it is."""
@@ -93,13 +65,13 @@ class SecondLook:
                 found[index] = Place(OUTSIDE)
         for volume in self._volumes:
             inside = [i for i, hit in enumerate(hits) if _holds(volume.partition, hit.offset)]
-            if inside and volume.type == SWAP:
+            if inside and volume.contents.type == SWAP:
                 for i in inside:
                     found[i] = Place(SWAP)
-            elif inside and volume.ext is not None:
+            elif inside and volume.contents.ext is not None:
                 offsets = [hits[i].offset - volume.partition.offset for i in inside]
-                places = _ext_places(volume.ext, offsets)
-                shipped = packaged(volume.ext, (p for p in places if p.startswith("/")))
+                places = _ext_places(volume.contents.ext, offsets)
+                shipped = packaged(volume.contents.ext, (p for p in places if p.startswith("/")))
                 for i, place in zip(inside, places, strict=True):
                     found[i] = Place(place, shipped.get(place, ""))
         return found
@@ -111,16 +83,7 @@ def _holds(partition: Partition, offset: int) -> bool:
 
 def _volume(reader: DiskReader, partition: Partition) -> _Volume:
     window = Window(reader, partition)
-    try:
-        ext = Ext(window)
-    except ValueError:
-        ext = None
-    if ext is not None:
-        return _Volume(partition, window, "ext", ext)
-    if window.read(_PAGE - 10, 10) == _SWAP_MAGIC:
-        return _Volume(partition, window, SWAP)
-    head = window.read(0, 0x10048)
-    return _Volume(partition, window, next((t for at, m, t in _SIGNATURES if head[at : at + len(m)] == m), ""))
+    return _Volume(partition, window, contents_of(window))
 
 
 def _ext_places(ext: Ext, offsets: Sequence[int]) -> list[str]:
@@ -137,31 +100,3 @@ def _ext_places(ext: Ext, offsets: Sequence[int]) -> list[str]:
             at = bisect.bisect_right(free, (offset, ext.block_size * 2**40)) - 1
             places.append(FREE if at >= 0 and sum(free[at]) > offset else METADATA)
     return places
-
-
-def _overlap(window: Window, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """What of *ranges* may hold data; both are in ascending order."""
-    at = 0
-    for offset, length in window.extents():
-        end = offset + length
-        while at < len(ranges) and sum(ranges[at]) <= offset:
-            at += 1
-        i = at
-        while i < len(ranges) and ranges[i][0] < end:
-            first, last = max(offset, ranges[i][0]), min(end, sum(ranges[i]))
-            yield first, last - first
-            i += 1
-
-
-def _dirty(window: Window, offset: int, length: int, block: int) -> int:
-    """Bytes of blocks that are not all zeros."""
-    dirty = 0
-    for at in range(offset, offset + length, _PIECE):
-        data = window.read(at, min(_PIECE, offset + length - at))
-        if data.count(0) != len(data):
-            dirty += sum(
-                min(block, len(data) - start)
-                for start in range(0, len(data), block)
-                if data[start : start + block].count(0) != len(data[start : start + block])
-            )
-    return dirty

@@ -7,11 +7,11 @@ import json
 
 import pytest
 
+from factory.seal.free_space import FreeSpace
 from factory.seal.model import Family, GuestInfo
 from factory.seal.page import render_page
 from factory.seal.report import Finding, SealReport
 from factory.seal.sanitise import Broken, Done
-from factory.seal.second_look import FreeSpace
 from factory.seal.trim import Trimmed
 
 pytestmark = pytest.mark.unit

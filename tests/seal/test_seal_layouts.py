@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,13 @@ from factory.drivers.guestfs.appliance import GuestfsDriver
 from factory.drivers.protocols import ApplianceDisk, DiskAccess
 from factory.events import ignore
 from factory.quantity import Duration
+from factory.seal.free_space import logical_volumes
+from factory.seal.guest_access import opened
 from factory.seal.model import Family, SealOptions
 from factory.seal.report import SealReport
 from factory.seal.seal import seal
 from factory.secret import Secret
+from tests.seal.dirty_disk import program
 
 pytestmark = pytest.mark.machine
 
@@ -90,11 +94,18 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
 
 
 @pytest.fixture(scope="module")
+def dirty_disks(tmp_path_factory: pytest.TempPathFactory, appliance_driver: GuestfsDriver) -> list[ApplianceDisk]:
+    return make_disks(appliance_driver, tmp_path_factory.mktemp("dirty-layouts"))
+
+
+@pytest.fixture(scope="module")
 def sealed(
-    tmp_path_factory: pytest.TempPathFactory, appliance_driver: GuestfsDriver
+    tmp_path_factory: pytest.TempPathFactory, appliance_driver: GuestfsDriver, dirty_disks: list[ApplianceDisk]
 ) -> tuple[list[ApplianceDisk], SealReport]:
     folder = tmp_path_factory.mktemp("layouts")
-    disks = make_disks(appliance_driver, folder)
+    disks = [replace(d, path=folder / d.path.name) for d in dirty_disks]
+    for before, disk in zip(dirty_disks, disks, strict=True):
+        program("cp", "--sparse=always", before.path, disk.path)
     raw = b"".join(d.path.read_bytes() for d in disks)
     assert all(word.encode() in raw for word in (DELETED, SWAPPED, LEFT)), (
         "the disks are not as dirty as they should be"
@@ -136,5 +147,31 @@ def test_what_could_not_be_done_is_said(sealed: tuple[list[ApplianceDisk], SealR
     notes = "\n".join(report.notes)
     assert "/mnt (UUID=00000000" in notes
     assert "not shrunk: the root is no ext file system" in notes
-    assert "looked at by the secret scan only" in notes
+    assert [n for n in report.notes if "secret scan only" in n] == [
+        "free space of partition 0 of disk data (btrfs) was looked at by the secret scan only"
+    ]
     assert report.shrunk == ()
+
+
+def test_free_space_below_lvm_was_read_back(sealed: tuple[list[ApplianceDisk], SealReport]) -> None:
+    _, report = sealed
+    found = {f.place: f for f in report.free_space}
+    assert {place: f.type for place, f in found.items()} == {
+        "partition 1 of disk main": "ext",
+        "logical volume vg/root": "xfs",
+        "logical volume vg/swap": "swap",
+        "free extents of vg": "LVM",
+    }
+    assert found["logical volume vg/root"].free > 300 * MIB
+    assert found["logical volume vg/swap"].free == 32 * MIB - 4096
+    assert found["free extents of vg"].free > 64 * MIB
+    assert not any(f.dirty for f in report.free_space)
+
+
+def test_what_lies_below_lvm_before_the_seal_is_seen(dirty_disks: list[ApplianceDisk]) -> None:
+    """The same reader on the same disks, unsealed: what was deleted and swapped out counts."""
+    with opened(dirty_disks) as readers:
+        found, _ = logical_volumes(dict(zip(("main", "data"), readers, strict=True)))
+    dirty = {f.place: f.dirty for f in found}
+    assert dirty["logical volume vg/root"] >= len(DELETED) * 500
+    assert dirty["logical volume vg/swap"] == dirty["free extents of vg"] == 4096

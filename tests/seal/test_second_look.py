@@ -8,9 +8,10 @@ import pytest
 
 from factory.disk.reader import open_disk
 from factory.errors import VerificationFailed
+from factory.seal.free_space import SWAP, FreeSpace
 from factory.seal.model import GuestInfo
 from factory.seal.report import SealReport, judge
-from factory.seal.second_look import FREE, OUTSIDE, SWAP, FreeSpace, SecondLook
+from factory.seal.second_look import FREE, OUTSIDE, SecondLook
 from factory.seal.secret_scan import Hit, Needles, scan
 from factory.secret import Secret
 from tests.seal.dirty_disk import CANARIES, DirtyDisk, make_dirty_debian

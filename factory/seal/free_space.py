@@ -1,0 +1,158 @@
+"""What is free on a volume, and whether it is all zeros: asked of the bytes, by readers that are not libguestfs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from factory.disk.ext import Ext
+from factory.disk.fat import Fat
+from factory.disk.lvm import Group, Joined, groups, is_physical_volume
+from factory.disk.partitions import Window, partitions
+from factory.disk.reader import DiskReader
+from factory.disk.xfs import Xfs
+
+SWAP, LVM = "swap", "LVM"
+_PIECE = 256 * 1024
+_PAGE = 4096
+_SWAP_MAGIC = b"SWAPSPACE2"
+_UNREAD = ((0x10040, b"_BHRfS_M", "btrfs"), (3, b"NTFS", "ntfs"), (0, b"LUKS", "LUKS"))
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpace:
+    """Free bytes of a file system (or of swap), and how many of them lie in blocks that are not all zeros.
+
+    ``volume`` names what is no partition: "logical volume vg/root", "free extents of vg".
+    """
+
+    disk: str
+    partition: int
+    type: str
+    free: int
+    dirty: int
+    volume: str = ""
+
+    @property
+    def place(self) -> str:
+        return self.volume or f"partition {self.partition} of disk {self.disk}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a volume holds. ``free`` is None where this program can't tell it; ``unit`` is what is freed at once."""
+
+    type: str = ""
+    unit: int = _PAGE
+    free: tuple[tuple[int, int], ...] | None = None
+    ext: Ext | None = None
+
+    @property
+    def is_unread(self) -> bool:
+        return self.free is None and self.type not in {"", LVM}
+
+
+def contents_of(volume: DiskReader) -> Contents:
+    """Reads what a volume's file system says of itself."""
+    for look in (_ext, _swap, _fat, _xfs):  # mkswap leaves the boot sector of a FAT that was there before
+        try:
+            return look(volume)
+        except ValueError:
+            continue
+    if is_physical_volume(volume):
+        return Contents(LVM)
+    head = volume.read(0, 0x10048)
+    if head[:4] == b"XFSB":
+        return Contents("xfs")  # one that makes no sense to us
+    return Contents(next((t for at, m, t in _UNREAD if head[at : at + len(m)] == m), ""))
+
+
+def _ext(volume: DiskReader) -> Contents:
+    ext = Ext(volume)
+    return Contents("ext", ext.block_size, tuple(ext.free_extents()), ext)
+
+
+def _swap(volume: DiskReader) -> Contents:
+    if volume.read(_PAGE - 10, 10) != _SWAP_MAGIC:
+        raise ValueError("no swap")
+    return Contents(SWAP, _PAGE, ((_PAGE, volume.size - _PAGE),))  # the first page says that it is swap
+
+
+def _fat(volume: DiskReader) -> Contents:
+    fat = Fat(volume)
+    return Contents("vfat", fat.cluster, tuple(fat.free_extents()))
+
+
+def _xfs(volume: DiskReader) -> Contents:
+    xfs = Xfs(volume)
+    return Contents("xfs", xfs.block_size, tuple(xfs.free_extents()))
+
+
+def dirty_bytes(volume: DiskReader, contents: Contents) -> tuple[int, int]:
+    """``(free, not zero)``: bytes that are free, and of these what lies in units that are not all zeros."""
+    free = contents.free or ()
+    dirty = sum(_dirty(volume, offset, length, contents.unit) for offset, length in _overlap(volume, free))
+    return sum(length for _, length in free), dirty
+
+
+def logical_volumes(disks: Mapping[str, DiskReader]) -> tuple[list[FreeSpace], list[str]]:
+    """Free space of LVM on a machine's disks (by name), and what it can't be told of. Blocking."""
+    physical = [
+        (name, Window(reader, partition))
+        for name, reader in disks.items()
+        for partition in partitions(reader)
+        if is_physical_volume(Window(reader, partition))
+    ]
+    readers = [window for _, window in physical]
+    found: list[FreeSpace] = []
+    unread: list[str] = []
+    known = groups(readers)
+    for group in known:
+        disk = physical[group.free[0].volume][0] if group.free else physical[0][0]
+        found += _of_group(group, readers, disk, unread)
+    if physical and not known:
+        unread.append("LVM whose metadata can't be read here")
+    return found, unread
+
+
+def _of_group(group: Group, readers: Sequence[Window], disk: str, unread: list[str]) -> Iterator[FreeSpace]:
+    for name, stretches in group.volumes.items():
+        volume, title = Joined(readers, stretches), f"logical volume {group.name}/{name}"
+        contents = contents_of(volume)
+        if contents.is_unread:
+            unread.append(f"{title} ({contents.type})")
+        elif contents.free is not None:
+            yield FreeSpace(disk, 0, contents.type, *dirty_bytes(volume, contents), title)
+    unread += [f"logical volume {group.name}/{name} (striped, mirrored or thin)" for name in group.others]
+    if group.free:
+        volume = Joined(readers, group.free)
+        everything = Contents(LVM, _PAGE, ((0, volume.size),))
+        yield FreeSpace(disk, 0, LVM, *dirty_bytes(volume, everything), f"free extents of {group.name}")
+
+
+def _overlap(volume: DiskReader, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What of *ranges* may hold data; both are in ascending order."""
+    at = 0
+    for offset, length in volume.extents():
+        end = offset + length
+        while at < len(ranges) and sum(ranges[at]) <= offset:
+            at += 1
+        i = at
+        while i < len(ranges) and ranges[i][0] < end:
+            first, last = max(offset, ranges[i][0]), min(end, sum(ranges[i]))
+            yield first, last - first
+            i += 1
+
+
+def _dirty(volume: DiskReader, offset: int, length: int, block: int) -> int:
+    """Bytes of blocks that are not all zeros."""
+    dirty = 0
+    for at in range(offset, offset + length, _PIECE):
+        data = volume.read(at, min(_PIECE, offset + length - at))
+        if data.count(0) != len(data):
+            dirty += sum(
+                min(block, len(data) - start)
+                for start in range(0, len(data), block)
+                if data[start : start + block].count(0) != len(data[start : start + block])
+            )
+    return dirty
