@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from factory.disk.ext import Ext
 from factory.disk.initramfs import UnreadableInitramfs, names
 
+_OF_INTEREST = frozenset(
+    {
+        "ahci", "ata_generic", "ata_piix", "e1000", "e1000e", "ena", "gve", "hv_netvsc", "hv_storvsc", "hv_vmbus",
+        "mptsas", "mptspi", "nvme", "sd_mod", "uas", "usb_storage", "virtio_blk", "virtio_net", "virtio_pci",
+        "virtio_scsi", "vmw_pvscsi", "vmxnet3",
+    }
+)  # fmt: skip
+"""Drivers of the platforms' disks and network cards."""
 _KERNEL = re.compile(r"(?:vmlinu[xz]|kernel|bzImage)-?(.*)\Z")
 _INITRAMFS = (
     "initrd.img-{}",
@@ -55,6 +64,19 @@ class Drivers:
     def meets(self, need: Need) -> bool:
         return bool(set(need.modules) & (self.early if need.early else self.all))
 
+    def to_json(self) -> dict[str, Any]:
+        """What decides on which platforms it boots; hundreds of other modules are left out."""
+        return {
+            "kernel": self.kernel,
+            "early": sorted(self.early & _OF_INTEREST),
+            "all": sorted(self.all & _OF_INTEREST),
+            "unknown": self.unknown,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Drivers:
+        return cls(data["kernel"], frozenset(data["early"]), frozenset(data["all"]), data["unknown"])
+
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
@@ -94,36 +116,63 @@ def judge(found: Drivers, needs: Sequence[Need]) -> Readiness:
     return Readiness(found.kernel, lacking, absent=tuple(n for n in lacking if not set(n.modules) & found.all))
 
 
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel in /boot and its initramfs. A plain "vmlinuz" does not say its ``release``; ``image`` may be missing."""
+
+    release: str
+    image: str
+
+
+def newest_kernel(boot: Collection[str]) -> Kernel | None:
+    """The newest of the kernels among the names in /boot."""
+    kernels = [m for m in map(_KERNEL.match, boot) if m and not m[0].endswith(".old")]
+    if not kernels:
+        return None
+    release = max((m[1] for m in kernels), key=_version)
+    return Kernel(release, next((i for i in (p.format(release) for p in _INITRAMFS) if i in boot), ""))
+
+
+def newest_release(module_trees: Collection[str]) -> str:
+    """The newest of the folders that hold a kernel's modules; empty when there is none."""
+    return max((name for name in module_trees if name not in (".", "..")), key=_version, default="")
+
+
+def drivers_of(
+    release: str, initramfs: Collection[str] | None, builtin: Sequence[str], every: Sequence[str]
+) -> Drivers:
+    """What a kernel has.
+
+    Args:
+        initramfs: the paths in it; None when there is none.
+        builtin: the lines of ``modules.builtin``.
+        every: the lines of ``modules.dep``.
+    """
+    inside = {_module(line) for line in builtin}
+    early = inside | {_module(name) for name in initramfs or () if ".ko" in name}
+    whole = early | {_module(line.split(":")[0]) for line in every}
+    # Without an initramfs whatever the kernel does not have built in comes too late for the root, but nobody can tell
+    # from here how such a guest boots.
+    return Drivers(release, frozenset(whole if initramfs is None else early), frozenset(whole))
+
+
 def drivers(root: Ext, boot: Ext | None = None) -> Drivers:
     """Looks into the newest kernel's initramfs and modules. Blocking."""
     folder_system, prefix = (boot, "/") if boot is not None else (root, "/boot")
-    folder = folder_system.folder(prefix)
-    names_of_kernels = [m for m in map(_KERNEL.match, folder) if m and not m[0].endswith(".old")]
-    if not names_of_kernels:
+    kernel = newest_kernel(folder_system.folder(prefix))
+    if kernel is None:
         return Drivers(unknown="no kernel was found in /boot")
-    kernel = max((m[1] for m in names_of_kernels), key=_version)
-    image = next((i for i in (p.format(kernel) for p in _INITRAMFS) if i in folder), "")
-    release = kernel or _newest_modules(root)  # a plain "vmlinuz" does not say which it is
-    early = _builtin(root, release)
-    if image:
-        number = folder_system.lookup(posixpath.join(prefix, image))
+    release = kernel.release or newest_release(
+        next((t for t in map(root.folder, ("/usr/lib/modules", "/lib/modules")) if t), {})
+    )
+    early: set[str] | None = None
+    if kernel.image:
+        number = folder_system.lookup(posixpath.join(prefix, kernel.image))
         try:
-            early |= {_module(name) for name in names(folder_system.content(number or 0)) if ".ko" in name}
+            early = set(names(folder_system.content(number or 0)))
         except (UnreadableInitramfs, ValueError) as error:
             return Drivers(release, unknown=f"the initramfs of kernel {release} can't be read: {error}")
-    every = _modules(root, release) | early
-    # Without an initramfs whatever the kernel does not have built in comes too late for the root, but nobody can tell
-    # from here how such a guest boots.
-    return Drivers(release, frozenset(early if image else every), frozenset(every))
-
-
-def _newest_modules(root: Ext) -> str:
-    for folder in ("/usr/lib/modules", "/lib/modules"):
-        if root.lookup(folder) is not None:
-            found = [name for name in root.folder(folder) if name not in (".", "..")]
-            if found:
-                return max(found, key=_version)
-    return ""
+    return drivers_of(release, early, *(_lines(root, release, f"modules.{kind}") for kind in ("builtin", "dep")))
 
 
 def _version(text: str) -> list[tuple[int, str]]:
@@ -132,14 +181,6 @@ def _version(text: str) -> list[tuple[int, str]]:
 
 def _module(path: str) -> str:
     return posixpath.basename(path).split(".ko")[0].replace("-", "_")
-
-
-def _builtin(root: Ext, kernel: str) -> set[str]:
-    return {_module(line) for line in _lines(root, kernel, "modules.builtin")}
-
-
-def _modules(root: Ext, kernel: str) -> set[str]:
-    return {_module(line.split(":")[0]) for line in _lines(root, kernel, "modules.dep")}
 
 
 def _lines(root: Ext, kernel: str, name: str) -> list[str]:

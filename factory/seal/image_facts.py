@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory.deadline import Deadline
-from factory.disk.driver_readiness import Need, readiness
+from factory.disk.driver_readiness import Need, judge
 from factory.disk.partitions import Window, partitions
 from factory.disk.reader import DiskReader
 from factory.drivers.protocols import ApplianceDisk, ApplianceDriver, DiskAccess
 from factory.events import Emit
 from factory.quantity import Duration, Size
-from factory.seal.ext_files import ExtFiles, open_ext
+from factory.seal.ext_files import ExtFiles
 from factory.seal.files import GuestFiles
 from factory.seal.guest_access import DiskLike, name_of, open_guest, opened, read_on_host
 from factory.seal.host_layout import identify
+from factory.seal.kernel_drivers import kernel_drivers
 from factory.seal.layout import Layout
 from factory.seal.model import LINUX, GuestInfo
 from factory.seal.packages import Package, packages
@@ -89,9 +90,8 @@ async def _facts(
     needs: Sequence[Need],
 ) -> ImageFacts:
     kernel, missing, notes = "", tuple[str, ...](), list(layout.notes)
-    root = open_ext(layout, readers, "/") if layout.guest.family in LINUX else None
-    if root is not None:
-        ready = await asyncio.to_thread(readiness, root, needs, open_ext(layout, readers, "/boot"))
+    if layout.guest.family in LINUX:
+        ready = judge(await kernel_drivers(files), needs)
         kernel, missing = ready.kernel, tuple(map(str, ready.missing))
         notes += [ready.unknown] if ready.unknown else []
     return ImageFacts(

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from factory.disk.driver_readiness import Readiness, readiness
+from factory.disk.driver_readiness import Drivers, drivers
 from factory.disk.reader import open_disk
 from factory.drivers.protocols import Appliance
 from factory.events import Emit, Progress
 from factory.seal import sanitise, secret_scan
-from factory.seal.ext_files import ExtFiles, can_witness, open_ext
+from factory.seal.ext_files import ExtFiles, open_ext
 from factory.seal.free_space import FreeSpace, logical_volumes
 from factory.seal.guest_access import DiskLike, index, name_of, opened
 from factory.seal.layout import Layout
-from factory.seal.model import LINUX, Operation, SealOptions, Subject
+from factory.seal.model import Operation, SealOptions, Subject
 from factory.seal.report import Finding, judge
 from factory.seal.sanitise import Broken
 from factory.seal.second_look import SecondLook
@@ -108,18 +108,14 @@ def _progress(task: str, emit: Emit) -> Callable[[int, int], None]:
     return report
 
 
-async def check_drivers(disks: Sequence[DiskLike], layout: Layout, options: SealOptions) -> Readiness:
-    """Whether the guest has the drivers that *options* say it needs."""
-    if not options.needs:
-        return Readiness()
-    if not can_witness(layout) or layout.guest.family not in LINUX:
-        return Readiness(unknown="which drivers the guest has can be told for Linux on ext file systems only")
+async def host_drivers(disks: Sequence[DiskLike], layout: Layout) -> Drivers:
+    """Which drivers a Linux on ext file systems has, read on the host."""
 
-    def look() -> Readiness:
+    def look() -> Drivers:
         with opened(disks) as readers:
             root = open_ext(layout, readers, "/")
             if root is None:
-                return Readiness(unknown="the guest has no root file system that could be read for its drivers")
-            return readiness(root, options.needs, open_ext(layout, readers, "/boot"))
+                return Drivers(unknown="the guest has no root file system that could be read for its drivers")
+            return drivers(root, open_ext(layout, readers, "/boot"))
 
     return await asyncio.to_thread(look)

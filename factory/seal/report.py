@@ -51,6 +51,8 @@ class SealReport:
     shrunk: tuple[str, ...] = ()
     missing_drivers: tuple[str, ...] = ()
     """What the guest lacks on platforms that it is exported to: a warning, for the image is clean all the same."""
+    drivers: dict[str, Any] | None = None
+    """``Drivers.to_json()``, of a guest whose disks only the appliance can read: the export can't look for itself."""
     notes: tuple[str, ...] = ()
     searched: bool = True
     """False when the search for secrets was left out."""

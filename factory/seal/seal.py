@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from factory.deadline import Deadline
-from factory.disk.driver_readiness import Readiness
+from factory.disk.driver_readiness import Drivers, Readiness, judge
 from factory.disk.reader import granularity
 from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
 from factory.errors import StepError
@@ -25,8 +25,9 @@ from factory.seal.guest_access import (
     opened,
     read_on_host,
 )
+from factory.seal.kernel_drivers import kernel_drivers
 from factory.seal.layout import Layout
-from factory.seal.model import Family, GuestInfo, Operation, SealOptions, Subject
+from factory.seal.model import LINUX, Family, GuestInfo, Operation, SealOptions, Subject
 from factory.seal.operations import check_names, select, select_devices
 from factory.seal.operations.windows import SYSPREP_NOTE
 from factory.seal.report import SealReport
@@ -64,6 +65,8 @@ class _Sealed:
         """What the appliance lists for our own reader; None when the appliance has done the proof."""
         self.cut: Cut | None = None
         self.why_not_shrunk = ""
+        self.drivers: Drivers | None = None
+        """What the appliance has seen of the guest's drivers, where the host can't look."""
         self.notes: list[str] = list(layout.notes)
 
 
@@ -95,15 +98,22 @@ async def seal(
     if sealed.names is not None:
         work = proof.prove_on_host(disks, sealed.layout, sealed.names, sealed.operations, options)
         sealed.broken = await clock.time("prove", work)
-    drivers = await clock.time("drivers", proof.check_drivers(disks, sealed.layout, options))
+    ready = await clock.time("drivers", _readiness(disks, sealed, options))
     word = await clock.time("scan", proof.look_again(disks, options, emit))
-    report = _report(sealed, word, drivers, clock, options)
-    _tell(report, drivers, emit)
+    report = _report(sealed, word, ready, clock, options)
+    _tell(report, ready, emit)
     return report
 
 
+async def _readiness(disks: Sequence[DiskLike], sealed: _Sealed, options: SealOptions) -> Readiness:
+    """Whether the guest has the drivers that *options* say it needs."""
+    if not options.needs or sealed.layout.guest.family not in LINUX:
+        return Readiness()
+    return judge(sealed.drivers or await proof.host_drivers(disks, sealed.layout), options.needs)
+
+
 def _report(
-    sealed: _Sealed, word: proof.SecondWord, drivers: Readiness, clock: _Clock, options: SealOptions
+    sealed: _Sealed, word: proof.SecondWord, ready: Readiness, clock: _Clock, options: SealOptions
 ) -> SealReport:
     windows = [SYSPREP_NOTE] if sealed.layout.guest.family is Family.WINDOWS else []
     return SealReport(
@@ -114,18 +124,19 @@ def _report(
         free_space=word.free_space,
         findings=word.findings,
         shrunk=(str(sealed.cut),) if sealed.cut is not None else (),
-        missing_drivers=tuple(map(str, drivers.missing)),
-        notes=(*sealed.notes, *filter(None, [drivers.unknown]), *word.notes, *windows),
+        missing_drivers=tuple(map(str, ready.missing)),
+        drivers=sealed.drivers.to_json() if sealed.drivers else None,
+        notes=(*sealed.notes, *filter(None, [ready.unknown]), *word.notes, *windows),
         searched=options.scan,
         seconds=clock.seconds,
     )
 
 
-def _tell(report: SealReport, drivers: Readiness, emit: Emit) -> None:
+def _tell(report: SealReport, ready: Readiness, emit: Emit) -> None:
     for note in report.notes:
         emit(Note(note))
-    if drivers.missing:
-        emit(Note(f"{'; '.join(report.missing_drivers)}. To mend it, {drivers.mend}", "warning"))
+    if ready.missing:
+        emit(Note(f"{'; '.join(report.missing_drivers)}. To mend it, {ready.mend}", "warning"))
 
 
 async def _in_appliance(
@@ -167,6 +178,8 @@ async def _in_appliance(
 
 async def _clean(appliance: Appliance, subject: Subject, sealed: _Sealed, clock: _Clock, emit: Emit) -> None:
     """The part that needs the guest mounted."""
+    if subject.guest.family in LINUX and not can_witness(sealed.layout):
+        sealed.drivers = await clock.time("drivers", kernel_drivers(subject.files))
     sealed.operations = select(subject.guest, subject.options)
     sealed.done = await clock.time("sanitise", sanitise.sanitise(subject, sealed.operations, emit))
     for operation in select_devices(subject.options):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from factory.disk.driver_readiness import judge
+from factory.disk.driver_readiness import Drivers, judge
 from factory.drivers.protocols import DiskImages
 from factory.errors import VerificationFailed
 from factory.events import Note
@@ -87,8 +87,9 @@ class ExportImages(Step):
         for name in self.disks:
             info = await images.info(state.disk(name), format="qcow2")
             sealed.append(SealedDisk(name, state.disk(name), "qcow2", info.virtual_size))
-        scope.put(await self._readiness(scope, sealed))
-        guest = (seal_report(state) or {}).get("guest", {})
+        report = seal_report(state) or {}
+        scope.put(await self._readiness(scope, sealed, report.get("drivers")))
+        guest = report.get("guest", {})
         exports = await export_all(
             sealed,
             with_qcow2(self.outputs),
@@ -105,10 +106,10 @@ class ExportImages(Step):
         scope.put(replace(exports, files=files))
         yield
 
-    async def _readiness(self, scope: Scope, sealed: list[SealedDisk]) -> GuestDrivers:
-        """Names what the guest lacks where it is going, before anything is exported."""
+    async def _readiness(self, scope: Scope, sealed: list[SealedDisk], seen: Mapping[str, Any] | None) -> GuestDrivers:
+        """Names what the guest lacks where it is going, before anything is exported. *seen*: what the seal has seen."""
         needs = tuple(dict.fromkeys(need for o in self.outputs for need in driver_needs(o)))
-        found = await asyncio.to_thread(guest_drivers, sealed)
+        found = Drivers.from_json(seen) if seen else await asyncio.to_thread(guest_drivers, sealed)
         ready = judge(found, needs)
         if found.unknown:
             scope.emit(Note(f"whether the guest has its platforms' drivers is not known: {found.unknown}"))

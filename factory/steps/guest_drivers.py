@@ -14,15 +14,6 @@ from factory.seal.guest_access import opened
 from factory.seal.host_layout import read_layout
 from factory.seal.model import LINUX
 
-_OF_INTEREST = frozenset(
-    {
-        "ahci", "ata_generic", "ata_piix", "e1000", "e1000e", "ena", "gve", "hv_netvsc", "hv_storvsc", "hv_vmbus",
-        "mptsas", "mptspi", "nvme", "sd_mod", "uas", "usb_storage", "virtio_blk", "virtio_net", "virtio_pci",
-        "virtio_scsi", "vmw_pvscsi", "vmxnet3",
-    }
-)  # fmt: skip
-"""What the manifest keeps of hundreds of modules: drivers of the platforms' disks and network cards."""
-
 
 @dataclass(frozen=True, slots=True)
 class GuestDrivers:
@@ -32,13 +23,7 @@ class GuestDrivers:
     missing: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "kernel": self.drivers.kernel,
-            "early": sorted(self.drivers.early & _OF_INTEREST),
-            "all": sorted(self.drivers.all & _OF_INTEREST),
-            "unknown": self.drivers.unknown,
-            "missing": list(self.missing),
-        }
+        return {**self.drivers.to_json(), "missing": list(self.missing)}
 
 
 def guest_drivers(disks: Sequence[SealedDisk]) -> Drivers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from factory.deadline import Deadline
 from factory.drivers.guestfs.appliance import GuestfsDriver
 from factory.drivers.protocols import ApplianceDisk, DiskAccess
 from factory.events import ignore
+from factory.outputs.driver_needs import driver_needs
 from factory.quantity import Duration
 from factory.seal.free_space import logical_volumes
 from factory.seal.guest_access import opened
@@ -19,12 +21,15 @@ from factory.seal.model import Family, SealOptions
 from factory.seal.report import SealReport
 from factory.seal.seal import seal
 from factory.secret import Secret
+from factory.template.output_options import Ova, Qcow2
+from tests.disk.test_driver_readiness import cpio
 from tests.seal.dirty_disk import program
 
 pytestmark = pytest.mark.machine
 
 MIB = 2**20
 DELETED, SWAPPED, LEFT = "deleted-from-xfs-4711", "swapped-out-secret-0815", "left-in-free-extents-1234"
+NEEDS = driver_needs(Ova(controller="pvscsi", network="vmxnet3")) + driver_needs(Qcow2())
 FSTAB = """\
 /dev/mapper/vg-root / xfs defaults 0 0
 LABEL=boot /boot ext4 defaults 0 0
@@ -49,8 +54,10 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
         "/var/lib/systemd/random-seed": "x" * 512,
         "/var/cache/dnf/x/big.rpm": "y" * 9000,
         "/home/a/.bash_history": "history\n",
-        "/boot/vmlinuz": "kernel",
+        "/boot/vmlinuz-6.1.0": "kernel",
+        "/usr/lib/modules/6.1.0/modules.dep": "kernel/drivers/net/vmxnet3/vmxnet3.ko.xz:\n",
     }
+    initramfs = gzip.compress(cpio(folder / "initramfs", ["usr/lib/modules/6.1.0/kernel/vmw_pvscsi.ko.xz"]))
 
     async def build() -> None:
         async with driver.launch(
@@ -87,6 +94,7 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
             )
             for path, content in files.items():
                 await g.batch([("mkdir_p", path.rsplit("/", 1)[0]), ("write", path, content.encode())])
+            await g.call("write", "/boot/initramfs-6.1.0.img", initramfs)
             await g.batch([("write", "/tmp-file", DELETED.encode() * 500), ("sync",), ("rm", "/tmp-file"), ("sync",)])
 
     asyncio.run(build())
@@ -111,7 +119,7 @@ def sealed(
         "the disks are not as dirty as they should be"
     )
     secrets = {name: Secret(name) for name in (DELETED, SWAPPED, LEFT)}
-    options = SealOptions(secrets=secrets, shrink=True, only=("+lvm-uuids", "+fs-uuids"))
+    options = SealOptions(secrets=secrets, shrink=True, only=("+lvm-uuids", "+fs-uuids"), needs=NEEDS)
     report = asyncio.run(seal(disks, options, driver=appliance_driver, runtime_dir=folder / "run", emit=ignore))
     return disks, report
 
@@ -166,6 +174,19 @@ def test_free_space_below_lvm_was_read_back(sealed: tuple[list[ApplianceDisk], S
     assert found["logical volume vg/swap"].free == 32 * MIB - 4096
     assert found["free extents of vg"].free > 64 * MIB
     assert not any(f.dirty for f in report.free_space)
+
+
+def test_drivers_are_told_by_the_appliance_where_the_host_can_not_look(
+    sealed: tuple[list[ApplianceDisk], SealReport],
+) -> None:
+    _, report = sealed
+    assert report.drivers == {
+        "kernel": "6.1.0", "early": ["vmw_pvscsi"], "all": ["vmw_pvscsi", "vmxnet3"], "unknown": "",
+    }  # fmt: skip
+    assert [m.split(" (")[0] for m in report.missing_drivers] == [
+        "KVM: no disk driver in the initramfs",
+        "KVM: no network driver among the kernel's modules",
+    ]
 
 
 def test_what_lies_below_lvm_before_the_seal_is_seen(dirty_disks: list[ApplianceDisk]) -> None:
