@@ -5,6 +5,7 @@ Source: Microsoft, "FAT: General Overview of On-Disk Format" 1.03.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 
@@ -14,22 +15,36 @@ _FAT12_BELOW, _FAT16_BELOW = 4085, 65525
 """Counts of clusters, which alone tell the three kinds apart."""
 
 
+def unit_of(head: bytes) -> int:
+    """The largest part, 4096 bytes at most, in which whole clusters lie. *head*: its first 96 bytes.
+
+    Raises: ValueError when it is no FAT. Clusters may be large and yet begin in the middle of 4 KiB.
+    """
+    return math.gcd(*_sizes(head), 4096)
+
+
+def _sizes(head: bytes) -> tuple[int, int]:
+    """``(bytes of a cluster, offset of the first)``."""
+    if head[54:57] != b"FAT" and head[82:85] != b"FAT":
+        raise ValueError("no FAT")
+    sector, per_cluster, reserved, tables, root_entries = struct.unpack_from("<HBHBH", head, 11)
+    (narrow,), (wide,) = struct.unpack_from("<H", head, 22), struct.unpack_from("<I", head, 36)
+    if not sector or not per_cluster or not tables:
+        raise ValueError("a FAT without sizes")
+    root = -(-root_entries * 32 // sector) * sector
+    return sector * per_cluster, reserved * sector + tables * (narrow or wide) * sector + root
+
+
 class Fat:
     """A FAT on *reader* (the partition, not the disk). Raises: ValueError when there is none."""
 
     def __init__(self, reader: DiskReader) -> None:
         head = reader.read(0, 512)
-        if head[54:57] != b"FAT" and head[82:85] != b"FAT":
-            raise ValueError("no FAT")
-        sector, per_cluster, reserved, tables, root_entries, small = struct.unpack_from("<HBHBHH", head, 11)
-        (narrow,), (large, wide) = struct.unpack_from("<H", head, 22), struct.unpack_from("<II", head, 32)
-        if not sector or not per_cluster or not tables:
-            raise ValueError("a FAT without sizes")
-        table = (narrow or wide) * sector
-        self.cluster = sector * per_cluster
-        self._data = reserved * sector + tables * table + -(-root_entries * 32 // sector) * sector
+        self.cluster, self._data = _sizes(head)
+        sector, reserved = struct.unpack_from("<HxH", head, 11)
+        (small,), (large,) = struct.unpack_from("<H", head, 19), struct.unpack_from("<I", head, 32)
         self._count = ((small or large) * sector - self._data) // self.cluster
-        self._table = reader.read(reserved * sector, table)
+        self._table = reader.read(reserved * sector, self._data - reserved * sector)
 
     def free_extents(self) -> Iterator[tuple[int, int]]:
         """``(offset, length)`` in bytes of all free clusters, in order."""

@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from factory.disk import fat
 from factory.disk.reader import SMALLEST_DISCARD
 from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
 from factory.events import Emit, Progress
@@ -85,12 +87,13 @@ async def _block_size(appliance: Appliance, mount: Mount) -> int:
     if mount.type in _EXT:
         facts: Any = (await appliance.attempt([("tune2fs_l", mount.device)]))[0]
         return int(facts.get("Block size", 1024)) if isinstance(facts, dict) else 1024
-    if mount.type in {"vfat", "msdos", "fat"}:
-        sector: Any = (await appliance.attempt([("pread_device", mount.device, 64, 0)]))[0]
-        if isinstance(sector, bytes) and len(sector) >= 14:
-            (bytes_per_sector, sectors) = struct.unpack_from("<HB", sector, 11)
-            return int(bytes_per_sector) * int(sectors) or 512
+    head: Any = (await appliance.attempt([("pread_device", mount.device, 96, 0)]))[0]
+    if isinstance(head, bytes) and mount.type in {"vfat", "msdos", "fat"}:
+        with suppress(ValueError):
+            return fat.unit_of(head)
         return 512
+    if isinstance(head, bytes) and mount.type == "xfs":
+        return int(struct.unpack_from(">I", head, 4)[0])
     return 4096
 
 

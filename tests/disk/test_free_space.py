@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.disk.fat import Fat
+from factory.disk.fat import Fat, unit_of
 from factory.disk.lvm import Group, Joined, Stretch, groups
 from factory.disk.reader import open_disk
 from factory.disk.xfs import Xfs
@@ -188,3 +188,16 @@ def test_lvm_whose_text_makes_no_sense_is_said_to_be_unread(tmp_path: Path) -> N
     path = physical_volume(tmp_path / "pv", METADATA.replace("pe_start", "pe_stert"))
     with open_disk(path, "raw") as reader:
         assert logical_volumes({"main": reader}) == ([], ["LVM whose metadata can't be read here"])
+
+
+@pytest.mark.machine
+@pytest.mark.parametrize(
+    ("options", "unit"), [(["-F", "16", "-s", "8"], 4096), (["-F", "32", "-s", "1"], 512), (["-a", "-s", "8"], 1024)]
+)
+def test_a_fat_whose_clusters_begin_in_the_middle_of_a_page_is_known(
+    options: list[str], unit: int, tmp_path: Path
+) -> None:
+    """A trim gives back whole pages only: there the free space is overwritten instead."""
+    image = empty(tmp_path / "fat", 64 * MIB)
+    program("mkfs.vfat", *options, "-R", "2" if "-a" in options else "32", image)
+    assert unit_of(image.read_bytes()[:96]) == unit
