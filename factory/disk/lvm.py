@@ -198,9 +198,11 @@ def _group(name: str, node: _Node, identities: Mapping[str, int]) -> Group:
             if segment.values.get("type") == "striped" and len(stripes) == 2 and stripes[0] in physical:
                 number, start, _ = physical[stripes[0]]
                 stretches.append(Stretch(number, start + stripes[1] * extent, count * extent))
+        if "VISIBLE" not in volume.values.get("status", []):
+            continue  # a part of another volume
         if len(stretches) == len(segments):
             volumes[title] = tuple(stretches)
-        elif "VISIBLE" in volume.values.get("status", []):
+        else:
             others.append(title)
     free = tuple(
         Stretch(number, start + first * extent, count * extent)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from factory.disk.ext import Ext
 from factory.disk.fat import Fat
-from factory.disk.lvm import Group, Joined, groups, is_physical_volume
-from factory.disk.partitions import Window, partitions
+from factory.disk.lvm import is_physical_volume
 from factory.disk.reader import DiskReader
-from factory.disk.xfs import Xfs
+from factory.disk.xfs_files import XfsFiles
 
 SWAP, LVM = "swap", "LVM"
 _PIECE = 256 * 1024
@@ -45,7 +44,7 @@ class Contents:
     type: str = ""
     unit: int = _PAGE
     free: tuple[tuple[int, int], ...] | None = None
-    ext: Ext | None = None
+    files: Ext | XfsFiles | None = None
 
     @property
     def is_unread(self) -> bool:
@@ -84,8 +83,8 @@ def _fat(volume: DiskReader) -> Contents:
 
 
 def _xfs(volume: DiskReader) -> Contents:
-    xfs = Xfs(volume)
-    return Contents("xfs", xfs.block_size, tuple(xfs.free_extents()))
+    xfs = XfsFiles(volume)
+    return Contents("xfs", xfs.block_size, tuple(xfs.free_extents()), xfs)
 
 
 def dirty_bytes(volume: DiskReader, contents: Contents) -> tuple[int, int]:
@@ -93,41 +92,6 @@ def dirty_bytes(volume: DiskReader, contents: Contents) -> tuple[int, int]:
     free = contents.free or ()
     dirty = sum(_dirty(volume, offset, length, contents.unit) for offset, length in _overlap(volume, free))
     return sum(length for _, length in free), dirty
-
-
-def logical_volumes(disks: Mapping[str, DiskReader]) -> tuple[list[FreeSpace], list[str]]:
-    """Free space of LVM on a machine's disks (by name), and what it can't be told of. Blocking."""
-    physical = [
-        (name, Window(reader, partition))
-        for name, reader in disks.items()
-        for partition in partitions(reader)
-        if is_physical_volume(Window(reader, partition))
-    ]
-    readers = [window for _, window in physical]
-    found: list[FreeSpace] = []
-    unread: list[str] = []
-    known = groups(readers)
-    for group in known:
-        disk = physical[group.free[0].volume][0] if group.free else physical[0][0]
-        found += _of_group(group, readers, disk, unread)
-    if physical and not known:
-        unread.append("LVM whose metadata can't be read here")
-    return found, unread
-
-
-def _of_group(group: Group, readers: Sequence[Window], disk: str, unread: list[str]) -> Iterator[FreeSpace]:
-    for name, stretches in group.volumes.items():
-        volume, title = Joined(readers, stretches), f"logical volume {group.name}/{name}"
-        contents = contents_of(volume)
-        if contents.is_unread:
-            unread.append(f"{title} ({contents.type})")
-        elif contents.free is not None:
-            yield FreeSpace(disk, 0, contents.type, *dirty_bytes(volume, contents), title)
-    unread += [f"logical volume {group.name}/{name} (striped, mirrored or thin)" for name in group.others]
-    if group.free:
-        volume = Joined(readers, group.free)
-        everything = Contents(LVM, _PAGE, ((0, volume.size),))
-        yield FreeSpace(disk, 0, LVM, *dirty_bytes(volume, everything), f"free extents of {group.name}")
 
 
 def _overlap(volume: DiskReader, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -10,24 +10,25 @@ import hashlib
 from collections.abc import Iterable
 
 from factory.disk.ext import Ext
+from factory.disk.xfs_files import XfsFiles
 
 _DPKG = "/var/lib/dpkg/info"
 _VENDOR = ("/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/usr/share/", "/usr/include/", "/usr/src/", "/lib/")
 
 
-def packaged(ext: Ext, paths: Iterable[str]) -> dict[str, str]:
+def packaged(files: Ext | XfsFiles, paths: Iterable[str]) -> dict[str, str]:
     """Of *paths*, those that are as shipped → by whom: a Debian package, whose checksum matches.
 
     Where there is no dpkg, files in the vendor's own folders (``/usr/lib``, ``/usr/share``…) are taken for shipped.
     """
     wanted = sorted(set(paths))
-    lists = {name: number for name, number in ext.folder(_DPKG).items() if name.endswith(".md5sums")}
+    lists = {name: number for name, number in files.folder(_DPKG).items() if name.endswith(".md5sums")}
     if not lists:
         return {path: "the distribution" for path in wanted if path.startswith(_VENDOR)}
     found: dict[str, str] = {}
-    digests = {path: _md5(ext, path) for path in wanted}
+    digests = {path: _md5(files, path) for path in wanted}
     for name, number in lists.items():
-        text = _text(ext, number)
+        text = _text(files, number)
         for path, digest in digests.items():
             # Packages list /lib where the root has a link to /usr/lib.
             spellings = {path.lstrip("/"), path.removeprefix("/usr/")}
@@ -36,16 +37,16 @@ def packaged(ext: Ext, paths: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _md5(ext: Ext, path: str) -> str:
-    number = ext.lookup(path)
+def _md5(files: Ext | XfsFiles, path: str) -> str:
+    number = files.lookup(path)
     try:
-        return hashlib.md5(ext.content(number), usedforsecurity=False).hexdigest() if number is not None else ""
+        return hashlib.md5(files.content(number), usedforsecurity=False).hexdigest() if number is not None else ""
     except ValueError:
         return ""
 
 
-def _text(ext: Ext, number: int) -> str:
+def _text(files: Ext | XfsFiles, number: int) -> str:
     try:
-        return ext.content(number).decode("utf-8", "replace")
+        return files.content(number).decode("utf-8", "replace")
     except ValueError:
         return ""

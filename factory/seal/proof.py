@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from factory.disk.driver_readiness import Drivers, drivers
-from factory.disk.reader import open_disk
 from factory.drivers.protocols import Appliance
 from factory.events import Emit, Progress
 from factory.seal import sanitise, secret_scan
 from factory.seal.ext_files import ExtFiles, open_ext
-from factory.seal.free_space import FreeSpace, logical_volumes
+from factory.seal.free_space import FreeSpace
 from factory.seal.guest_access import DiskLike, index, name_of, opened
 from factory.seal.layout import Layout
+from factory.seal.logical_volumes import LogicalVolumes
 from factory.seal.model import Operation, SealOptions, Subject
 from factory.seal.report import Finding, judge
 from factory.seal.sanitise import Broken
@@ -64,22 +64,13 @@ async def look_again(disks: Sequence[DiskLike], options: SealOptions, emit: Emit
     notes = [f"the secret {name!r} is too short to be looked for on a disk" for name in needles.skipped]
     free_space: list[FreeSpace] = []
     findings: list[Finding] = []
-    for disk in disks:
+    for number, disk in enumerate(disks):
         progress = _progress(f"scan {name_of(disk)}", emit)
-        word = await asyncio.to_thread(_look_at, disk, needles, options, progress)
+        word = await asyncio.to_thread(_look_at, disks, number, needles, options, progress)
         free_space += word.free_space
         findings += word.findings
         notes += word.notes
-    if options.trim:
-        volumes, unread = await asyncio.to_thread(_look_at_volumes, disks)
-        free_space += volumes
-        notes += map(_unchecked, unread)
     return SecondWord(tuple(free_space), tuple(findings), tuple(notes))
-
-
-def _look_at_volumes(disks: Sequence[DiskLike]) -> tuple[list[FreeSpace], list[str]]:
-    with opened(disks) as readers:
-        return logical_volumes({name_of(d): reader for d, reader in zip(disks, readers, strict=True)})
 
 
 def _unchecked(volume: str) -> str:
@@ -87,15 +78,25 @@ def _unchecked(volume: str) -> str:
 
 
 def _look_at(
-    disk: DiskLike, needles: Needles, options: SealOptions, progress: Callable[[int, int], None]
+    disks: Sequence[DiskLike],
+    number: int,
+    needles: Needles,
+    options: SealOptions,
+    progress: Callable[[int, int], None],
 ) -> SecondWord:
-    with open_disk(disk.path, disk.format) as reader:
-        look = SecondLook(reader, name_of(disk))
+    """One disk; LVM, which may lie on several, is told of with the first."""
+    name = name_of(disks[number])
+    with opened(disks) as readers:
+        lvm = LogicalVolumes({name_of(d): r for d, r in zip(disks, readers, strict=True)})
+        look = SecondLook(readers[number], name, lvm)
         free = look.free_space() if options.trim else []
-        hits = secret_scan.scan(reader, name_of(disk), needles, progress) if options.scan else []
+        unread = look.unchecked
+        if number == 0:
+            free += lvm.free_space() if options.trim else []
+            unread += lvm.unread
+        hits = secret_scan.scan(readers[number], name, needles, progress) if options.scan else []
         findings = judge(hits, look.places(hits) if hits else [], options.allow)
-        notes = [_unchecked(volume) for volume in look.unchecked]
-        return SecondWord(tuple(free), tuple(findings), tuple(notes))
+        return SecondWord(tuple(free), tuple(findings), tuple(map(_unchecked, unread)))
 
 
 def _progress(task: str, emit: Emit) -> Callable[[int, int], None]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from factory.disk.ext import Ext
 from factory.disk.partitions import Partition, Window, partitions
 from factory.disk.reader import DiskReader
-from factory.seal.free_space import SWAP, Contents, FreeSpace, contents_of, dirty_bytes
+from factory.disk.xfs_files import XfsFiles
+from factory.seal.free_space import LVM, SWAP, Contents, FreeSpace, contents_of, dirty_bytes
+from factory.seal.logical_volumes import LogicalVolume, LogicalVolumes
 from factory.seal.packaged import packaged
 from factory.seal.secret_scan import Hit
 
@@ -37,8 +39,8 @@ class _Volume:
 class SecondLook:
     """What lies where on one disk. CPU-bound and blocking: for a thread."""
 
-    def __init__(self, reader: DiskReader, disk: str) -> None:
-        self._reader, self._disk = reader, disk
+    def __init__(self, reader: DiskReader, disk: str, lvm: LogicalVolumes | None = None) -> None:
+        self._disk, self._lvm = disk, lvm
         self._volumes = [_volume(reader, p) for p in partitions(reader)]
 
     @property
@@ -65,16 +67,39 @@ class SecondLook:
                 found[index] = Place(OUTSIDE)
         for volume in self._volumes:
             inside = [i for i, hit in enumerate(hits) if _holds(volume.partition, hit.offset)]
-            if inside and volume.contents.type == SWAP:
-                for i in inside:
-                    found[i] = Place(SWAP)
-            elif inside and volume.contents.ext is not None:
-                offsets = [hits[i].offset - volume.partition.offset for i in inside]
-                places = _ext_places(volume.contents.ext, offsets)
-                shipped = packaged(volume.contents.ext, (p for p in places if p.startswith("/")))
-                for i, place in zip(inside, places, strict=True):
-                    found[i] = Place(place, shipped.get(place, ""))
+            if volume.contents.type == LVM:
+                self._place_below_lvm(hits, inside, found)
+                continue
+            offsets = [hits[i].offset - volume.partition.offset for i in inside]
+            for i, place in zip(inside, _places(volume.contents, offsets), strict=True):
+                found[i] = place
         return found
+
+    def _place_below_lvm(self, hits: Sequence[Hit], inside: Sequence[int], found: list[Place]) -> None:
+        by_volume: dict[str, tuple[LogicalVolume, list[tuple[int, int]]]] = {}
+        for i in inside:
+            at = self._lvm.at(self._disk, hits[i].offset) if self._lvm is not None else None
+            if at is not None:
+                by_volume.setdefault(at[0].title, (at[0], []))[1].append((i, at[1]))
+        for volume, members in by_volume.values():
+            offsets = [offset for _, offset in members]
+            places = [Place(FREE)] * len(offsets) if volume.is_free else _places(volume.contents, offsets)
+            for (i, _), place in zip(members, places, strict=True):
+                found[i] = place
+
+
+def _places(contents: Contents, offsets: Sequence[int]) -> list[Place]:
+    """Where bytes lie on one volume."""
+    if not offsets or contents.type == SWAP:
+        return [Place(SWAP)] * len(offsets)
+    if contents.files is None:
+        return [Place()] * len(offsets)
+    try:
+        places = _in_files(contents.files, offsets)
+        shipped = packaged(contents.files, (p for p in places if p.startswith("/")))
+    except ValueError:  # a file system that makes no sense to this reader
+        return [Place()] * len(offsets)
+    return [Place(place, shipped.get(place, "")) for place in places]
 
 
 def _holds(partition: Partition, offset: int) -> bool:
@@ -86,17 +111,17 @@ def _volume(reader: DiskReader, partition: Partition) -> _Volume:
     return _Volume(partition, window, contents_of(window))
 
 
-def _ext_places(ext: Ext, offsets: Sequence[int]) -> list[str]:
-    blocks = {offset // ext.block_size for offset in offsets}
-    owners = ext.owners(blocks)
-    paths = ext.paths(set(owners.values()))
-    free = list(ext.free_extents())
+def _in_files(files: Ext | XfsFiles, offsets: Sequence[int]) -> list[str]:
+    blocks = {offset // files.block_size for offset in offsets}
+    owners = files.owners(blocks)
+    paths = files.paths(set(owners.values()))
+    free = list(files.free_extents())
     places = []
     for offset in offsets:
-        inode = owners.get(offset // ext.block_size)
+        inode = owners.get(offset // files.block_size)
         if inode is not None:
             places.append(paths.get(inode, METADATA))
         else:
-            at = bisect.bisect_right(free, (offset, ext.block_size * 2**40)) - 1
+            at = bisect.bisect_right(free, (offset, files.block_size * 2**40)) - 1
             places.append(FREE if at >= 0 and sum(free[at]) > offset else METADATA)
     return places

@@ -12,7 +12,8 @@ from factory.disk.fat import Fat, unit_of
 from factory.disk.lvm import Group, Joined, Stretch, groups
 from factory.disk.reader import open_disk
 from factory.disk.xfs import Xfs
-from factory.seal.free_space import contents_of, dirty_bytes, logical_volumes
+from factory.seal.free_space import contents_of, dirty_bytes
+from factory.seal.logical_volumes import LogicalVolumes
 from tests.seal.dirty_disk import program
 
 MIB = 2**20
@@ -168,17 +169,20 @@ def test_logical_volumes_are_put_together_from_their_stretches(tmp_path: Path) -
         (group,) = groups([reader])
         assert group == Group(
             "vg",
-            {
-                "root": (Stretch(0, 6 * MIB, 2 * MIB), Stretch(0, MIB, MIB)),
-                "pool_tdata": (Stretch(0, 3 * MIB, 2 * MIB),),
-            },
+            {"root": (Stretch(0, 6 * MIB, 2 * MIB), Stretch(0, MIB, MIB))},
             (Stretch(0, 2 * MIB, MIB), Stretch(0, 5 * MIB, MIB), Stretch(0, 8 * MIB, 3 * MIB)),
             ("pool",),
         )
         root = Joined([reader], group.volumes["root"])
         assert root.size == 3 * MIB
         assert root.read(MIB - 2, MIB + 14) == bytes(2) + b"b" * 10 + bytes(MIB - 10) + b"c" * 10 + bytes(2)
-        found, unread = logical_volumes({"main": reader})
+        lvm = LogicalVolumes({"main": reader})
+        found, unread = list(lvm.free_space()), lvm.unread
+        assert [lvm.at("main", (extent + 1) * MIB + 9) for extent in (0, 6)] == [
+            (lvm.at("main", 6 * MIB)[0], 2 * MIB + 9),  # type: ignore[index]
+            (lvm.at("main", 6 * MIB)[0], MIB + 9),  # type: ignore[index]
+        ]
+        assert lvm.at("main", 4096) is None, "metadata of LVM"
     assert [(f.place, f.free, f.dirty) for f in found] == [("free extents of vg", 5 * MIB, 4096)]
     assert unread == ["logical volume vg/pool (striped, mirrored or thin)"]
 
@@ -187,7 +191,9 @@ def test_logical_volumes_are_put_together_from_their_stretches(tmp_path: Path) -
 def test_lvm_whose_text_makes_no_sense_is_said_to_be_unread(tmp_path: Path) -> None:
     path = physical_volume(tmp_path / "pv", METADATA.replace("pe_start", "pe_stert"))
     with open_disk(path, "raw") as reader:
-        assert logical_volumes({"main": reader}) == ([], ["LVM whose metadata can't be read here"])
+        lvm = LogicalVolumes({"main": reader})
+        assert list(lvm.free_space()) == []
+        assert lvm.unread == ["LVM whose metadata can't be read here"]
 
 
 @pytest.mark.machine
