@@ -200,6 +200,8 @@ def test_drivers_are_told_by_the_appliance_where_the_host_can_not_look(
         "kernel": "6.1.0", "early": ["vmw_pvscsi"], "all": ["vmw_pvscsi", "vmxnet3"], "unknown": "",
     }  # fmt: skip
     assert [m.split(" (")[0] for m in report.missing_drivers] == [
+        "VMware: no SCSI disk driver in the initramfs",
+        "KVM: no bus driver in the initramfs",
         "KVM: no disk driver in the initramfs",
         "KVM: no network driver among the kernel's modules",
     ]
