@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from factory.disk import fat
+from factory.disk import fat, xfs
 from factory.disk.reader import SMALLEST_DISCARD
 from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
 from factory.events import Emit, Progress
@@ -98,11 +98,19 @@ async def _block_size(appliance: Appliance, mount: Mount) -> int:
 
 
 async def _trim_mounted(appliance: Appliance, mount: Mount) -> Trimmed:
-    problem = await _first(appliance, ("fstrim", "/"))
+    problem = await _first(appliance, *await _fstrims(appliance, mount))
     if not problem:
         return Trimmed(mount.device, "fstrim")
     problem = await _first(appliance, ("zero_free_space", "/"), ("sync",))
     return Trimmed(mount.device, "zero-fill", problem)
+
+
+async def _fstrims(appliance: Appliance, mount: Mount) -> list[ApplianceCall]:
+    """The calls that trim the file system at /."""
+    head: Any = (await appliance.attempt([("pread_device", mount.device, 96, 0)]))[0]
+    if mount.type != "xfs" or not isinstance(head, bytes) or head[:4] != b"XFSB":
+        return [("fstrim", "/")]
+    return [("fstrim", "/", {"offset": offset, "length": length}) for offset, length in xfs.trim_ranges(head)]
 
 
 async def _zero(appliance: Appliance, mount: Mount) -> Trimmed:

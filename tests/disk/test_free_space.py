@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from factory.disk.fat import Fat, unit_of
 from factory.disk.lvm import Group, Joined, Stretch, groups
 from factory.disk.reader import open_disk
-from factory.disk.xfs import Xfs
+from factory.disk.xfs import Xfs, trim_ranges
 from factory.seal.free_space import contents_of, dirty_bytes
 from factory.seal.logical_volumes import LogicalVolumes
 from tests.seal.dirty_disk import program
@@ -54,6 +55,20 @@ def test_free_blocks_of_xfs_are_those_of_xfs_db(options: list[str], tmp_path: Pa
 def _kept_for_trees(image: Path, group: int) -> int:
     said = program("xfs_db", "-r", "-c", f"agf {group}", "-c", "print flcount", image)
     return int(said.split("=")[1])
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(("blocks", "group"), [(1000, 250), (1002, 250), (100, 100), (190, 125)])
+def test_no_range_of_a_trim_holds_a_whole_group(blocks: int, group: int) -> None:
+    head = struct.pack(">4sIQ", b"XFSB", 4096, blocks).ljust(84, b"\0") + struct.pack(">II", group, -(-blocks // group))
+    ranges = trim_ranges(head.ljust(96, b"\0"))
+    assert ranges[0][0] == 0
+    assert sum(ranges[-1]) == blocks * 4096
+    assert all(sum(one) == other[0] for one, other in itertools.pairwise(ranges))
+    assert all(length > 0 for _, length in ranges)
+    for start in range(0, blocks, group):
+        end = min(start + group, blocks)
+        assert not any(o <= start * 4096 and o + n >= end * 4096 for o, n in ranges)
 
 
 @pytest.mark.machine
