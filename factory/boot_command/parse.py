@@ -157,6 +157,8 @@ class _Reader:
                 self._error(column, f"{match[0]} waits for a negative time", "a wait must be longer than 0")
                 return
             duration = Duration.parse(written)
+        elif match["seconds"] == "0" and self.dialect is Dialect.PACKER:
+            duration = Duration(1)  # its grammar makes no number of a lone 0, so there it is a plain <wait>
         else:
             duration = Duration(int(match["seconds"] or 1))
         if duration <= 0:

@@ -90,10 +90,15 @@ def test_every_special_key(dialect: Dialect, name: str) -> None:
 
 @BOTH
 def test_negative_and_zero_waits_are_refused(dialect: Dialect) -> None:
-    found = problems("a<wait-1m><wait0><wait0s><wait1m-20s>", dialect)
-    assert [p.split(": ")[0] for p in found] == [f"boot command:1:{c}" for c in (2, 11, 18, 26)]
+    found = problems("a<wait-1m><wait0s><wait1m-20s>", dialect)
+    assert [p.split(": ")[0] for p in found] == [f"boot command:1:{c}" for c in (2, 11, 19)]
     assert "negative" in found[0]
     assert "does not wait" in found[1]
+
+
+def test_a_lone_zero_is_no_number_in_packers_grammar() -> None:
+    assert parse("<wait0>", Dialect.PACKER).actions == (Wait(Duration(1), 1),)
+    assert problems("<wait0>", Dialect.FACTORY)[0].startswith("boot command:1:1: <wait0> does not wait")
 
 
 @BOTH

@@ -1,4 +1,4 @@
-"""Asks Debian's Packer (1.6.6) about files, values that differ each time, and which builds and post-processors run."""
+"""Asks Debian's Packer (1.6.6) about files, boot commands, changing values, and which builds and chains run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from factory.template.packer import load
+from factory.template.packer.builds import check_builds
 from factory.template.packer.hcl import Source, parse_expression
 from factory.template.packer.language.console_text import console_text
 from factory.template.packer.language.evaluator import evaluate
@@ -17,7 +18,7 @@ from factory.template.packer.language.functions import FUNCTIONS
 from factory.template.packer.language.scope import Scope, World
 from factory.template.packer.language.values import to_python
 from tests.template.packer import test_against_packer
-from tests.template.packer.test_against_packer import MARK, answers, packer
+from tests.template.packer.test_against_packer import MARK, answers, build, packer, source
 
 pytestmark = test_against_packer.pytestmark
 
@@ -83,6 +84,29 @@ def test_values_that_differ_each_time_have_one_shape(tmp_path: Path) -> None:
     moments = [datetime.strptime(t, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for t in (theirs[1], ours[1])]
     assert abs((moments[0] - moments[1]).total_seconds()) < 120
     assert theirs[3:] == ours[3:]
+
+
+TYPED = [
+    "<wait>", "<wait0>", "<wait5>", "<wait1m30s>", "<wait500ms>", "<wait 5s>", "<wait5x>", "<foo>", "<", "<<", "<enter",
+    "<f13>", "<leftShiftOn>a<leftShiftOff>", "<aOn>b<aOff>", "<Enter>", "<WAIT5S>", "é", "{{ .HTTPIP }}",
+    "<wait{{ .Name }}>",
+]  # fmt: skip
+NOT_TYPED = ["<wait0s>", "<wait-5s>", "a<wait1s-1s>"]
+
+
+def test_boot_commands(tmp_path: Path) -> None:
+    """Nothing but a wait that is not above zero is wrong: unknown keys are typed as they stand."""
+
+    def both(commands: list[str]) -> tuple[bool, bool]:
+        names = [f"s{i}" for i in range(len(commands))]
+        sources = "".join(source(f'boot_command = ["{c}"]', n) for c, n in zip(commands, names, strict=True))
+        (tmp_path / "t.pkr.hcl").write_text(sources + build("", *names))
+        status, _ = packer(tmp_path, "validate", "t.pkr.hcl")
+        _, problems = check_builds(tmp_path / "t.pkr.hcl", variables={}, var_files=(), environ={})
+        return not any(p.severity == "error" for p in problems), status == 0
+
+    assert both(TYPED) == (True, True)
+    assert {c: both([c]) for c in NOT_TYPED} == dict.fromkeys(NOT_TYPED, (False, False))
 
 
 NULL = 'communicator = "none"'
