@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.drills.conftest import KILLS
 from tests.drills.killing import Drill, Moment, project_copy
 from tests.e2e.command import FACTORY, PROJECT
 
@@ -85,7 +86,7 @@ provision:
 outputs:"""
 
 
-@pytest.mark.parametrize("event", ["step_started", "guest_output"])
+@pytest.mark.parametrize("event", ["step_started", *(["guest_output"] if KILLS else [])])
 def test_a_guest_that_cannot_be_reached_any_more(drill: Drill, tmp_path: Path, event: str) -> None:
     """The cable is pulled before the script is carried over, or while it runs: only its time can end it."""
 
