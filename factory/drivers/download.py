@@ -135,8 +135,11 @@ class MediaDownloads:
         last: Exception | None = None
         for url in urls:
             part = self._store / "parts" / f"{_name_of(url)}.part"
+            begun = part.exists()
             try:
                 await self._whole(url, part, emit)
+                if begun and not await self._is_right(url, part, expected, emit):
+                    await self._whole(url, part, emit)
             except StepError as error:
                 last = error
                 if url != urls[-1]:
@@ -145,6 +148,14 @@ class MediaDownloads:
             return await asyncio.to_thread(self._accept, url, part, expected, name)
         assert last is not None
         raise last
+
+    async def _is_right(self, url: str, part: Path, expected: Checksum | None, emit: Emit) -> bool:
+        """False, and the part is gone, where what an earlier build began does not fit, as after a power cut."""
+        if expected is None or await asyncio.to_thread(expected.of, part) == expected:
+            return True
+        emit(Note(f"{url}: what was there of it from before is damaged: downloading all of it", "warning"))
+        part.unlink()
+        return False
 
     async def _whole(self, url: str, part: Path, emit: Emit) -> None:
         """Downloads *url* into *part*, going on where an earlier try ended. Raises: StepError, StoreError."""

@@ -205,6 +205,27 @@ def test_a_part_that_is_whole_already_is_only_hashed(store: Store, monkeypatch: 
     run(body())
 
 
+def test_a_part_that_was_damaged_meanwhile_is_downloaded_anew(store: Store) -> None:
+    """A power cut may leave a part of the right length with holes in it."""
+
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            server.trouble = [1_000_000] + [503] * 20
+            with pytest.raises(StepError):
+                await store.fetch(DIGEST, url)
+            server.trouble = []
+            part = next((store.folder / "parts").glob("*.part"))
+            with part.open("r+b") as stream:
+                stream.write(bytes(4096))
+            path, _ = await store.fetch(DIGEST, url)
+            assert path.read_bytes() == CONTENT
+            assert any("is damaged" in note for note in store.notes())
+            assert [wanted != "" for _, wanted in server.requests[-2:]] == [True, False]
+
+    run(body())
+
+
 def test_a_wrong_file_is_set_aside_and_never_used(store: Store) -> None:
     async def body() -> None:
         async with file_server() as server:
