@@ -127,6 +127,23 @@ def test_tiny_is_the_same_every_time(tiny_iso: Path, run: Run, tmp_path: Path) -
     assert again.read_bytes() == tiny_iso.read_bytes()
 
 
+def test_tiny_takes_a_kernel_package_that_was_only_unpacked(tiny_iso: Path, run: Run, tmp_path: Path) -> None:
+    unpacked = tmp_path / "unpacked"
+    for folder in ("boot", "lib"):
+        (unpacked / folder).mkdir(parents=True)
+    subprocess.run(
+        ["sh", "-c", f"cp -as /boot/vmlinuz-* {unpacked}/boot && cp -as /lib/modules {unpacked}/lib"], check=True
+    )
+    for index in unpacked.glob("lib/modules/*/modules.dep*"):  # made when a package is installed
+        index.unlink()
+    built = run("tiny", tmp_path / "other.iso", KERNEL_ROOT=str(unpacked))
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "other.iso").read_bytes() == tiny_iso.read_bytes()
+    lacking = run("tiny", tmp_path / "none.iso", KERNEL_ROOT=str(tmp_path))
+    assert lacking.returncode == 1
+    assert lacking.stderr == f"tiny: there is no folder {tmp_path}/lib/modules\n"
+
+
 def test_tiny_takes_a_label(run: Run, tmp_path: Path) -> None:
     output = tmp_path / "other.iso"
     result = run("tiny", output, VOLUME_ID="OTHER_1")
