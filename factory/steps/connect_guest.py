@@ -88,7 +88,7 @@ class ConnectGuest(Step):
         try:
             async with watching(scope, deadline, self.stall) as watched:
                 connection = await link.connect(watched)
-                if self.settle:
+                if self.settle and not scope.get(MachineState).memory:  # else it had settled before it was stored
                     await link.close()
                     await pause(self.settle)
                     connection = await link.connect(watched)

@@ -48,6 +48,18 @@ def test_a_guest_that_has_to_settle_is_connected_to_anew(tmp_path: Path) -> None
     asyncio.run(body())
 
 
+def test_a_guest_out_of_stored_memory_has_settled(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with guest(tmp_path / "home") as host:
+            scope = scope_for(host, tmp_path)
+            scope.put(MachineState(tmp_path, tmp_path / "memory"))
+            step = ConnectGuest("root", None, None, PATIENCE, Duration(0), settle=Duration(3600))
+            async with step.enter(scope):
+                assert len([c for c in host.commands if "uname" in c]) == 1
+
+    asyncio.run(body())
+
+
 def test_an_agent_without_a_socket_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
