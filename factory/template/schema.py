@@ -6,8 +6,10 @@ and lists, `key+` for lists that are appended.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from pydantic import BaseModel
 
 from factory.quantity import Duration, Size
 from factory.template.model import Profile, Strict, Template
@@ -48,7 +50,7 @@ def _fragment_properties() -> dict[str, Any]:
     for name in _OPEN:
         definitions[name].pop("required", None)
     outputs = schema["properties"]["outputs"]
-    outputs["items"] = _outputs()
+    outputs["items"] = _outputs(definitions)
     for mapping in _mappings(schema):
         _add_appending(mapping)
     return schema
@@ -119,7 +121,7 @@ def _untitle(schema: dict[str, Any]) -> None:
         field.pop("title", None)
 
 
-def _outputs() -> dict[str, Any]:
+def _outputs(definitions: Mapping[str, Any]) -> dict[str, Any]:
     """One output: its word, its word with options, or a mapping with ``kind``."""
     words = list(OPTIONS_MODELS)
     with_options = {
@@ -129,8 +131,14 @@ def _outputs() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {w: {"anyOf": [_options_of(w), {"type": "null"}]} for w in words},
     }
-    whole = [{"$ref": f"#/$defs/{m.__name__}", "required": ["kind"]} for m in OPTIONS_MODELS.values()]
+    whole = [{"$ref": f"#/$defs/{_defined(m, definitions)}", "required": ["kind"]} for m in OPTIONS_MODELS.values()]
     return {"anyOf": [{"enum": words}, with_options, *whole, _EXPRESSION]}
+
+
+def _defined(model: type[BaseModel], definitions: Mapping[str, Any]) -> str:
+    """What pydantic calls a model: with its module where two models have one name."""
+    name = model.__name__
+    return name if name in definitions else f"{model.__module__}.{name}".replace(".", "__")
 
 
 def _options_of(word: str) -> dict[str, Any]:
