@@ -84,14 +84,14 @@ def _unknown_plugins(builds: Sequence[Loaded]) -> Iterator[Problem]:
     from factory.outputs.plugins import has_output, missing_output
     from factory.outputs.post.run import BUILT_IN
     from factory.provision.catalog import has_provisioner, missing_provisioner
-    from factory.template.output_options import Plugin
+    from factory.template.output_options import PluginOutput
 
     errors: dict[str, PluginError] = {}
     for loaded in builds:
         for plugin in (p.plugin for p in loaded.template.provision if p.plugin):
             if not has_provisioner(plugin.name):
                 errors[plugin.name] = missing_provisioner(plugin.name)
-        for output in (o for o in loaded.template.outputs if isinstance(o, Plugin)):
+        for output in (o for o in loaded.template.outputs if isinstance(o, PluginOutput)):
             if not has_output(output.name):
                 errors[output.name] = missing_output(output.name)
         for link in (link for chain in (loaded.delivery.chains if loaded.delivery else ()) for link in chain):

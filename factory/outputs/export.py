@@ -17,7 +17,7 @@ from factory.events import ArtifactReady, Emit
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import target_machine
 from factory.outputs.model import Exported, Exports, SealedDisk, Work
-from factory.template.output_options import OPTIONS_MODELS, OutputOptions, Plugin, Raw
+from factory.template.output_options import OPTIONS_MODELS, OutputOptions, PluginOutput, Raw
 
 _EXPORTERS: Mapping[str, str] = {
     "qcow2": "disk_files:export_qcow2",
@@ -131,7 +131,7 @@ def _refuse_clashes(requests: Sequence[OutputOptions]) -> None:
 
 def _file_kind(request: OutputOptions) -> str:
     variant = getattr(request, "provider", "") or (request.compress if isinstance(request, Raw) else "")
-    if isinstance(request, Plugin):
+    if isinstance(request, PluginOutput):
         variant = request.name
     return f"{request.kind}-{variant}" if variant else request.kind
 

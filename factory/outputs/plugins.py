@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from factory.errors import FactoryError, PluginError
 from factory.outputs import products
 from factory.outputs.model import Exported, Work
-from factory.template.output_options import Plugin
+from factory.template.output_options import PluginOutput
 
 GROUP = "factory.outputs"
 
@@ -44,7 +44,7 @@ def missing_output(name: str) -> PluginError:
     )
 
 
-async def export_plugin(options: Plugin, work: Work) -> list[Exported]:
+async def export_plugin(options: PluginOutput, work: Work) -> list[Exported]:
     """What a plug-in makes of the disks; it gets a self-contained qcow2 of each. Raises: PluginError, StepError."""
     plugin = load_output(options.name, options.options)
     images = [await products.qcow2(work, disk, "zlib", "1.1") for disk in work.disks]

@@ -54,7 +54,7 @@ from factory.template.model import (
     Source,
     Ssh,
 )
-from factory.template.output_options import Libvirt, Plugin
+from factory.template.output_options import Libvirt, PluginOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class _Planner:
         if live and not self.installer.runs_on:
             self._add("boot", {"user": self._ssh().user}, (), power=Power.RUNNING, keeps=Keeps.MEMORY)
         for output in self.template.outputs:
-            if isinstance(output, Plugin) and not has_output(output.name):
+            if isinstance(output, PluginOutput) and not has_output(output.name):
                 raise missing_output(output.name)
         for provision in self.template.provision:
             # Now, not when the installation is over.

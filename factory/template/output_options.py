@@ -95,7 +95,7 @@ class Libvirt(OutputOptions):
     network: str = "default"
 
 
-class Plugin(OutputOptions):
+class PluginOutput(OutputOptions):
     """Another kind, by a package with an entry point of that name in the group `factory.outputs`. It is handed a qcow2
     of each disk, and what it makes is not booted: an output beside it that is proves the image."""
 
@@ -105,11 +105,12 @@ class Plugin(OutputOptions):
 
 
 Output = Annotated[
-    Union[Qcow2, Raw, Vmdk, Ova, Vagrant, Vhd, Vhdx, Gce, ContainerDisk, Libvirt, Plugin], Field(discriminator="kind")  # noqa: UP007
+    Union[Qcow2, Raw, Vmdk, Ova, Vagrant, Vhd, Vhdx, Gce, ContainerDisk, Libvirt, PluginOutput],  # noqa: UP007
+    Field(discriminator="kind"),
 ]
 OPTIONS_MODELS: dict[str, type[OutputOptions]] = {
     m.model_fields["kind"].default: m
-    for m in (Qcow2, Raw, Vmdk, Ova, Vagrant, Vhd, Vhdx, Gce, ContainerDisk, Libvirt, Plugin)
+    for m in (Qcow2, Raw, Vmdk, Ova, Vagrant, Vhd, Vhdx, Gce, ContainerDisk, Libvirt, PluginOutput)
 }
 OWN_KINDS = tuple(kind for kind in OPTIONS_MODELS if kind != "plugin")
 """What this program writes itself, each of which needs no options."""
