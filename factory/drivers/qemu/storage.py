@@ -22,6 +22,8 @@ _ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,23}")  # QEMU's rule; its names of b
 _CONTROLLER = {Bus.SCSI: "scsi", Bus.LSILOGIC: "lsi", Bus.PVSCSI: "pvscsi"}
 _CONTROLLER_MODEL = {"scsi": "virtio-scsi-pci", "lsi": "mptsas1068", "pvscsi": "pvscsi", "ahci": "ich9-ahci"}
 _TARGETS = {"scsi": 256, "lsi": 8, "pvscsi": 16}
+_LOCALLY_ASSIGNED = 0x3000_0000_0000_0100
+"""World-wide names begin here: the form that anybody may give (NAA 3, SPC-4 §7.8.6.5)."""
 _BY_DRIVE = frozenset({"drive", "blockdev"})
 _BY_CDROM = _BY_DRIVE | {"cdrom"}
 _BY_FLOPPY = _BY_DRIVE | {"fda"}
@@ -147,7 +149,9 @@ class Storage:
         if target >= _TARGETS[name]:
             raise ValueError(f"the {bus} bus takes {_TARGETS[name]} devices")
         self._targets[name] += 1
-        return {"bus": f"{name}0.0", "scsi-id": target, "lun": 0}
+        # QEMU gives SAS drives the address 0, which Linux takes for "nothing there" (6.1.176 at the latest).
+        address = {"wwn": f"0x{_LOCALLY_ASSIGNED + target:x}"} if name == "lsi" else {}
+        return {"bus": f"{name}0.0", "scsi-id": target, "lun": 0, **address}
 
     def _next_ide(self, bus: Bus, *, cd: bool) -> Pairs:
         if bus is Bus.IDE and not self._slots.q35:
