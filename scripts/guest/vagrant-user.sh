@@ -28,12 +28,13 @@ if ! id vagrant >/dev/null 2>&1; then
     fi
 fi
 
+# The older of its two published keys alone: every Vagrant knows it, and replaces it. Those before 2.4 leave the newer one
+# (ed25519) where it is, and with it a door that is open to everybody.
 home=$(awk -F: '$1 == "vagrant" {print $6}' /etc/passwd)
 umask 077
 mkdir -p "$home/.ssh"
 cat > "$home/.ssh/authorized_keys" <<'KEYS'
 ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzIw+niNltGEFHzD8+v1I2YJ6oXevct1YeS0o9HZyN1Q9qgCgzUFtdOKLv6IedplqoPkcmF0aYet2PkEDo3MlTBckFXPITAMzF8dJSIFo9D8HfdOV0IAdx4O7PtixWKn5y2hMNG0zQPyUecp4pzC6kivAIhyfHilFR61RGL+GPXQ2MWZWFYbAGjyiYJnAmCP3NOTd0jMZEnDkbUvxhMmBYSdETk1rRgm+R4LOzFUGaHqHDLKLX+FIPKcF96hrucXzcWyLbIbEgE98OHlnVYCzRdK8jlqm8tehUc9c9WhQ== vagrant insecure public key
-ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y vagrant insecure public key
 KEYS
 chown -R "vagrant:$(id -g vagrant)" "$home/.ssh"
 if has restorecon; then restorecon -R "$home/.ssh"; fi
