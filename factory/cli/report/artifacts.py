@@ -27,6 +27,14 @@ def artifact_table(artifact: Path, seconds: float) -> None:
             click.echo(click.style(f"      {usage}", dim=True))
 
 
+def defined_domains(ready: Sequence[ArtifactReady]) -> None:
+    """Prints the machines that were defined in a libvirt: they are no files, and in no manifest."""
+    for event in ready:
+        if event.format == "libvirt":
+            click.echo(f"  {event.path}  {event.format}  {Size(event.size)}")
+            click.echo(click.style(f"      {event.usage}", dim=True))
+
+
 def delivered_files(name: str, ready: Sequence[ArtifactReady], seconds: float) -> None:
     """Prints what a build delivered without a manifest: as Packer's templates ask for it."""
     rows = {e.path: e for e in ready if Path(e.path).exists() and not (Path(e.path).parent / MANIFEST).exists()}

@@ -11,7 +11,7 @@ from typing import Protocol
 import click
 
 from factory.cli.one_build import BuildOptions
-from factory.cli.report.artifacts import artifact_table, delivered_files
+from factory.cli.report.artifacts import artifact_table, defined_domains, delivered_files
 from factory.cli.report.board import Board
 from factory.cli.report.failure import failure_lines, show_bug, show_failure
 from factory.cli.report.json_lines import print_json
@@ -103,6 +103,7 @@ class _One:
             if row.state in ("built", "unchanged") and row.detail:
                 artifact_table(Path(row.detail), row.seconds)
             if row.state == "built":
+                defined_domains(self._ready)
                 delivered_files(row.name, self._ready, row.seconds)
 
 
