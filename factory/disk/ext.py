@@ -164,6 +164,11 @@ class Ext:
                 break
         return owners
 
+    def owners_at(self, offsets: set[int]) -> dict[int, int]:
+        """Of *offsets* (bytes), those that belong to an inode → its number."""
+        owners = self.owners({offset // self.block_size for offset in offsets})
+        return {o: owners[o // self.block_size] for o in offsets if o // self.block_size in owners}
+
     def paths(self, inodes: set[int]) -> dict[int, str]:
         """Paths of inodes, by walking the folders from the root; some may have none (the journal, deleted files)."""
         found: dict[int, str] = {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+from factory.disk.btrfs import Btrfs
 from factory.disk.ext import Ext
 from factory.disk.fat import Fat
 from factory.disk.lvm import is_physical_volume
@@ -15,7 +17,7 @@ SWAP, LVM = "swap", "LVM"
 _PIECE = 256 * 1024
 _PAGE = 4096
 _SWAP_MAGIC = b"SWAPSPACE2"
-_UNREAD = ((0x10040, b"_BHRfS_M", "btrfs"), (3, b"NTFS", "ntfs"), (0, b"LUKS", "LUKS"))
+_UNREAD = ((0, b"XFSB", "xfs"), (0x10040, b"_BHRfS_M", "btrfs"), (3, b"NTFS", "ntfs"), (0, b"LUKS", "LUKS"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,24 @@ class FreeSpace:
         return self.volume or f"partition {self.partition} of disk {self.disk}"
 
 
+class VolumeFiles(Protocol):
+    """A file system that is read here. What names a file is its own matter: an inode, or one in a subvolume."""
+
+    def owners_at(self, offsets: set[int]) -> Mapping[int, Any]:
+        """Of *offsets* (bytes), those that belong to a file → the file."""
+
+    def paths(self, inodes: set[Any]) -> Mapping[Any, str]: ...
+
+    def lookup(self, path: str) -> Any | None: ...
+
+    def folder(self, path: str) -> Mapping[str, Any]: ...
+
+    def content(self, number: Any) -> bytes:
+        """Raises: ValueError when it can't be read."""
+
+    def free_extents(self) -> Iterator[tuple[int, int]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What a volume holds. ``free`` is None where this program can't tell it; ``unit`` is what is freed at once."""
@@ -44,7 +64,9 @@ class Contents:
     type: str = ""
     unit: int = _PAGE
     free: tuple[tuple[int, int], ...] | None = None
-    files: Ext | XfsFiles | None = None
+    files: VolumeFiles | None = None
+    is_harmless: Callable[[int], bool] | None = None
+    """Tells of a byte that is free and not zero whether it is known to be no content of a file."""
 
     @property
     def is_unread(self) -> bool:
@@ -53,7 +75,7 @@ class Contents:
 
 def contents_of(volume: DiskReader) -> Contents:
     """Reads what a volume's file system says of itself."""
-    for look in (_ext, _swap, _fat, _xfs):  # mkswap leaves the boot sector of a FAT that was there before
+    for look in (_ext, _swap, _fat, _xfs, _btrfs):  # mkswap leaves the boot sector of a FAT that was there before
         try:
             return look(volume)
         except ValueError:
@@ -61,8 +83,6 @@ def contents_of(volume: DiskReader) -> Contents:
     if is_physical_volume(volume):
         return Contents(LVM)
     head = volume.read(0, 0x10048)
-    if head[:4] == b"XFSB":
-        return Contents("xfs")  # one that makes no sense to us
     return Contents(next((t for at, m, t in _UNREAD if head[at : at + len(m)] == m), ""))
 
 
@@ -87,10 +107,16 @@ def _xfs(volume: DiskReader) -> Contents:
     return Contents("xfs", xfs.block_size, tuple(xfs.free_extents()), xfs)
 
 
+def _btrfs(volume: DiskReader) -> Contents:
+    btrfs = Btrfs(volume)
+    return Contents("btrfs", btrfs.block_size, tuple(btrfs.free_extents()), btrfs, btrfs.is_old_node)
+
+
 def dirty_bytes(volume: DiskReader, contents: Contents) -> tuple[int, int]:
     """``(free, not zero)``: bytes that are free, and of these what lies in units that are not all zeros."""
     free = contents.free or ()
-    dirty = sum(_dirty(volume, offset, length, contents.unit) for offset, length in _overlap(volume, free))
+    units = (u for offset, length in _overlap(volume, free) for u in _dirty(volume, offset, length, contents.unit))
+    dirty = sum(size for at, size in units if contents.is_harmless is None or not contents.is_harmless(at))
     return sum(length for _, length in free), dirty
 
 
@@ -108,15 +134,13 @@ def _overlap(volume: DiskReader, ranges: Sequence[tuple[int, int]]) -> Iterator[
             i += 1
 
 
-def _dirty(volume: DiskReader, offset: int, length: int, block: int) -> int:
-    """Bytes of blocks that are not all zeros."""
-    dirty = 0
+def _dirty(volume: DiskReader, offset: int, length: int, unit: int) -> Iterator[tuple[int, int]]:
+    """``(offset, length)`` of units that are not all zeros."""
     for at in range(offset, offset + length, _PIECE):
         data = volume.read(at, min(_PIECE, offset + length - at))
-        if data.count(0) != len(data):
-            dirty += sum(
-                min(block, len(data) - start)
-                for start in range(0, len(data), block)
-                if data[start : start + block].count(0) != len(data[start : start + block])
-            )
-    return dirty
+        if data.count(0) == len(data):
+            continue
+        for start in range(0, len(data), unit):
+            piece = data[start : start + unit]
+            if piece.count(0) != len(piece):
+                yield at + start, len(piece)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
-from factory.disk.ext import Ext
-from factory.disk.xfs_files import XfsFiles
+from factory.seal.free_space import VolumeFiles
 
 _DPKG = "/var/lib/dpkg/info"
 _VENDOR = ("/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/usr/share/", "/usr/include/", "/usr/src/", "/lib/")
 
 
-def packaged(files: Ext | XfsFiles, paths: Iterable[str]) -> dict[str, str]:
+def packaged(files: VolumeFiles, paths: Iterable[str]) -> dict[str, str]:
     """Of *paths*, those that are as shipped → by whom: a Debian package, whose checksum matches.
 
     Where there is no dpkg, files in the vendor's own folders (``/usr/lib``, ``/usr/share``…) are taken for shipped.
@@ -37,7 +37,7 @@ def packaged(files: Ext | XfsFiles, paths: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _md5(files: Ext | XfsFiles, path: str) -> str:
+def _md5(files: VolumeFiles, path: str) -> str:
     number = files.lookup(path)
     try:
         return hashlib.md5(files.content(number), usedforsecurity=False).hexdigest() if number is not None else ""
@@ -45,7 +45,7 @@ def _md5(files: Ext | XfsFiles, path: str) -> str:
         return ""
 
 
-def _text(files: Ext | XfsFiles, number: int) -> str:
+def _text(files: VolumeFiles, number: Any) -> str:
     try:
         return files.content(number).decode("utf-8", "replace")
     except ValueError:

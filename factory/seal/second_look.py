@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import bisect
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from factory.disk.ext import Ext
 from factory.disk.partitions import Partition, Window, partitions
 from factory.disk.reader import DiskReader
-from factory.disk.xfs_files import XfsFiles
-from factory.seal.free_space import LVM, SWAP, Contents, FreeSpace, contents_of, dirty_bytes
+from factory.seal.free_space import LVM, SWAP, Contents, FreeSpace, VolumeFiles, contents_of, dirty_bytes
 from factory.seal.logical_volumes import LogicalVolume, LogicalVolumes
 from factory.seal.packaged import packaged
 from factory.seal.secret_scan import Hit
@@ -111,17 +110,15 @@ def _volume(reader: DiskReader, partition: Partition) -> _Volume:
     return _Volume(partition, window, contents_of(window))
 
 
-def _in_files(files: Ext | XfsFiles, offsets: Sequence[int]) -> list[str]:
-    blocks = {offset // files.block_size for offset in offsets}
-    owners = files.owners(blocks)
+def _in_files(files: VolumeFiles, offsets: Sequence[int]) -> list[str]:
+    owners = files.owners_at(set(offsets))
     paths = files.paths(set(owners.values()))
     free = list(files.free_extents())
     places = []
     for offset in offsets:
-        inode = owners.get(offset // files.block_size)
-        if inode is not None:
-            places.append(paths.get(inode, METADATA))
+        if offset in owners:
+            places.append(paths.get(owners[offset], METADATA))
         else:
-            at = bisect.bisect_right(free, (offset, files.block_size * 2**40)) - 1
+            at = bisect.bisect_right(free, (offset, sys.maxsize)) - 1
             places.append(FREE if at >= 0 and sum(free[at]) > offset else METADATA)
     return places
