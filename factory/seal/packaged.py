@@ -7,7 +7,7 @@ its package holds is public, whatever it looks like.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from factory.seal.free_space import VolumeFiles
@@ -16,31 +16,30 @@ _DPKG = "/var/lib/dpkg/info"
 _VENDOR = ("/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/usr/share/", "/usr/include/", "/usr/src/", "/lib/")
 
 
-def packaged(files: VolumeFiles, paths: Iterable[str]) -> dict[str, str]:
-    """Of *paths*, those that are as shipped → by whom: a Debian package, whose checksum matches.
+def packaged(files: VolumeFiles, paths: Mapping[Any, str]) -> dict[Any, str]:
+    """Of files (→ their paths) those that are as shipped → by whom: a Debian package, whose checksum matches.
 
-    Where there is no dpkg, files in the vendor's own folders (``/usr/lib``, ``/usr/share``…) are taken for shipped.
+    Files and not paths alone: in snapshots, files of one path differ. Where there is no dpkg, files in the vendor's own
+    folders (``/usr/lib``, ``/usr/share``…) are taken for shipped.
     """
-    wanted = sorted(set(paths))
     lists = {name: number for name, number in files.folder(_DPKG).items() if name.endswith(".md5sums")}
     if not lists:
-        return {path: "the distribution" for path in wanted if path.startswith(_VENDOR)}
-    found: dict[str, str] = {}
-    digests = {path: _md5(files, path) for path in wanted}
+        return {file: "the distribution" for file, path in paths.items() if path.startswith(_VENDOR)}
+    found: dict[Any, str] = {}
+    digests = {file: _md5(files, file) for file in paths}
     for name, number in lists.items():
         text = _text(files, number)
-        for path, digest in digests.items():
+        for file, path in paths.items():
             # Packages list /lib where the root has a link to /usr/lib.
             spellings = {path.lstrip("/"), path.removeprefix("/usr/")}
-            if digest and any(f"{digest}  {s}\n" in text for s in spellings):
-                found[path] = name.removesuffix(".md5sums").split(":")[0]
+            if digests[file] and any(f"{digests[file]}  {s}\n" in text for s in spellings):
+                found[file] = name.removesuffix(".md5sums").split(":")[0]
     return found
 
 
-def _md5(files: VolumeFiles, path: str) -> str:
-    number = files.lookup(path)
+def _md5(files: VolumeFiles, file: Any) -> str:
     try:
-        return hashlib.md5(files.content(number), usedforsecurity=False).hexdigest() if number is not None else ""
+        return hashlib.md5(files.content(file), usedforsecurity=False).hexdigest()
     except ValueError:
         return ""
 

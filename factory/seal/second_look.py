@@ -94,11 +94,9 @@ def _places(contents: Contents, offsets: Sequence[int]) -> list[Place]:
     if contents.files is None:
         return [Place()] * len(offsets)
     try:
-        places = _in_files(contents.files, offsets)
-        shipped = packaged(contents.files, (p for p in places if p.startswith("/")))
+        return _in_files(contents.files, offsets)
     except ValueError:  # a file system that makes no sense to this reader
         return [Place()] * len(offsets)
-    return [Place(place, shipped.get(place, "")) for place in places]
 
 
 def _holds(partition: Partition, offset: int) -> bool:
@@ -110,15 +108,16 @@ def _volume(reader: DiskReader, partition: Partition) -> _Volume:
     return _Volume(partition, window, contents_of(window))
 
 
-def _in_files(files: VolumeFiles, offsets: Sequence[int]) -> list[str]:
+def _in_files(files: VolumeFiles, offsets: Sequence[int]) -> list[Place]:
     owners = files.owners_at(set(offsets))
     paths = files.paths(set(owners.values()))
+    shipped = packaged(files, paths)
     free = list(files.free_extents())
     places = []
     for offset in offsets:
         if offset in owners:
-            places.append(paths.get(owners[offset], METADATA))
+            places.append(Place(paths.get(owners[offset], METADATA), shipped.get(owners[offset], "")))
         else:
             at = bisect.bisect_right(free, (offset, sys.maxsize)) - 1
-            places.append(FREE if at >= 0 and sum(free[at]) > offset else METADATA)
+            places.append(Place(FREE if at >= 0 and sum(free[at]) > offset else METADATA))
     return places

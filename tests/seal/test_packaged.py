@@ -30,7 +30,9 @@ def find(tmp_path: Path, files: dict[str, str | bytes]) -> dict[str, str]:
         stream.truncate(16 * 2**20)
     program("mke2fs", "-q", "-F", "-t", "ext4", "-d", tmp_path / "tree", image)
     with open_disk(image, "raw") as reader:
-        return packaged(Ext(reader), PATHS)
+        ext = Ext(reader)
+        paths = {ext.lookup(path): path for path in PATHS}
+        return {paths[file]: package for file, package in packaged(ext, paths).items()}
 
 
 def test_a_file_counts_as_shipped_when_its_checksum_matches(tmp_path: Path) -> None:
