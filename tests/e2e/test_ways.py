@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,53 @@ layers: "off"
     for name in ("http_seed", "scripts", "boot_configs"):
         (tmp_path / name).symlink_to(Path(__file__).parents[2] / name)
     outcome = place.build(str(template), "--until", "install")
+    assert outcome.code == 0, outcome.stderr
+    assert not outcome.named("seed_requested")
+
+
+MEDIA = """
+format: 1
+name: on-media
+source: {{iso: {{build: {{script: scripts/iso/tiny, inputs: [scripts/iso/tiny.d], env: {{KERNEL_ROOT: {kernel}}}}}}}}}
+machine: {{type: {machine}, memory: 512 MiB, disks: [{{id: main, size: 1 GiB, bus: {bus}}}]}}
+install: {{profile: tiny, boot: direct, seed: {seed}}}
+layers: "off"
+"""
+
+
+def built_on_media(place: Place, folder: Path, **ways: str) -> Outcome:
+    (folder / "media.yml").write_text(MEDIA.format(**ways))
+    for name in ("http_seed", "scripts", "boot_configs"):
+        (folder / name).symlink_to(Path(__file__).parents[2] / name)
+    return place.build(str(folder / "media.yml"), "--until", "install")
+
+
+def test_the_seed_on_a_cd_and_the_system_on_an_ide_disk(place: Place, tmp_path: Path) -> None:
+    outcome = built_on_media(place, tmp_path, kernel="/", machine="pc", bus="ide", seed="cd")
+    assert outcome.code == 0, outcome.stderr
+    assert not outcome.named("seed_requested")
+
+
+@pytest.fixture(scope="module")
+def generic_kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Debian's kernel for real computers, unpacked: the one for clouds can use no SATA, USB disk or floppy."""
+    folder = tmp_path_factory.mktemp("kernel")
+    question = ["apt-cache", "depends", "--important", "linux-image-amd64"]
+    said = subprocess.run(question, capture_output=True, text=True, check=False)
+    package = said.stdout.rpartition("Depends:")[2].strip()
+    if not package or subprocess.run(["apt-get", "-qq", "download", package], cwd=folder, check=False).returncode:
+        pytest.skip("this system's mirror offers no linux-image-amd64")
+    (archive,) = folder.glob("*.deb")
+    subprocess.run(["dpkg", "-x", archive, folder], check=True)
+    archive.unlink()
+    return folder
+
+
+@pytest.mark.parametrize("bus", ["sata", "usb"])
+def test_the_seed_on_a_floppy_and_the_system_on_a_disk_of_real_computers(
+    bus: str, generic_kernel: Path, place: Place, tmp_path: Path
+) -> None:
+    outcome = built_on_media(place, tmp_path, kernel=str(generic_kernel), machine="q35", bus=bus, seed="floppy")
     assert outcome.code == 0, outcome.stderr
     assert not outcome.named("seed_requested")
 
