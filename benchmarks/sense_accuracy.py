@@ -261,22 +261,81 @@ async def menu_on_a_picture(folder: Path) -> list[Reading]:
 
 
 async def debian_installer(folder: Path) -> list[Reading]:
-    """The language menu: by the framebuffer's glyphs, held against the list in the installer's own initrd."""
-    spec = KernelSpec(INSTALLER / "linux", INSTALLER / "initrd.gz", "vga=788 --- quiet")
-    listing = await asyncio.to_thread(_language_list)
+    """The first dialogs, by the framebuffer's glyphs, held against the texts in the installer's own initrd."""
+    initrd = await asyncio.to_thread(_unpacked_initrd)
+    spec = KernelSpec(INSTALLER / "linux", INSTALLER / "initrd.gz", "vga=788 no_timer_check --- quiet")
+    readings: list[Reading] = []
     async with guest(kernel=spec, memory=Size(2**30)) as machine:
         await shown(machine, "Select a language")
 
-        def judge(read: ScreenText) -> tuple[int, int, int]:
+        def languages(read: ScreenText) -> tuple[int, int, int]:
             rows = re.findall(r"│ +(\S.*?) +- +(.*?) *[↑↓▒▮█│]", read.text)
-            return contained([word for row in rows for word in row], listing)
+            return contained([word for row in rows for word in row], _language_list(initrd))
 
-        return await measure(machine, "Debian installer, language menu", judge)
+        readings += await measure(machine, "Debian installer, language menu", languages)
+        said = "\n".join(
+            re.findall(r"(?m)^(?:Choices|Description|Extended_description|Default|[ ])[^\n]*$", _templates(initrd))
+        )
+        keyboard = Keyboard(machine, layout("us"))
+        for name, pattern in (("location", "Select your location"), ("keyboard", "Configure the keyboard")):
+            await keyboard.type(parse("<enter>").actions, waits=Waits())
+            await shown(machine, pattern)
+            readings += await measure(
+                machine, f"Debian installer, {name} menu", lambda read: quoted(_in_frames(read.lines), said)
+            )
+    return readings
 
 
-def _language_list() -> list[str]:
-    """Names of languages, in English and in themselves, out of the installer's initrd."""
-    initrd = subprocess.run(["zcat", INSTALLER / "initrd.gz"], check=True, capture_output=True).stdout
+async def debian_on_serial(folder: Path) -> list[Reading]:
+    """What an unattended installation leaves on the screen: a cursor. Nothing may be claimed, and nothing unknown."""
+    spec = KernelSpec(
+        INSTALLER / "linux", INSTALLER / "initrd.gz", "vga=788 console=ttyS0 no_timer_check DEBIAN_FRONTEND=text ---"
+    )
+    async with guest(kernel=spec, memory=Size(2**30)) as machine:
+        await ScreenWaits(Senses(machine), machine).for_serial(
+            re.compile("Select a language|Choose language"), Deadline.after(Duration(400), "the first question")
+        )
+        frame = await Senses(machine).frame()
+        assert frame is not None
+        senses = Senses(machine)
+        started = time.monotonic()
+        read = await senses._read(frame)
+        first = time.monotonic() - started
+        started = time.monotonic()
+        await senses._read(frame)
+        again = time.monotonic() - started
+        if read.sense is Sense.NONE:
+            raise SystemExit("a blank screen was taken for a picture")
+        counts = compare(read.lines, ())
+        return [Reading("Debian installer on the serial line", read.sense, *counts, first * 1000, again * 1000)]
+
+
+def _in_frames(lines: Iterable[str]) -> list[str]:
+    """The texts of a dialog: what stands between its frame's sides, without the marks around titles and buttons."""
+    words = []
+    for line in lines:
+        inner = re.sub(r"[│┌┐└┘─├┤↑↓▒▮█▓░┬┴┼]", " ", line)
+        inner = re.sub(r"\[[!?.]{1,2}\]|<(?=[A-Z])|(?<=\w)>", " ", inner)
+        words += [word for word in re.split(r" {2,}", inner) if word.strip()]
+    return [word for word in words if not word.strip().startswith(("Tab", "<Tab>", "Go Back", "F1"))]
+
+
+def _unpacked_initrd() -> bytes:
+    return subprocess.run(["zcat", INSTALLER / "initrd.gz"], check=True, capture_output=True).stdout
+
+
+def _templates(initrd: bytes) -> str:
+    """The questions of the installer's parts, as debconf has them, one after the other (cpio, newc format)."""
+    parts = []
+    for found in re.finditer(rb"070701([0-9A-Fa-f]{104})\.?/?(?:var/lib/dpkg/info/[^\0]+\.templates)\0", initrd):
+        size, name = int(found[1][48:56], 16), int(found[1][88:96], 16)
+        start = found.start() + (110 + name + 3) // 4 * 4
+        parts.append(initrd[start : start + size].decode("utf-8", errors="replace"))
+    return "\n".join(parts)
+
+
+def _language_list(initrd: bytes) -> list[str]:
+    """Names of languages, in English and in themselves."""
     start = initrd.index(b"\x1f\x8b", initrd.index(b"localechooser/languagelist.data.gz\0"))
     text = zlib.decompressobj(31).decompress(initrd[start:]).decode()
     return [name for line in text.splitlines() for name in line.split(":")[2:]]
@@ -293,6 +352,7 @@ SCREENS: dict[str, Callable[[Path], Coroutine[Any, Any, list[Reading]]]] = {
     "vga-console": vga_console,
     "uefi": uefi,
     "debian-installer": debian_installer,
+    "debian-on-serial": debian_on_serial,
 }
 
 

@@ -261,7 +261,7 @@ class GuestLog(Event):
 
 @dataclass(frozen=True, slots=True)
 class ScreenChanged(Event):
-    """The guest's screen shows something else; ``sense`` read the text."""
+    """The guest's screen shows something else; ``sense`` read the text: "none" is a picture that none can read."""
 
     sense: str
     text: str

@@ -29,6 +29,11 @@ _BARE = re.compile(r"[^\s<>]+")
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+")
 
 
+def still_budget(still: Duration) -> Duration:
+    """How long to wait for a screen to stand still for so long."""
+    return max(STILL_BUDGET, Duration(still * 4))
+
+
 class SensedWaitError(ValueError):
     """Such a wait is written wrongly. ``position``: where; ``resume``: where reading goes on; both from 0."""
 
@@ -58,7 +63,7 @@ def sensed_wait(text: str, start: int) -> tuple[Action, int]:
             action = WaitSerial(pattern, arguments.duration() or SERIAL_BUDGET, column)
         case "waitstill":
             still = arguments.duration() or STILL_FOR
-            action = WaitStill(still, arguments.duration() or max(STILL_BUDGET, Duration(still * 4)), column)
+            action = WaitStill(still, arguments.duration() or still_budget(still), column)
         case _:
             budget = arguments.duration()
             path = "" if budget else arguments.path()

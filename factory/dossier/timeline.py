@@ -107,6 +107,8 @@ def _serial(record: Record, e: Entry) -> Item:
 def _screen(record: Record, e: Entry) -> Item:
     sense = e.text("sense")
     how = f"read by {sense}" if sense and sense != "none" else "a picture"
+    if sense != "none" and not e.text("text").strip():
+        how = "blank"
     shot = e.text("screenshot")
     return Item(
         e.time, "screen", f"screen ({how})", text=readable(e.text("text")), picture=record.file(shot) if shot else None

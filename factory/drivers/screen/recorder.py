@@ -137,7 +137,7 @@ class ScreenRecorder:
         size = await asyncio.to_thread(_save, path, frame, seen)
         self._kept.append((RecordedFrame(path, seen), size))
         text = read.text if read.sense is not Sense.SERIAL else ""
-        sense = read.sense if text else Sense.NONE
+        sense = read.sense if read.sense is not Sense.SERIAL else Sense.NONE
         self._emit(ScreenChanged(sense.value, text, str(path)))
         if len(self._kept) > self._limits.frames or sum(size for _, size in self._kept) > self._limits.size:
             await asyncio.to_thread(self._thin)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from factory.drivers.protocols import Qmp
+from factory.drivers.screen.blankness import is_blank
 from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.fonts import Font, FontShelf
 from factory.drivers.screen.frame import Frame, Grid
@@ -138,23 +139,26 @@ class Senses:
     async def read_screen(self) -> ScreenText:
         """The text on the screen, by the best sense that can read it.
 
-        A machine without a readable screen is read by its serial line; ``sense`` says so. Raises: MachineDied.
+        A machine that shows a picture, nothing at all or has no screen is read by its serial line, if that has said
+        anything; ``sense`` says so. Raises: MachineDied.
         """
         async with self._lock:
             frame = await self._frame()
-            if frame is not None:
-                if self._last and self._last[0] == frame.pixels:
-                    return self._last[1]
-                read = await self._read(frame)
-                for watcher in tuple(self._watchers):
-                    watcher(frame, read)
-                if read.sense is not Sense.NONE:
-                    self._last = (frame.pixels, read)
-                    return read
+            read = await self._read_frame(frame) if frame is not None else None
+        if read is not None and read.lines:
+            return read
         serial = self.read_serial()
-        if serial.lines or frame is None:
-            return serial
-        return ScreenText((), Sense.NONE, 0.0, picture=(frame.width, frame.height))
+        return serial if serial.lines or read is None else read
+
+    async def _read_frame(self, frame: Frame) -> ScreenText:
+        if self._last and self._last[0] == frame.pixels:
+            return self._last[1]
+        read = await self._read(frame)
+        for watcher in tuple(self._watchers):
+            watcher(frame, read)
+        if read.sense is not Sense.NONE:  # which may be read when more fonts are known
+            self._last = (frame.pixels, read)
+        return read
 
     def read_serial(self) -> ScreenText:
         """The last screenful of the serial line."""
@@ -189,6 +193,8 @@ class Senses:
             found = await self._read_memory(frame)
             if found:
                 return found
+        if await asyncio.to_thread(is_blank, frame):
+            return ScreenText((), Sense.GLYPHS, 1.0, 0, picture)
         glyphs = await self._read_glyphs(frame)
         if glyphs and glyphs.confidence >= _READABLE and (glyphs.known or not glyphs.unknown):
             columns = glyphs.grid.columns(frame)

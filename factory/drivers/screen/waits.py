@@ -6,8 +6,10 @@ import re
 import time
 from collections.abc import Sequence
 
+from factory.boot_command.sensed_waits import SERIAL_BUDGET, STILL_FOR, TEXT_BUDGET, still_budget
 from factory.deadline import Deadline, pause
 from factory.drivers.protocols import Outcome, Where
+from factory.drivers.screen.blankness import is_blank
 from factory.drivers.screen.senses import ScreenMachine, ScreenText, Sense, Senses
 from factory.errors import Evidence, UnexpectedScreen
 from factory.quantity import Duration, Size
@@ -17,7 +19,7 @@ _SERIAL_TAIL = Size(2**20)
 
 
 class ScreenWaits:
-    """Waits on one machine."""
+    """Waits on one machine. Without a deadline, each has the budget that it has in a boot command."""
 
     def __init__(self, senses: Senses, machine: ScreenMachine) -> None:
         self._senses = senses
@@ -27,16 +29,21 @@ class ScreenWaits:
         """The screen as it is now."""
         return await self._senses.read_screen()
 
-    async def for_text(self, pattern: re.Pattern[str], deadline: Deadline) -> ScreenText:
+    async def for_text(self, pattern: re.Pattern[str], deadline: Deadline | None = None) -> ScreenText:
         """Waits until the screen shows *pattern*. Raises: DeadlineExpired that quotes the screen."""
+        deadline = deadline or Deadline.after(TEXT_BUDGET, f"the screen to show /{pattern.pattern}/")
         _, read = await self.for_any((Outcome(pattern.pattern, pattern),), deadline)
         return read
 
-    async def for_any(self, outcomes: Sequence[Outcome], deadline: Deadline) -> tuple[Outcome, ScreenText]:
+    async def for_any(
+        self, outcomes: Sequence[Outcome], deadline: Deadline | None = None
+    ) -> tuple[Outcome, ScreenText]:
         """Waits for one of *outcomes*: of several at once a fatal one, else the first named.
 
         Raises: UnexpectedScreen when a fatal one appears; DeadlineExpired that quotes screen and serial line.
         """
+        if deadline is None:
+            deadline = Deadline.after(TEXT_BUDGET, " or ".join(repr(outcome.name) for outcome in outcomes))
         ordered = sorted(outcomes, key=lambda outcome: not outcome.fatal)
         seen_places = {outcome.where for outcome in outcomes}
         while True:
@@ -64,11 +71,12 @@ class ScreenWaits:
         match = read.search(outcome.pattern)
         return (_line_of(match) or read.excerpt(1)) if match else None
 
-    async def for_serial(self, pattern: re.Pattern[str], deadline: Deadline) -> str:
+    async def for_serial(self, pattern: re.Pattern[str], deadline: Deadline | None = None) -> str:
         """Waits until the serial line says *pattern*, after what earlier waits have found there. Returns the match.
 
         Raises: DeadlineExpired that quotes the line's last words.
         """
+        deadline = deadline or Deadline.after(SERIAL_BUDGET, f"the serial line to say /{pattern.pattern}/")
         while True:
             match = self._heard.search(pattern)
             if match:
@@ -78,11 +86,13 @@ class ScreenWaits:
                 raise deadline.error(seen=_said(serial), hint=_SERIAL_HINT, evidence=Evidence(serial=serial.text))
             await pause(Duration(min(LOOK_EVERY, deadline.left + 0.001)))
 
-    async def for_still(self, still: Duration, deadline: Deadline) -> ScreenText:
+    async def for_still(self, still: Duration = STILL_FOR, deadline: Deadline | None = None) -> ScreenText:
         """Waits until the screen has looked the same for *still*; a blinking cursor does not count as change.
 
         Raises: DeadlineExpired.
         """
+        if deadline is None:
+            deadline = Deadline.after(still_budget(still), f"the screen to stand still for {still}")
         last: object = None
         since = time.monotonic()
         while True:
@@ -91,7 +101,7 @@ class ScreenWaits:
             now: object = read.lines
             if read.sense in (Sense.NONE, Sense.SERIAL):
                 frame = await self._senses.frame()
-                now = (read.lines, frame.pixels if frame else b"")
+                now = (read.lines, frame.pixels if frame and not is_blank(frame) else b"")
             if now != last:
                 last, since = now, time.monotonic()
             elif time.monotonic() - since >= still:
