@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from factory.cli.adapters import MachineScreens, make_build_key
+from factory.cli.adapters import MachineProbes, MachineScreens, make_build_key
 from factory.cli.image_tools import ImageTools, run_with_tools
 from factory.cli.places import Places, places
 from factory.disk.driver_readiness import Drivers
@@ -25,6 +25,8 @@ from factory.host.facts import HostFacts, collect
 from factory.outputs.manifest import MANIFEST, differing, exports_of
 from factory.outputs.manifest_model import Manifest, read_manifest
 from factory.quantity import Duration, Size
+from factory.steps.watch import watcher
+from factory.template.model import DEFAULT_STALL
 from factory.verify.format_checks import wrong_with_formats
 from factory.verify.model import NO_LOGIN, Bench, Request, Seen, Verdict
 from factory.verify.prove import Places as Where
@@ -159,9 +161,10 @@ def _bench(manifest: Manifest, folder: Path, facts: HostFacts, tools: ImageTools
         nics=tuple(NicSpec(f"nic{number}") for number in range(hardware.nics)),
         uefi=uefi,
     )
+    screens = MachineScreens(where.cache / "fonts")
     return Bench(
         QemuDriver(), tools.images, tools.driver, wait_for_banner, SshCommunicator(), make_build_key,
-        MachineScreens(where.cache / "fonts"), spec, platform.machine_types, own, fresh,
+        screens, spec, platform.machine_types, own, fresh, watcher(MachineProbes(screens), tools.emit, DEFAULT_STALL),
     )  # fmt: skip
 
 

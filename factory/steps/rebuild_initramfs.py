@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from factory.deadline import Deadline
+from factory.drivers.protocols import ActivityProbe, Machine
 from factory.errors import GuestCommandFailed
 from factory.events import GuestOutput
 from factory.outputs.driver_needs import driver_needs
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.steps.connect_guest import GuestLink
+from factory.steps.watch import by_connection, watching
+from factory.template.model import DEFAULT_STALL
 from factory.template.output_options import OutputOptions
 
 SCRIPT = Path(__file__).with_suffix(".sh")
@@ -27,8 +30,10 @@ class RebuildInitramfs(Step):
     """Runs the guest's own tool (initramfs-tools, dracut, mkinitcpio, mkinitfs) with the modules to add."""
 
     modules: tuple[str, ...]
+    stall: Duration = DEFAULT_STALL
 
     needs: ClassVar[tuple[type, ...]] = (GuestLink,)
+    wants: ClassVar[tuple[type, ...]] = (Machine, ActivityProbe)
 
     @property
     def title(self) -> str:
@@ -45,9 +50,9 @@ class RebuildInitramfs(Step):
         words = f"env MODULES={shlex.quote(' '.join(self.modules))} sh -s"
         command = f'if [ "$(id -u)" = 0 ]; then exec {words}; else exec sudo -n {words}; fi'
         deadline = Deadline.after(_BUDGET, "the guest to rebuild its initramfs")
-        result = await scope.get(GuestLink).connection.run(
-            command, deadline=deadline, on_line=on_line, stdin=SCRIPT.read_bytes()
-        )
+        connection = scope.get(GuestLink).connection
+        async with watching(scope, deadline, self.stall, answers=by_connection(connection)) as watched:
+            result = await connection.run(command, deadline=watched, on_line=on_line, stdin=SCRIPT.read_bytes())
         if result.exit_status != 0:
             last = (result.stderr or result.stdout).strip().splitlines()[-1:]
             raise GuestCommandFailed(

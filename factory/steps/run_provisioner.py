@@ -11,13 +11,13 @@ from typing import ClassVar
 
 from factory.deadline import Deadline
 from factory.drivers.protocols import ActivityProbe, GuestConnection, Machine, Programs
-from factory.errors import FactoryError, GuestUnreachable, StepError
+from factory.errors import FactoryError, GuestUnreachable, MachineStalled, StepError
 from factory.events import Emit, Note
 from factory.plan.resources import BuildName
 from factory.plan.step import Scope, Step
 from factory.provision.ansible import AnsibleProvisioner
 from factory.provision.catalog import load_provisioner
-from factory.provision.context import Policy, Provisioner, run_provisioner
+from factory.provision.context import UNLIMITED, Policy, Provisioner, run_provisioner
 from factory.provision.file import Direction, FileProvisioner
 from factory.provision.reboot import RebootProvisioner
 from factory.provision.shell import Script, ShellProvisioner
@@ -25,7 +25,7 @@ from factory.quantity import Duration
 from factory.secret import Redactor, Secret
 from factory.steps.connect_guest import GuestLink
 from factory.steps.late import late_values
-from factory.steps.watch import watching
+from factory.steps.watch import by_connection, watching
 from factory.template.late import render_late, render_late_value
 from factory.template.model import DEFAULT_STALL, Ansible, File, Loaded, Plugin, Provision, Reboot, Shell, Text
 
@@ -57,10 +57,12 @@ class RunProvisioner(Step):
         options = self.provision
         provisioner = await asyncio.to_thread(_Maker(self.loaded, scope).make, options)
         policy = Policy(options.pause_before, options.pause_after, options.timeout, options.retries)
+        surroundings = Surroundings(self.label, scope, self.stall)
         try:
-            await run_provisioner(provisioner, Surroundings(self.label, scope, self.stall), policy)
+            async with surroundings.at_work():
+                await run_provisioner(provisioner, surroundings, policy)
         except StepError as error:
-            if not options.continue_on_error or isinstance(error, GuestUnreachable):
+            if not options.continue_on_error or isinstance(error, (GuestUnreachable, MachineStalled)):
                 await self._clean_up(scope)
                 raise
             scope.emit(Note(f"{self.label} has failed and the build goes on: {error.message}", "warning"))
@@ -100,6 +102,16 @@ class Surroundings:
 
     def watching(self, deadline: Deadline) -> AbstractAsyncContextManager[Deadline]:
         return watching(self._scope, deadline, self._stall)
+
+    def at_work(self) -> AbstractAsyncContextManager[Deadline]:
+        """Watches the machine while a provisioner runs: it may wait for this host or a person as long as it likes, if
+        the guest only answers."""
+
+        async def answers() -> bool:
+            return await by_connection(self.connection)()
+
+        deadline = Deadline.after(UNLIMITED, f"provisioner {self._name!r}")
+        return watching(self._scope, deadline, self._stall, grace=1, answers=answers)
 
     @property
     def emit(self) -> Emit:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from factory.deadline import Deadline
 from factory.drivers.protocols import ActivityProbe, Machine
-from factory.errors import DeadlineExpired, GuestUnreachable, StepError
+from factory.errors import DeadlineExpired, GuestUnreachable, MachineStalled, StepError
 from factory.events import Note
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
@@ -22,6 +22,8 @@ from factory.template.model import Text
 POWER_OFF = 'if [ "$(id -u)" = 0 ]; then exec poweroff; else exec sudo -n poweroff; fi'
 """For every Linux and BSD; a template's own ``shutdown.command`` replaces it."""
 _ANSWER = Duration(15)
+_ALREADY = Duration(1)
+"""For a guest that nobody can ask: it may be going down by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +44,35 @@ class ShutDown(Step):
 
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
-        machine = scope.get(Machine)
-        whole = Deadline.after(self.budget, "the guest to power off")
+        try:
+            async with watching(scope, Deadline.after(self.budget, "the guest to power off"), self.stall) as whole:
+                await self._power_off(scope, scope.get(Machine), whole)
+        except MachineStalled:
+            raise
+        except DeadlineExpired as error:
+            raise StepError(
+                f"the guest did not power off within {self.budget}, neither by command nor by its power button",
+                hint="set `shutdown.command` for this guest, or give it more time with `shutdown.deadline`",
+                evidence=error.evidence,
+            ) from error
+        yield
+
+    async def _power_off(self, scope: Scope, machine: Machine, whole: Deadline) -> None:
+        """Asks, then presses the button: before a guest that merely ignores the request counts as hung."""
         link = scope.find(GuestLink)
+        asked = Duration(min(self.budget, self.stall or self.budget) / 2) if link else _ALREADY
         if link:
             command = POWER_OFF if self.command is None else render_late(self.command, late_values(scope))
             await self._ask(scope, link, command, whole)
         try:
-            half = whole.within(Duration(self.budget / 2), "the guest to power off after it was asked to")
-            await machine.wait_for_shutdown(half if link else whole.within(Duration(1), "the guest's power-off"))
+            await machine.wait_for_shutdown(whole.within(asked, "the guest to power off after it was asked to"))
         except DeadlineExpired:
+            if whole.expired:
+                raise
             if link:
                 scope.emit(Note("the guest has not powered off: pressing its power button", "warning"))
             await machine.power_button()
-            async with watching(scope, whole, self.stall) as watched:
-                await self._last_wait(machine, watched)
-        yield
+            await machine.wait_for_shutdown(whole)
 
     async def _ask(self, scope: Scope, link: GuestLink, command: str, whole: Deadline) -> None:
         """The connection usually breaks before the command's status arrives: that is no error here."""
@@ -69,13 +84,3 @@ class ShutDown(Step):
         if result.exit_status not in (0, -1):
             words = (result.stderr or result.stdout).strip()
             scope.emit(Note(f"the power-off command ended with {result.exit_status}: {words}", "warning"))
-
-    async def _last_wait(self, machine: Machine, whole: Deadline) -> None:
-        try:
-            await machine.wait_for_shutdown(whole)
-        except DeadlineExpired as error:
-            raise StepError(
-                f"the guest did not power off within {self.budget}, neither by command nor by its power button",
-                hint="set `shutdown.command` for this guest, or give it more time with `shutdown.deadline`",
-                evidence=error.evidence,
-            ) from error

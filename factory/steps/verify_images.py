@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.protocols import (
+    ActivityProbe,
     ApplianceDriver,
     Communicator,
     DiskImages,
@@ -25,8 +26,9 @@ from factory.quantity import Duration
 from factory.steps.artifact import seal_report
 from factory.steps.guest_drivers import GuestDrivers
 from factory.steps.late import late_values
+from factory.steps.watch import watcher
 from factory.template.late import render_late
-from factory.template.model import Template, Verify
+from factory.template.model import DEFAULT_STALL, Template, Verify
 from factory.verify.model import NO_LOGIN, Bench, Request, Verdict
 from factory.verify.prove import Places, in_brief, prove
 
@@ -43,11 +45,12 @@ class VerifyImages(Step):
     spec: MachineSpec
     machine_types: Mapping[str, str]
     fresh_variables: Path | None = None
+    stall: Duration = DEFAULT_STALL
 
     needs: ClassVar[tuple[type, ...]] = (
         Exports, GuestDrivers, Staging, MachineState, DiskImages, MachineDriver, ApplianceDriver, KeyMaker,
     )  # fmt: skip
-    wants: ClassVar[tuple[type, ...]] = (SshProbe, Communicator, BuildSecrets, ScreenReader)
+    wants: ClassVar[tuple[type, ...]] = (SshProbe, Communicator, BuildSecrets, ScreenReader, ActivityProbe)
     provides: ClassVar[tuple[type, ...]] = (Verdict,)
 
     @property
@@ -65,6 +68,7 @@ class VerifyImages(Step):
             scope.get(MachineDriver), scope.get(DiskImages), scope.get(ApplianceDriver), scope.get(SshProbe),
             scope.get(Communicator), scope.get(KeyMaker), scope.find(ScreenReader), self.spec, self.machine_types,
             state.uefi_variables if self.spec.uefi else None, self.fresh_variables,
+            watcher(scope.find(ActivityProbe), scope.emit, self.stall),
         )  # fmt: skip
         places = Places(scope.get(Staging).folder, scope.run_dir / "verify", scope.runtime_dir)
         grow = self.request.grow

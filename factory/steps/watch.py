@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from factory.deadline import Deadline, Shift, pause
-from factory.drivers.protocols import Activity, ActivityProbe, Machine
-from factory.errors import DeadlineExpired, FactoryError, GuestUnreachable, MachineDied, MachineStalled
-from factory.events import MachineActivity, Note
+from factory.drivers.protocols import Activity, ActivityProbe, GuestConnection, Machine
+from factory.errors import DeadlineExpired, Evidence, FactoryError, GuestUnreachable, MachineDied, MachineStalled
+from factory.events import Emit, MachineActivity, Note
 from factory.plan.step import Scope
 from factory.quantity import Duration, Size
+from factory.verify.model import Watch
 
 GRACE = 3
 """A guest at work may take so many times its deadline."""
@@ -37,6 +39,10 @@ _TELL_EVERY = Duration(30)
 _RECENTLY = Duration(30)
 _SLOWEST_LOOK = Duration(20)
 _LAST_WORDS = Size(8 * 1024)
+_LEAVE = Duration(5)
+"""For whoever waits by the deadline to notice that it has been moved to now, and to say what he has seen; then he is
+cancelled."""
+_ANSWER = Duration(120)
 _PANIC = re.compile(r"Kernel panic - not syncing: ([^\r\n]+)[\r\n]")
 
 
@@ -46,43 +52,103 @@ def panic_in(serial: str) -> str:
     return found[1].strip() if found else ""
 
 
-@asynccontextmanager
-async def watching(scope: Scope, deadline: Deadline, stall: Duration) -> AsyncIterator[Deadline]:
-    """Yields the deadline to wait by, and moves it as the scope's machine works or hangs.
+Answers: TypeAlias = Callable[[], Awaitable[bool]]
 
-    *stall* 0 never takes a machine for hung. Without an ``ActivityProbe`` or a machine the deadline is the given one.
-    Raises: what the body raises; MachineStalled in place of its DeadlineExpired or GuestUnreachable when it was the
-    watch that ended the wait.
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What a guest is given.
+
+    Args:
+        stall: how long it may do nothing; 0: for ever.
+        grace: how many times the deadline it may take while it works; 1: the deadline holds, come what may.
+        answers: asked before a silent guest counts as hung: one that answers is alive, it has only nothing to do.
     """
+
+    stall: Duration
+    grace: int = GRACE
+    answers: Answers | None = None
+
+
+def watching(
+    scope: Scope, deadline: Deadline, stall: Duration, *, grace: int = GRACE, answers: Answers | None = None
+) -> AbstractAsyncContextManager[Deadline]:
+    """``watching_machine`` on the scope's machine. Without one, or an ``ActivityProbe``, nothing is watched."""
     probe, machine = scope.find(ActivityProbe), scope.find(Machine)
     if probe is None or machine is None:
-        yield deadline
-        return
-    watch = _Watch(scope, machine, probe, deadline, stall)
-    failure: Exception | None = None
-    async with asyncio.TaskGroup() as group:
-        looking = group.create_task(watch.run())
+        return nullcontext(deadline)
+    return watching_machine(machine, probe, scope.emit, deadline, Patience(stall, grace, answers))
+
+
+def watcher(probe: ActivityProbe | None, emit: Emit, stall: Duration) -> Watch:
+    """Watches whichever machine it is given, such as one that verification has started."""
+
+    def watch(
+        machine: Machine, deadline: Deadline, connection: GuestConnection | None = None
+    ) -> AbstractAsyncContextManager[Deadline]:
+        if probe is None:
+            return nullcontext(deadline)
+        answers = by_connection(connection) if connection else None
+        return watching_machine(machine, probe, emit, deadline, Patience(stall, answers=answers))
+
+    return watch
+
+
+def by_connection(connection: GuestConnection) -> Answers:
+    """Whether the guest at the other end still answers."""
+
+    async def answers() -> bool:
         try:
-            yield watch.deadline
-        except Exception as error:  # raised below: a task group would wrap it
-            failure = error
-        finally:
-            looking.cancel()
+            async with asyncio.timeout(float(_ANSWER)):
+                await connection.boot_id()
+        except (FactoryError, OSError, TimeoutError):
+            return False
+        return True
+
+    return answers
+
+
+@asynccontextmanager
+async def watching_machine(
+    machine: Machine, probe: ActivityProbe, emit: Emit, deadline: Deadline, patience: Patience
+) -> AsyncIterator[Deadline]:
+    """Yields the deadline to wait by, and moves it as the machine works or hangs.
+
+    A body that does not wait by it is cancelled when the guest has hung. Raises: what the body raises; MachineStalled
+    in place of its DeadlineExpired or GuestUnreachable when it was the watch that ended the wait.
+    """
+    watch = _Watch(machine, probe, emit, deadline, patience)
+    failure: Exception | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(watch.run())
+            try:
+                yield watch.deadline
+            except Exception as error:  # raised below: a task group would wrap it
+                failure = error
+            finally:
+                looking.cancel()
+    except* _HungError:
+        failure = failure or deadline.error(evidence=Evidence(serial=machine.serial_text(_LAST_WORDS)))
     if failure is not None:
         watch.tell()
         raise watch.explained(failure) from failure.__cause__
 
 
+class _HungError(Exception):
+    """Ends a body that does not wait by the deadline it was given."""
+
+
 class _Watch:
     def __init__(
-        self, scope: Scope, machine: Machine, probe: ActivityProbe, deadline: Deadline, stall: Duration
+        self, machine: Machine, probe: ActivityProbe, emit: Emit, deadline: Deadline, patience: Patience
     ) -> None:
-        self._scope, self._machine, self._probe = scope, machine, probe
-        self._stall = stall
+        self._machine, self._probe, self._emit = machine, probe, emit
+        self._patience, self._stall = patience, patience.stall
         self._shift = Shift()
         self.deadline = deadline.movable(self._shift)
         self._budget = float(deadline.left)
-        self._every = min(float(_LOOK_EVERY), *(f / 10 for f in (float(stall), self._budget) if f))
+        self._every = min(float(_LOOK_EVERY), *(f / 10 for f in (float(self._stall), self._budget) if f))
         self._looks: deque[Activity] = deque(maxlen=2 + int(float(_TELL_EVERY) / max(self._every, 0.05)))
         self._told: Activity | None = None
         self._moved: Activity | None = None
@@ -90,6 +156,7 @@ class _Watch:
         self._why = ""
 
     async def run(self) -> None:
+        """Raises: _HungError when the body has not ended by itself after its deadline was moved to now."""
         while True:
             try:
                 async with asyncio.timeout(float(_SLOWEST_LOOK)):
@@ -100,13 +167,14 @@ class _Watch:
                 await pause(Duration(self._every))
                 continue
             except Exception as error:  # whoever only looks must not break the build
-                self._scope.emit(Note(f"nobody watches the machine any more: {error!r}", "warning"))
+                self._emit(Note(f"nobody watches the machine any more: {error!r}", "warning"))
                 return
-            if self._take(look):
-                return
+            if await self._take(look):
+                await pause(_LEAVE)
+                raise _HungError
             await pause(Duration(min(self._every, max(0.02, float(self.deadline.left) / 3))))
 
-    def _take(self, look: Activity) -> bool:
+    async def _take(self, look: Activity) -> bool:
         """Judges one look. Returns True when the wait is over."""
         self._first = self._first or look
         self._looks.append(look)
@@ -116,7 +184,9 @@ class _Watch:
             self._told = look
         elif look.at - self._told.at >= _TELL_EVERY:
             self.tell()
-        self._why = self._panicked() or self._hung(look) or self._loops(look)
+        self._why = self._panicked() or self._loops(look)
+        if not self._why and (hung := self._hung(look)) and not await self._answers(look):
+            self._why = hung
         if self._why:
             self._shift.move(-float(self.deadline.left) - 0.001)
             return True
@@ -140,6 +210,13 @@ class _Watch:
         still = Duration(round(quiet, 1))
         return f"the guest hung: no disk, network, serial line or screen has moved for {still}, and {doing}"
 
+    async def _answers(self, look: Activity) -> bool:
+        """A guest that answers has moved."""
+        alive = self._patience.answers is not None and await self._patience.answers()
+        if alive:
+            self._moved = look
+        return alive
+
     def _panicked(self) -> str:
         """A kernel that has panicked spins, and would be given long before it counts as hung."""
         found = panic_in(self._machine.serial_text(_LAST_WORDS))
@@ -156,17 +233,17 @@ class _Watch:
         return seconds > 0 and (look.disk + look.network - past.disk - past.network) / seconds >= WORK
 
     def _prolong(self, look: Activity) -> None:
-        left = (GRACE - 1) * self._budget - self._shift.seconds
+        left = (self._patience.grace - 1) * self._budget - self._shift.seconds
         more = min(max(float(_RECENTLY), 0.1 * self._budget), self._budget, left)
         if more <= 0:
             return
         if not self._shift.seconds:
-            longest = Duration(GRACE * self._budget)
+            longest = Duration(self._patience.grace * self._budget)
             message = (
                 f"{self.deadline.budget} for {self.deadline.what} have passed, but the guest is still at work: "
                 f"it may go on, for {longest} in all"
             )
-            self._scope.emit(Note(message, "warning"))
+            self._emit(Note(message, "warning"))
         self._shift.move(more)
 
     def tell(self) -> None:
@@ -178,7 +255,7 @@ class _Watch:
             past = self._looks[0]
         seconds = max(last.at - past.at, 0.001)
         self._told = last
-        self._scope.emit(
+        self._emit(
             MachineActivity(
                 awaited=self.deadline.what,
                 seconds=round(seconds, 1),

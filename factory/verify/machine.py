@@ -8,6 +8,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,29 +67,37 @@ async def look(
 ) -> None:  # fmt: skip
     """Waits until the guest is up, asks it what it is, and runs the request's commands; fills in *seen*.
 
-    *network*: whether the guest has a driver for its card. Raises: VerificationFailed, GuestUnreachable.
+    *network*: whether the guest has a driver for its card. Raises: VerificationFailed, GuestUnreachable,
+    MachineStalled.
     """
     started = time.monotonic()
-    deadline = Deadline.after(request.deadline, "the exported image to come up")
+    whole = Deadline.after(request.deadline, "the exported image to come up")
     if request.login == NO_LOGIN or not network:
-        await _unless_it_stops(bench, machine, _prompt(bench, machine, deadline))
+        async with bench.watch(machine, whole) as deadline:
+            await _unless_it_stops(bench, machine, _prompt(bench, machine, deadline))
         seen.by, seen.up_after = "login prompt", time.monotonic() - started
         if not network:
             seen.notes.append("the guest has no driver for this network card: nobody could log in to ask more")
         await _picture(machine, folder)
         return
     address = GuestAddress("127.0.0.1", await machine.forwarded_port(request.port))
-    seen.banner = await _unless_it_stops(bench, machine, bench.probe(address, deadline=deadline, emit=emit))
+    async with bench.watch(machine, whole) as deadline:
+        seen.banner = await _unless_it_stops(bench, machine, bench.probe(address, deadline=deadline, emit=emit))
     seen.by, seen.up_after = "ssh", time.monotonic() - started
     await _picture(machine, folder)
     if key is None:
         seen.notes.append("nobody logged in: commands, units and identity were not looked at")
         return
     credentials = Credentials(request.user, private_key=key)
-    async with bench.communicator.connect(address, credentials, deadline=deadline, emit=emit) as connection:
-        await _ask(connection, request, seen, deadline)
-        for command in request.run:
-            await _run(connection, command, seen, deadline, emit)
+    async with AsyncExitStack() as stack:
+        async with bench.watch(machine, deadline) as watched:
+            connection = await stack.enter_async_context(
+                bench.communicator.connect(address, credentials, deadline=watched, emit=emit)
+            )
+        async with bench.watch(machine, deadline, connection) as watched:
+            await _ask(connection, request, seen, watched)
+            for command in request.run:
+                await _run(connection, command, seen, watched, emit)
 
 
 def _mac(number: int) -> str:

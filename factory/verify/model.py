@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from factory.deadline import Deadline
 from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.protocols import (
     ApplianceDriver,
     Communicator,
     DiskImages,
+    GuestConnection,
     KeyMaker,
+    Machine,
     MachineDriver,
     ScreenReader,
     SshProbe,
@@ -23,6 +27,25 @@ from factory.outputs.model import Exported
 from factory.quantity import Duration
 
 NO_LOGIN = "none"
+
+
+class Watch(Protocol):
+    """Watches a machine while its guest is awaited: yields the deadline to wait by, which ends early when the guest
+    hangs and late when it works. A silent guest that still answers by *connection* does not hang.
+
+    Raises: MachineStalled in place of the body's error.
+    """
+
+    def __call__(
+        self, machine: Machine, deadline: Deadline, connection: GuestConnection | None = None
+    ) -> AbstractAsyncContextManager[Deadline]: ...
+
+
+def unwatched(
+    machine: Machine, deadline: Deadline, connection: GuestConnection | None = None
+) -> AbstractAsyncContextManager[Deadline]:
+    """A ``Watch`` that does not look."""
+    return nullcontext(deadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +130,7 @@ class Bench:
     machine_types: Mapping[str, str]
     uefi_variables: Path | None = None
     fresh_variables: Path | None = None
+    watch: Watch = unwatched
 
 
 @dataclass(frozen=True, slots=True)
