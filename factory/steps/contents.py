@@ -22,7 +22,6 @@ from factory.plan.keys import ROOT, chain, make_recipe
 from factory.plan.model import Keeps, Phase, Plan, Power
 from factory.plan.step import Step
 from factory.provision.catalog import has_provisioner, missing_provisioner
-from factory.quantity import Duration
 from factory.seal.model import SealOptions
 from factory.secret import Secret
 from factory.steps.artifact import ExportImages, OpenStaging, Publish
@@ -188,8 +187,7 @@ class _Planner:
 
     def _provision(self) -> None:
         live = self.layers is Layers.LIVE
-        # Packer's provisioners may wait for this host or for a person while the guest does nothing.
-        stall = Duration(0) if self.loaded.delivery else stall_of(self.template)
+        stall = stall_of(self.template)
         if live and not self.installer.runs_on:
             self._add("boot", {"user": self._ssh().user}, (), power=Power.RUNNING, keeps=Keeps.MEMORY)
         for output in self.template.outputs:
@@ -214,7 +212,8 @@ class _Planner:
         if modules:
             keeps = Keeps.MEMORY if live else Keeps.DISKS
             recipe = {"modules": modules, "script": {"sha256": file_digest(SCRIPT)}}
-            self._add("initramfs", recipe, [RebuildInitramfs(modules)], power=Power.RUNNING, keeps=keeps)
+            step = RebuildInitramfs(modules, stall_of(self.template))
+            self._add("initramfs", recipe, [step], power=Power.RUNNING, keeps=keeps)
 
     def _seal(self) -> None:
         seal = self.template.seal
@@ -250,7 +249,8 @@ class _Planner:
         if template.verify and template.verify.boot:
             fresh = firmware.variables if firmware else None
             types = self.platform.machine_types
-            step = VerifyImages(template.verify, request_of(template), self.spec, types, fresh)
+            stall = stall_of(template)
+            step = VerifyImages(template.verify, request_of(template), self.spec, types, fresh, stall)
             verify = [LoadBuildSecrets(), step]
         domains = [
             DefineInLibvirt(o, template.name, hardware(self.loaded), own, self.platform.accelerator)

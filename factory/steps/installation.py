@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from itertools import takewhile
 from typing import Any
 
 from factory.errors import TemplateError
 from factory.quantity import Duration
-from factory.steps.type_boot_command import AwaitExpectation, TypeBootCommand
+from factory.steps.expectation import AwaitExpectation
+from factory.steps.type_boot_command import TypeBootCommand
 from factory.template.model import (
     DEFAULT_STALL,
     FAIL,
@@ -61,28 +63,40 @@ def boot_command(loaded: Loaded) -> TypeBootCommand:
         wait = typed.wait if typed else Duration(0)
     # Packer's language in Packer's templates: what is no token is typed as it stands.
     dialect = "packer" if loaded.delivery else "factory"
-    return TypeBootCommand(command or (), wait, keyboard(loaded), dialect)
+    return TypeBootCommand(command or (), wait, keyboard(loaded), dialect, _stall(loaded))
 
 
 def expectations(loaded: Loaded) -> tuple[list[AwaitExpectation], list[AwaitExpectation]]:
     """The waits before and after the one for the seed: those with outcomes that come first may start the installer."""
-    own = loaded.template.stall
-    stall = own if own is not None else loaded.profile.stall if loaded.profile else DEFAULT_STALL
-    steps = [AwaitExpectation(expect, keyboard(loaded), stall) for expect in _expected(loaded)]
+    steps = [AwaitExpectation(expect, keyboard(loaded), _stall(loaded)) for expect in expected(loaded)]
     first = list(takewhile(lambda step: step.expect.branches, steps))
     return first, steps[len(first) :]
 
 
-def typed_at_outcomes(loaded: Loaded) -> list[dict[str, Any]]:
+def _stall(loaded: Loaded) -> Duration:
+    own = loaded.template.stall
+    return own if own is not None else loaded.profile.stall if loaded.profile else DEFAULT_STALL
+
+
+def typed_words(command: Iterable[Text | Expect]) -> list[Any]:
+    """A boot command for the phase's key: its texts, and what its waits may type."""
+    words: list[Any] = []
+    for part in command:
+        words += typed_at_outcomes([part]) if isinstance(part, Expect) else [part]
+    return words
+
+
+def typed_at_outcomes(expected: Iterable[Expect]) -> list[dict[str, Any]]:
     """What waits may type, for the phase's key; outcomes at which nothing is typed do not count."""
     typed = []
-    for expect in _expected(loaded):
+    for expect in expected:
         for where, branches in (("screen", expect.on), ("serial", expect.on_serial)):
             typed += [{where: key, "typed": branch} for key, branch in branches.items() if branch and branch != FAIL]
     return typed
 
 
-def _expected(loaded: Loaded) -> tuple[Expect, ...]:
+def expected(loaded: Loaded) -> tuple[Expect, ...]:
+    """The waits behind the boot command: the template's, else the profile's."""
     install, profile = loaded.template.install, loaded.profile
     if install is not None and install.expect is not None:
         return install.expect

@@ -10,7 +10,16 @@ from factory.drivers.machine_spec import MachineSpec
 from factory.plan.step import Step
 from factory.quantity import Duration
 from factory.steps.await_installer import AwaitPowerOff, AwaitSeedFetch
-from factory.steps.installation import Method, boot_command, boot_method, command_line, expectations, typed_at_outcomes
+from factory.steps.installation import (
+    Method,
+    boot_command,
+    boot_method,
+    command_line,
+    expectations,
+    expected,
+    typed_at_outcomes,
+    typed_words,
+)
 from factory.steps.machine_plan import guest_port, installer_spec
 from factory.steps.media import MakeMedia, media_recipe
 from factory.steps.recipes import Contents, seed_recipe
@@ -117,11 +126,11 @@ class Installer:
         profile, _ = self._parts
         method = boot_method(self.loaded)
         recipe: dict[str, Any] = {"method": method.value, "finished": profile.finished, "delivery": self.delivery}
-        if typed := typed_at_outcomes(self.loaded):
+        if typed := typed_at_outcomes(expected(self.loaded)):
             recipe["outcomes"] = typed
         if method is Method.TYPED:
             step = boot_command(self.loaded)
-            return recipe | {"command": step.command, "layout": step.layout}
+            return recipe | {"command": typed_words(step.command), "layout": step.layout}
         return recipe | {"command_line": command_line(self.loaded), "direct": profile.direct}
 
     @property

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from factory.boot_command.actions import WaitSeed
 from factory.boot_command.keymap import check, layout
@@ -72,17 +72,38 @@ def _common(first: str, second: str) -> int:
 
 def boot_problems(draft: Draft) -> list[Problem]:
     """Problems of the boot command that will be used: the template's, else the profile's."""
-    keyboard = _keyboard(draft)
+    keyboard, names = _keyboard(draft), _seed_names(draft)
     problems: list[Problem] = []
-    for source, rendered in (*_commands(draft), *_branches(draft)):
-        pieces = list(_pieces(source, rendered, draft))
-        problems += _command_problems(pieces, keyboard, _seed_names(draft))
-    problems += _seed_waits(draft)
+    waits = _expected(draft)
+    for source, rendered in _commands(draft):
+        texts: list[_Pair] = []
+        for pair in (*_pairs(source, rendered), None):
+            if pair is not None and not isinstance(pair[0].value, dict):
+                texts.append(pair)
+                continue
+            problems += _command_problems(list(_pieces(texts, draft)), keyboard, names)
+            texts = []
+            waits += [pair] if pair else []
+    for wait in waits:
+        for branch in _branches(*wait):
+            problems += _command_problems(list(_pieces(_pairs(*branch), draft)), keyboard, names)
+        problems += _seed_wait(wait[1], names)
     return list(dict.fromkeys(problems))
 
 
-def _commands(draft: Draft) -> Iterator[tuple[Node, Node]]:
-    """Pairs of a boot command as written and as rendered."""
+_Pair: TypeAlias = tuple[Node, Node]
+"""A value as written and as rendered."""
+
+
+def _pairs(source: Node, rendered: Node) -> list[_Pair]:
+    """The parts of a boot command, of which a single one needs no list."""
+    nodes = source.value if isinstance(source.value, list) else [source]
+    values = rendered.value if isinstance(rendered.value, list) else [rendered]
+    return list(zip(nodes, values, strict=False))
+
+
+def _commands(draft: Draft) -> Iterator[_Pair]:
+    """Boot commands as written and as rendered."""
     own = draft.rendered.at("install", "boot_command")
     written = draft.assembly.root.at("install", "boot_command")
     if own is not None and own.value is not None and written is not None:
@@ -97,47 +118,40 @@ def _commands(draft: Draft) -> Iterator[tuple[Node, Node]]:
             yield written, rendered
 
 
-def _expected(draft: Draft) -> tuple[Node, Node] | None:
-    """The list of waits that will be used, as written and as rendered: the template's, else the profile's."""
+def _expected(draft: Draft) -> list[_Pair]:
+    """The waits behind the boot command that will be used: the template's, else the profile's."""
     written, rendered = draft.assembly.root.at("install", "expect"), draft.rendered.at("install", "expect")
     if (written is None or written.value is None) and draft.profile_source and draft.profile_tree:
         written, rendered = draft.profile_source.at("expect"), draft.profile_tree.at("expect")
     if written is None or rendered is None or not isinstance(written.value, list):
-        return None
-    return written, rendered
+        return []
+    return _pairs(written, rendered)
 
 
-def _branches(draft: Draft) -> Iterator[tuple[Node, Node]]:
-    """What is typed at outcomes, as written and as rendered."""
-    found = _expected(draft)
-    for number in range(len(found[0].value) if found and isinstance(found[0].value, list) else 0):
-        assert found is not None
-        for field in ("on", "on_serial"):
-            written, rendered = found[0].at(number, field), found[1].at(number, field)
-            if written is None or rendered is None or not isinstance(written.value, dict):
-                continue
-            for key, branch in written.value.items():
-                shown = rendered.at(key)
-                if shown is not None and branch.value != FAIL:
-                    yield branch, shown
+def _branches(wait: Node, shown_wait: Node) -> Iterator[_Pair]:
+    """What is typed at the outcomes of a wait."""
+    for field in ("on", "on_serial"):
+        written, rendered = wait.at(field), shown_wait.at(field)
+        if written is None or rendered is None or not isinstance(written.value, dict):
+            continue
+        for key, branch in written.value.items():
+            shown = rendered.at(key)
+            if shown is not None and branch.value != FAIL:
+                yield branch, shown
 
 
-def _seed_waits(draft: Draft) -> Iterator[Problem]:
-    """Waits for a file of the seed that the seed does not have."""
-    found, names = _expected(draft), _seed_names(draft)
-    if found is None or names is None or not isinstance(found[1].value, list):
+def _seed_wait(wait: Node, names: tuple[str, ...] | None) -> Iterator[Problem]:
+    """A wait for a file of the seed that the seed does not have."""
+    wanted = wait.get("seed")
+    if names is None or wanted is None or not isinstance(wanted.value, str) or not wanted.value:
         return
-    for item in found[1].value:
-        wanted = item.get("seed")
-        if wanted is not None and isinstance(wanted.value, str) and wanted.value and wanted.value not in names:
-            hint = did_you_mean(wanted.value, names, kind="it has")
-            yield wanted.text_problem(0, f"it waits for '{wanted.value}', which the seed does not have", hint)
+    if wanted.value not in names:
+        hint = did_you_mean(wanted.value, names, kind="it has")
+        yield wanted.text_problem(0, f"it waits for '{wanted.value}', which the seed does not have", hint)
 
 
-def _pieces(source: Node, rendered: Node, draft: Draft) -> Iterator[_Piece]:
-    nodes = source.value if isinstance(source.value, list) else [source]
-    values = rendered.value if isinstance(rendered.value, list) else [rendered]
-    for node, shown in zip(nodes, values, strict=False):
+def _pieces(pairs: Iterable[_Pair], draft: Draft) -> Iterator[_Piece]:
+    for node, shown in pairs:
         value = shown.value
         if isinstance(value, Unrendered):
             yield _Piece(node, _EXPRESSION.sub(lambda match: _UNKNOWN * len(match[0]), value))
@@ -173,6 +187,8 @@ def _keyboard(draft: Draft) -> str:
 
 def _command_problems(pieces: list[_Piece], keyboard: str, seed_names: tuple[str, ...] | None) -> list[Problem]:
     """The parts are joined without anything between them, as Packer does."""
+    if not pieces:
+        return []
     text = "".join(piece.typed for piece in pieces)
     try:
         parsed = parse(text)

@@ -37,7 +37,8 @@ _SHORT_FORMS = {
     "image": "mapping or text",
     "extends": "text or list of texts",
     "outputs": "list of outputs",
-    **dict.fromkeys(("inline", "run", "command", "command_uefi", "boot_command"), "text or list of texts"),
+    **dict.fromkeys(("inline", "run"), "text or list of texts"),
+    **dict.fromkeys(("command", "command_uefi", "boot_command"), "text or list of texts and waits"),
 }
 """Fields of which more is accepted than their type says. ``command`` is one of several texts in a profile only."""
 

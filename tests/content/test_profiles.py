@@ -12,7 +12,7 @@ from factory.boot_command.actions import Literal
 from factory.boot_command.parse import Dialect
 from factory.errors import TemplateError
 from factory.template.check import check_profile
-from factory.template.model import Loaded, Profile, Recognise, SeedDelivery, Text
+from factory.template.model import Expect, Loaded, Profile, Recognise, SeedDelivery, Text
 from factory.template.yaml_source import read_yaml
 from tests.content.shipped import PROFILES, ROOT, TEMPLATES, URL, answers, loaded, rendered
 
@@ -64,7 +64,8 @@ def commands(found: Loaded) -> list[tuple[str, tuple[Text, ...]]]:
     typed = found.profile.typed
     if typed is None:
         return []
-    return [("bios", typed.command)] + ([("uefi", typed.command_uefi)] if typed.command_uefi else [])
+    both = {"bios": typed.command, "uefi": typed.command_uefi}
+    return [(word, tuple(p for p in parts if not isinstance(p, Expect))) for word, parts in both.items() if parts]
 
 
 def travels_on_a_cd(found: Profile) -> bool:

@@ -194,6 +194,14 @@ def test_what_outcomes_type_counts_and_what_waits_look_for_alone_does_not(templa
     assert len({typed, key("on: {Install: ['<esc>']}"), key("on_serial: {Install: ['<enter>']}"), key("text: x")}) == 4
 
 
+def test_of_a_boot_commands_waits_what_they_type_counts(template: Path) -> None:
+    def key(wait: str) -> str:
+        return keys(plan(with_waits(template, f"boot: typed, boot_command: [a, {wait}b]")))["install"]
+
+    assert key("") == key("{text: Install}, ") == key("{on: {Install: [], Panic: fail}, deadline: 1m}, ")
+    assert len({key(""), key("{on: {Install: x}}, "), key("{on: {Other: x}}, "), key("{on: {Install: y}}, ")}) == 4
+
+
 def with_waits(template: Path, waits: str) -> Path:
     other = template.with_name("waits.yml")
     text, old = template.read_text(), "install: {"

@@ -17,8 +17,10 @@ from factory.drivers.qemu.machine import QemuDriver
 from factory.engine.scope import StepScope
 from factory.errors import DeadlineExpired, UnexpectedScreen
 from factory.events import ignore
+from factory.plan.step import Step
 from factory.quantity import Duration, Size
-from factory.steps.type_boot_command import AwaitExpectation
+from factory.steps.expectation import AwaitExpectation
+from factory.steps.type_boot_command import TypeBootCommand
 from factory.template.model import Expect
 from tests.drivers.qemu import guests
 from tests.drivers.screen.boot_sectors import echo
@@ -27,7 +29,11 @@ pytestmark = pytest.mark.machine
 
 
 def expecting(expect: Expect, boot_sector: bytes, then: str = "") -> str:
-    """Boots *boot_sector*, waits as *expect* says and then for the screen to show *then*. Returns the step's detail."""
+    return doing(AwaitExpectation(expect), boot_sector, then)
+
+
+def doing(step: Step, boot_sector: bytes, then: str = "") -> str:
+    """Boots *boot_sector*, does *step* and then waits for the screen to show *then*. Returns the step's detail."""
 
     async def run(folder: Path) -> str:
         (folder / "disk.raw").write_bytes(boot_sector)
@@ -42,7 +48,7 @@ def expecting(expect: Expect, boot_sector: bytes, then: str = "") -> str:
             scope.put_as(Machine, machine)
             scope.put_as(ScreenReader, screens)
             scope.put_as(Typist, GuestTypist(screens, str))
-            async with AwaitExpectation(expect).enter(scope):
+            async with step.enter(scope):
                 if then:
                     deadline = Deadline.after(Duration(60), f"{then} to be typed")
                     await screens.wait_for_text(machine, re.compile(re.escape(then)), deadline)
@@ -91,3 +97,18 @@ def test_a_still_screen_is_waited_for() -> None:
     expect = Expect(text="Booting from Hard Disk", still=Duration(1), deadline=Duration(120))
     assert AwaitExpectation(Expect(still=Duration(1))).title == "wait for the screen to stand still for 1s"
     assert expecting(expect, SAYS_READY) == ""
+
+
+def test_a_boot_command_branches_and_goes_on_behind_the_branch() -> None:
+    menu = Expect(
+        on={"Press any key": ["wrong"], "Booting from": ["a", "b"], "Kernel panic": "fail"}, deadline=Duration(120)
+    )
+    command = (menu, '<waitText "ab" 60s>c', "d", Expect(text="abcd", deadline=Duration(60)), "e")
+    detail = doing(TypeBootCommand(command), echo(), "abcde")
+    assert detail.startswith("the screen shows 'Booting from'; 5 characters in ")
+
+
+def test_a_boot_command_ends_at_a_fatal_outcome() -> None:
+    command = (Expect(on={"Install": [], "/No bootable|Booting from/": "fail"}, deadline=Duration(120)), "never typed")
+    with pytest.raises(UnexpectedScreen, match=r"the screen showed '/No bootable\|Booting from/': Booting from Hard"):
+        doing(TypeBootCommand(command), echo())

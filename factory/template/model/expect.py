@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from factory.boot_command.outcomes import checked_expression, outcome_pattern
 from factory.quantity import Duration
@@ -61,3 +62,14 @@ class Expect(Strict):
         for key in (*self.on, *self.on_serial):
             outcome_pattern(key)
         return self
+
+
+def _kind(part: object) -> str:
+    return "wait" if isinstance(part, (Mapping, Expect)) else "text"
+
+
+_Part = Annotated[Annotated[Text, Tag("text")] | Annotated[Expect, Tag("wait")], Discriminator(_kind)]
+BootCommand = Annotated[
+    tuple[_Part, ...], BeforeValidator(one_or_many, json_schema_input_type=str | list[str | Expect])
+]
+"""Texts that are joined and typed; between them waits, such as those with several outcomes."""

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from factory.quantity import Duration
-from factory.template.model.expect import Expect
+from factory.template.model.expect import BootCommand, Expect
 from factory.template.model.source import BuiltFile
-from factory.template.model.text import Keyboard, Name, Strict, Text, Texts
+from factory.template.model.text import Keyboard, Name, Strict, Text
 
 
 class SeedDelivery(StrEnum):
@@ -69,8 +69,10 @@ class Install(Strict):
     profile: Name = Field(description="A boot profile: boot_configs/NAME.yml.")
     boot: BootMethod = Field(BootMethod.AUTO, description="`direct` starts the ISO's kernel without typing.")
     boot_wait: Duration | None = Field(None, description="Before the first key; default: the profile's.")
-    boot_command: Texts | None = Field(None, description="Replaces the profile's.")
     expect: tuple[Expect, ...] | None = Field(None, description="Replaces the profile's waits.")
+    boot_command: BootCommand | None = Field(
+        None, description="Replaces the profile's: texts to type, and waits as in `expect` between them."
+    )
     kernel_args: Text = Field("", description="Added to the profile's kernel command line.")
     seed: SeedDelivery | None = Field(None, description="How the answer file travels; default: the profile's.")
     seed_dir: str | None = Field(None, description="A folder of answer files in place of the profile's.")

@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from factory.quantity import Duration
-from factory.template.model.expect import Expect
+from factory.template.model.expect import BootCommand, Expect
 from factory.template.model.install import SeedDelivery
-from factory.template.model.text import Keyboard, Name, Strict, Text, Texts
+from factory.template.model.text import Keyboard, Name, Strict, Text
 
 DEFAULT_STALL = Duration(5 * 60)
 """How long a machine may do nothing while something is awaited of it."""
@@ -20,8 +20,10 @@ class TypedBoot(Strict):
     """What is typed at the ISO's boot prompt."""
 
     wait: Duration = Field(Duration(0), description="Before the first key.")
-    command: Texts = Field((), description="The boot command; several are joined.")
-    command_uefi: Texts = Field((), description="Where the ISO's UEFI boot menu differs; default: `command`.")
+    command: BootCommand = Field(
+        (), description="The boot command: texts, which are joined, and waits as in `expect` between them."
+    )
+    command_uefi: BootCommand = Field((), description="Where the ISO's UEFI boot menu differs; default: `command`.")
 
 
 class DirectBoot(Strict):
