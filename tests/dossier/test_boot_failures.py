@@ -160,7 +160,8 @@ def test_ssh_without_a_banner(bench: Bench) -> None:
     spec = bench.spec(CLI, HANG, nics=(NicSpec("net0", forwards=(Forward(22),)),))
     found = bench.fails(StartMachine(spec, Role.BOOT), ForwardedPort(), connect(budget=3), phase="boot")
     assert found.verdict.rule == "ssh-no-banner"
-    assert "accepted connections, but no server spoke" in found.verdict.sentence
+    assert found.verdict.sentence.startswith("The guest did not answer by SSH: 127.0.0.1:")
+    assert " accepted connections, but no server spoke, in " in found.verdict.sentence
 
 
 def test_ssh_refused(bench: Bench) -> None:
@@ -170,7 +171,9 @@ def test_ssh_refused(bench: Bench) -> None:
     spec = bench.spec(CLI, HANG)
     found = bench.fails(StartMachine(spec, Role.BOOT), Given((nobody,)), connect(budget=2), phase="boot")
     assert found.verdict.rule == "ssh-refused"
-    assert f"connections to 127.0.0.1:{port} were refused" in found.verdict.sentence
+    assert found.verdict.sentence.startswith(
+        f"The guest did not answer by SSH: connections to 127.0.0.1:{port} were refused, in "
+    )
 
 
 def test_the_report_is_the_same_for_programs_and_needs_nothing(bench: Bench) -> None:

@@ -116,6 +116,33 @@ def test_ssh_that_lets_nobody_in(bench: Bench, tiny_kernel: KernelFiles) -> None
     assert "ssh_public_key" in found.verdict.advice[0]
 
 
+def test_ssh_that_has_no_host_keys(bench: Bench, tiny_kernel: KernelFiles) -> None:
+    """A real dropbear, which would make its keys when the first one knocks, and has no place for them."""
+    seed = "ON_START='rm -rf /etc/dropbear; dropbear -R -E -s; echo listening >/dev/ttyS0; sleep 600'\n"
+    found = install(bench, tiny_kernel, seed, Heard("listening"), connect(budget=8))
+    assert found.verdict.rule == "ssh-key-exchange"
+    assert found.verdict.sentence == (
+        "The guest's SSH server broke off before anyone could log in: it has no algorithm in common with this program, "
+        "or no host keys."
+    )
+    assert "ssh-keygen -A" in found.verdict.advice[0]
+
+
+def test_ssh_of_the_installer_itself(bench: Bench, tiny_kernel: KernelFiles) -> None:
+    """It takes our key, as installers with a console over the network do, and shows what only an installer has."""
+    seed = (
+        "ON_START='mkdir -p /etc/dropbear /root/.ssh; chmod 700 /root /root/.ssh; touch /bin/anna; "
+        'echo "{{ build.ssh_public_key }}" >/root/.ssh/authorized_keys; chmod 600 /root/.ssh/authorized_keys; '
+        "dropbear -R -E -s; echo listening >/dev/ttyS0; sleep 600'\n"
+    )
+    found = install(bench, tiny_kernel, seed, Heard("listening"), connect(budget=15))
+    assert found.verdict.rule == "ssh-installer"
+    assert found.verdict.sentence == (
+        "It was the installer's own SSH server that answered: the installation had not finished."
+    )
+    assert "/bin/anna" in found.quoted
+
+
 def test_a_full_disk_and_the_logs_on_it(
     bench: Bench, tiny_kernel: KernelFiles, appliance_driver: ApplianceDriver
 ) -> None:
