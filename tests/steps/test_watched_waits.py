@@ -21,6 +21,7 @@ from factory.drivers.ssh import SshCommunicator
 from factory.drivers.ssh_banner import wait_for_banner
 from factory.errors import MachineStalled, StepError
 from factory.events import Note
+from factory.plan.resources import BuildName
 from factory.provision.context import Policy, run_provisioner
 from factory.provision.shell import Script, ShellProvisioner
 from factory.quantity import Duration
@@ -42,7 +43,7 @@ pytestmark = pytest.mark.machine
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_LEAVE", Duration(0.5))
+    monkeypatch.setattr(watch, "_LEAVE", Duration(3))
     monkeypatch.setattr(watch, "_ANSWER", Duration(2))
     monkeypatch.setattr(machine_waits, "_WORTH_A_LOOK", Duration(0))
 
@@ -154,6 +155,7 @@ def test_a_silent_provisioner_hangs_only_if_its_guest_does_not_answer(lab: Lab, 
             guest(tmp_path / "home") as host,
             line.to(host.address) as address,
         ):
+            scope.put(BuildName("t"))
             scope.put_as(Communicator, SshCommunicator())
             link = GuestLink(scope.get(Communicator), address, host.credentials(), lab.events.append)  # type: ignore[type-abstract]
             await link.connect(Deadline.after(Duration(60), "the server"))
