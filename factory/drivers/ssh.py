@@ -140,6 +140,8 @@ class SshCommunicator:
             note(failure)
             raise GuestUnreachable(failure.message, layer=failure.state, hint=failure.hint) from failure
         except DeadlineExpired as expired:
+            if last is None and dialler.state is ConnectState.NO_BANNER:  # patience was longer than the deadline
+                note(no_banner(address, f"nothing came on {dialler.tries} connections"))
             raise _given_up(expired.message, last, dialler) from (last or expired)
 
     def _dialler(self, address: GuestAddress, note: Callable[[AttemptFailed], None]) -> Dialler:

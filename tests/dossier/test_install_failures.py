@@ -132,6 +132,7 @@ def test_ssh_of_the_installer_itself(bench: Bench, tiny_kernel: KernelFiles) -> 
     """It takes our key, as installers with a console over the network do, and shows what only an installer has."""
     seed = (
         "ON_START='mkdir -p /etc/dropbear /root/.ssh; chmod 700 /root /root/.ssh; touch /bin/anna; "
+        "cp /installer/system/etc/passwd /installer/system/etc/shadow /etc/; "
         'echo "{{ build.ssh_public_key }}" >/root/.ssh/authorized_keys; chmod 600 /root/.ssh/authorized_keys; '
         "dropbear -R -E -s; echo listening >/dev/ttyS0; sleep 600'\n"
     )

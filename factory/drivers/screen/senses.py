@@ -131,8 +131,8 @@ class Senses:
         self._watchers: list[Callable[[Frame, ScreenText], None]] = []
 
     def watch(self, watcher: Callable[[Frame, ScreenText], None]) -> Callable[[], None]:
-        """Calls *watcher* with each screenshot that differs from the one before, and what was read on it, whoever
-        reads. Returns how to stop it."""
+        """Calls *watcher* with each screenshot that is read, whoever reads, and what was read on it. Returns how to stop
+        it."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher) if watcher in self._watchers else None
 
@@ -151,10 +151,9 @@ class Senses:
         return serial if serial.lines or read is None else read
 
     async def _read_frame(self, frame: Frame) -> ScreenText:
-        if self._last and self._last[0] == frame.pixels:
-            return self._last[1]
-        read = await self._read(frame)
-        for watcher in tuple(self._watchers):
+        known = self._last[1] if self._last and self._last[0] == frame.pixels else None
+        read = known or await self._read(frame)
+        for watcher in tuple(self._watchers):  # also of what is known: one that came later has not heard of it
             watcher(frame, read)
         if read.sense is not Sense.NONE:  # which may be read when more fonts are known
             self._last = (frame.pixels, read)
