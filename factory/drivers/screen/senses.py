@@ -131,8 +131,10 @@ class Senses:
         self._watchers: list[Callable[[Frame, ScreenText], None]] = []
 
     def watch(self, watcher: Callable[[Frame, ScreenText], None]) -> Callable[[], None]:
-        """Calls *watcher* with each screenshot that is read, whoever reads, and what was read on it. Returns how to stop
-        it."""
+        """Calls *watcher* with each screenshot that is read, whoever reads, and what was read on it.
+
+        Returns how to stop it.
+        """
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher) if watcher in self._watchers else None
 
