@@ -17,6 +17,7 @@ from factory.cli.places import places
 from factory.cli.report.view import open_view
 from factory.cli.requests import find_builds
 from factory.cli.signals import ended_by_signals
+from factory.drivers.guestfs.environment import remove_dead_sockets
 from factory.engine.run_directory import clean
 from factory.engine.scratch import scratch_folder
 from factory.errors import INTERRUPTED_EXIT_CODE
@@ -30,6 +31,7 @@ def build_all(find: Callable[[], Sequence[Path]], options: BuildOptions) -> int:
 
     Returns the exit code: the first failure's in the order given, 0 when there is none.
     """
+    remove_dead_sockets(0)  # of appliances whose build was killed
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError), noticing(options.output) as noticed:
         return asyncio.run(_build_all(find(), options, noticed))
     click.echo("interrupted: what was stored stays stored; the same command goes on from there", err=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from factory.cli.places import places
+from factory.drivers.guestfs.environment import remove_dead_sockets
 from factory.engine.run_directory import clean, is_alive, runs
 from factory.engine.store import LayerStore
 from factory.outputs.staging import sweep_staging
@@ -31,6 +32,7 @@ def command(with_runs: bool, output: Path) -> None:
         store = LayerStore(where.cache)
         store.sweep()
         store.remove_unused_locks()
+    remove_dead_sockets(0)
     for folder in sweep_staging(output):
         click.echo(f"removed {folder}")
     if with_runs:
