@@ -13,7 +13,8 @@ from factory.template.packer.gotemplate import is_template
 from factory.template.packer.model import PackerBuild
 from factory.template.packer.options import Options
 from factory.template.packer.post_processors import OtherPostProcessor, PostProcessor
-from factory.template.packer.to_template.steps import StepTexts
+from factory.template.packer.provisioners.shell import ShellLocal
+from factory.template.packer.to_template.steps import PLACEHOLDER, StepTexts
 
 _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386"}
 
@@ -33,6 +34,8 @@ def _link(link: PostProcessor, texts: StepTexts) -> PostProcess:
         "ArtifactId": "VM",
         "Architecture": _GO_ARCHITECTURES.get(platform.machine(), platform.machine()),
     }
+    if isinstance(link.options, ShellLocal):  # `execute_command`: filled in by provision.shell_local
+        names |= {name: PLACEHOLDER.format(name) for name in ("Vars", "Script", "Command")}
     return PostProcess(
         kind=link.type,
         name=link.name,

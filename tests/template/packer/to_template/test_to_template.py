@@ -9,6 +9,7 @@ import pytest
 
 from factory.drivers.machine_spec import Bus
 from factory.errors import TemplateError
+from factory.provision.shell_local import DEFAULT_COMMAND, local_scripts
 from factory.quantity import Duration
 from factory.template.late import render_late
 from factory.template.model import Bastion, Expect, Finished, Firmware, LateText, SeedDelivery, Text
@@ -365,3 +366,18 @@ def test_texts(text: str, names: dict[str, str], expected: str | None) -> None:
         assert result == LateText("{{ path }}")
     else:
         assert shown(result) == expected
+
+
+def test_the_command_of_a_script_on_this_host_waits_for_the_script(tmp_path: Path) -> None:
+    """``{{.Vars}} {{.Script}}`` is filled in when it runs, by marks of our own; whether it is the default or given."""
+    delivery = translated(
+        tmp_path,
+        "",
+        '  post-processor "shell-local" {\n    inline = ["true"]\n  }\n'
+        '  post-processor "shell-local" {\n    inline = ["true"]\n'
+        '    execute_command = ["bash", "-c", "{{ .Vars }} {{ .Script }} {{ build_name }}"]\n  }\n',
+    ).loaded.delivery
+    assert delivery is not None
+    default, given = [local_scripts(chain[0].options).command for chain in delivery.chains]
+    assert default == DEFAULT_COMMAND
+    assert given == ("bash", "-c", f"{DEFAULT_COMMAND[-1]} vm")
