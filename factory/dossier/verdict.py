@@ -89,8 +89,8 @@ def shorten(text: str) -> str:
 
 
 def installing(record: Record) -> bool:
-    """True when the installer's machine was the last one."""
-    return bool(record.machine and record.machine.text("name") == "install")
+    """True when the installer's machine was the last one, and the build had not gone on to what it exports."""
+    return bool(record.machine and record.machine.text("name") == "install") and record.phase != "export"
 
 
 def waited(record: Record) -> bool:

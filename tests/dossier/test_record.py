@@ -328,3 +328,11 @@ def test_kinds_of_errors_that_rules_name_exist() -> None:
     assert issubclass(MachineStalled, StepError)
     assert not issubclass(TemplateError, StepError)
     assert issubclass(GuestUnreachable, StepError)
+
+
+def test_what_fails_while_exporting_is_no_matter_of_the_seed(tmp_path: Path) -> None:
+    """A build out of stored layers has served no seed, and its post-processor fails."""
+    exporting = event("phase_started", 80, phase="export", reason="")
+    found = verdict(tmp_path, PHASE, SERVED, MACHINE, exporting, broke("StepError", "sh ended with status 127"))
+    assert "seed" not in found.sentence
+    assert "sh ended with status 127" in found.sentence
