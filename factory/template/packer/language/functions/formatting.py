@@ -87,7 +87,10 @@ def _render(value: Value, letter: str, flags: str, precision: int | None, verb: 
     if letter == "t":
         return "true" if _as(value, BOOL, verb).data else "false"
     if letter in "bdoxXeEfgG":
-        return sign(number_verb(_as(value, NUMBER, verb).number(), letter, flags, precision), flags)
+        number = _as(value, NUMBER, verb).number()
+        if letter in "bdoxX" and number != number.to_integral_value():
+            raise FunctionError(f"“{verb}” shows whole numbers only, and this is {number_text(number)}", hint="use %g")
+        return sign(number_verb(number, letter, flags, precision), flags)
     text = _as(value, STRING, verb).text()
     if precision is not None:
         text = text[:precision]
@@ -134,7 +137,8 @@ def number_verb(value: Decimal, letter: str, flags: str, precision: int | None) 
 
 def exponent_form(value: Decimal, letter: str, precision: int) -> str:
     """Go writes an exponent with at least two digits."""
-    mantissa, _, power = format(value, f".{precision}e").partition("e")
+    # Python's Decimal gives a zero the exponent of its digits.
+    mantissa, _, power = format(value or 0.0, f".{precision}e").partition("e")
     return f"{mantissa}{letter}{power[0]}{power[1:].rjust(2, '0')}"
 
 
