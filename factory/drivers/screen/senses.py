@@ -10,6 +10,7 @@ import asyncio
 import enum
 import re
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,7 @@ class Senses:
         self._learned: Font | None = None
         self._last: tuple[bytes, ScreenText] | None = None
         self._lock = asyncio.Lock()
+        self._loading = threading.Lock()
         self._watchers: list[Callable[[Frame, ScreenText], None]] = []
 
     def watch(self, watcher: Callable[[Frame, ScreenText], None]) -> Callable[[], None]:
@@ -270,13 +272,14 @@ class Senses:
         """Puts the next group of fonts on the shelf; False when there are no more."""
 
         def load() -> bool:
-            for fonts in self._groups:
-                if fonts:
-                    for font in fonts:
-                        self._shelf.add(font)
-                    # What was read with fewer fonts may read better now.
-                    self._reader = GlyphReader(self._shelf)
-                    return True
-            return False
+            with self._loading:  # a reader that was cancelled may have left its thread at work here
+                for fonts in self._groups:
+                    if fonts:
+                        for font in fonts:
+                            self._shelf.add(font)
+                        # What was read with fewer fonts may read better now.
+                        self._reader = GlyphReader(self._shelf)
+                        return True
+                return False
 
         return await asyncio.to_thread(load)
