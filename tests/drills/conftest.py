@@ -33,7 +33,7 @@ if KILLS:
 
 @pytest.fixture(scope="module")
 def drill(tiny: Outcome, place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
-    drill = Drill(place, tmp_path_factory.mktemp("killed"))
+    drill = Drill(place, tiny, tmp_path_factory.mktemp("killed"))
     yield drill
     _done.extend(drill.kills)
     drill.close()
