@@ -41,7 +41,7 @@ from factory.quantity import Duration
 
 _CHUNK = 256 * 1024
 _LARGEST_MARK_BODY = 64 * 1024
-_PATIENCE_SECONDS = 1  # for requests that still run when the server ends; uvicorn wants a whole number
+_PATIENCE_SECONDS = 1.0  # for requests that still run when the server ends
 _LOG_LENGTH = 50
 
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # else warnings reach stderr by logging.lastResort
@@ -81,7 +81,6 @@ async def _serve(source: SeedSource, emit: Emit, ports: range | None) -> AsyncIt
             http=telling_protocol(endpoint.not_understood),
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=_PATIENCE_SECONDS,
         )
     )
     failure: Exception | None = None
@@ -95,8 +94,8 @@ async def _serve(source: SeedSource, emit: Emit, ports: range | None) -> AsyncIt
             except Exception as error:  # a TaskGroup would wrap it: raise it as it is, after the server's end
                 failure = error
             finally:
-                server.should_exit = True
-                _stop_listening(server)  # at once, not only after uvicorn's next look at should_exit
+                await _end(server)
+                running.cancel()
                 await asyncio.wait([running])
     finally:
         _stop_listening(server)
@@ -114,6 +113,19 @@ def _listener(ports: range | None) -> socket.socket:
             return socket.create_server(("127.0.0.1", port), backlog=64)
     where = f"between {ports[0]} and {ports[-1]}" if ports else "at all"
     raise HostError(f"no port {where} is free on 127.0.0.1 for the seed", hint="give it another range of ports")
+
+
+async def _end(server: uvicorn.Server) -> None:
+    """Lets requests that still run come to their end.
+
+    uvicorn's own way looks ten times a second whether it shall end and whether all is done, and an installed guest
+    would wait for it; so nothing of it is left to do when it is cancelled.
+    """
+    _stop_listening(server)
+    for connection in tuple(server.server_state.connections):
+        connection.shutdown()
+    if server.server_state.tasks:
+        await asyncio.wait(server.server_state.tasks, timeout=_PATIENCE_SECONDS)
 
 
 def _stop_listening(server: uvicorn.Server) -> None:
