@@ -15,6 +15,7 @@ from urllib.parse import quote_plus
 
 from factory.template.packer.language.functions.json_text import json_text
 from factory.template.packer.language.functions.registry import FunctionError, define
+from factory.template.packer.language.functions.yaml_reader import YamlError, read_yaml
 from factory.template.packer.language.functions.yaml_text import yaml_text
 from factory.template.packer.language.types import STRING
 from factory.template.packer.language.values import (
@@ -127,34 +128,10 @@ def jsonencode(value: Value) -> Value:
 
 @define("yamldecode", "src:s")
 def yamldecode(text: str) -> Value:
-    import yaml
-
     try:
-        return from_python(_plain(yaml.safe_load(text)))
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        return read_yaml(text)
+    except YamlError as error:
         raise FunctionError(f"the text is not YAML: {error}", 0) from None
-
-
-def _plain(data: Any) -> Any:
-    """Dates stay the text that they were written as; every key becomes a text."""
-    if isinstance(data, dict):
-        return {_key(k): _plain(v) for k, v in data.items()}
-    if isinstance(data, list):
-        return [_plain(v) for v in data]
-    if isinstance(data, float) and (data != data or data in (float("inf"), float("-inf"))):
-        raise ValueError("infinity and “not a number” are not supported")
-    if data is None or isinstance(data, (bool, int, float, str)):
-        return data
-    if hasattr(data, "isoformat"):
-        text: str = data.isoformat()
-        return text + "T00:00:00Z" if len(text) == 10 else text.replace("+00:00", "Z")
-    raise ValueError(f"{type(data).__name__} is not supported")
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    return "" if key is None else str(key)
 
 
 @define("yamlencode", "value:d", unknown=True)
