@@ -102,6 +102,7 @@ GO_TEMPLATES = [
     "{{ `raw \\n` }}",
     '{{ "tab\\t|" }}',
     "{{ 1e3 }} {{ 0x1F }} {{ 'a' }} {{ 1.50 }}",
+    '{{ 1e6 }} {{ 1234567.5 }} {{ 0.00001 }} {{ printf "%v|%g|%G" 1e20 1e6 1e6 }}',
     '{{ (printf "%s" "in") | printf "%s-%s" "out" }}',
     '{{ slice "abcdef" 1 3 }}',
     "{{ true }}{{ false }}",

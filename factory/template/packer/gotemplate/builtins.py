@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote_plus
 
-from factory.template.packer.language.functions.formatting import WIDEST, number_verb, sign
+from factory.template.packer.language.functions.formatting import WIDEST, go_float, number_verb, sign
 
 
 class GoTemplateError(ValueError):
@@ -28,7 +28,7 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return number_verb(Decimal(repr(value)), "g", "", None)
+        return go_float(value)
     if isinstance(value, Mapping):
         return "map[" + " ".join(f"{show(k)}:{show(value[k])}" for k in sorted(value)) + "]"
     if isinstance(value, (list, tuple)):
@@ -101,6 +101,8 @@ def _verb(value: Any, letter: str, flags: str, precision: int | None) -> str:
     if letter in "xX" and isinstance(value, str):
         digits = value.encode().hex()
         return digits if letter == "x" else digits.upper()
+    if isinstance(value, float) and letter in "gG" and precision is None:
+        return sign(go_float(value) if letter == "g" else go_float(value).upper(), flags)
     if is_number and letter in ("bdoxX" if isinstance(value, int) else "eEfgGF"):
         return sign(number_verb(Decimal(repr(value)), letter.replace("F", "f"), flags, precision), flags)
     if letter == "T":

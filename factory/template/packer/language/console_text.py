@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 
+from factory.template.packer.language.functions.formatting import go_float
 from factory.template.packer.language.types import is_mapping
 from factory.template.packer.language.values import Value, number_text
 
 SENSITIVE, NOT_KNOWN = "<sensitive>", "<unknown>"
-_FLOAT_DIGITS = 17
+_WORD = 2**63
 
 
 def console_text(value: Value) -> str:
@@ -50,7 +52,10 @@ def _lines(value: Value) -> list[str]:
 
 
 def _number(value: Decimal) -> str:
-    digits = len(value.as_tuple().digits)
-    if digits > _FLOAT_DIGITS and value != value.to_integral_value():
-        return number_text(Decimal(repr(float(value))))
-    return number_text(value)
+    """A whole number of 64 bits as it is, and any other as Go shows a float of 64 bits."""
+    if value == value.to_integral_value() and -_WORD <= value < _WORD:
+        return number_text(value)
+    double = float(value)
+    if math.isinf(double):
+        return "+Inf" if double > 0 else "-Inf"
+    return go_float(double)

@@ -39,6 +39,7 @@ def done(text: str) -> str:
         ("a {{/* c }} */}} b {{- /* d */ -}} e", "a  be"),
         ('{{ "q\\"\\n" }}{{ `raw\\n` }}{{ \'a\' }}', 'q"\nraw\\n97'),
         ("{{ 0x10 }} {{ -1.5 }} {{ true }} {{ 1e3 }}", "16 -1.5 true 1000"),
+        ('{{ 1e6 }} {{ 1234567.5 }} {{ printf "%g|%G" 1e6 1e6 }}', "1e+06 1.2345675e+06 1e+06|1E+06"),
         ('{{ "a b&c" | urlquery }} {{ "<a>" | html }} {{ js "\'x" }}', "a+b%26c &lt;a&gt; \\'x"),
         ('{{ printf "%s-%05d-%q-%v-%x" "a" 42 "b" .L "hi" }}', 'a-00042-"b"-[a b]-6869'),
         ('{{ printf "%d" "x" }}{{ printf "%s" }}{{ printf "a" 1 }}', "%!d(string=x)%!s(MISSING)a%!(EXTRA int=1)"),

@@ -142,6 +142,14 @@ def exponent_form(value: Decimal, letter: str, precision: int) -> str:
     return f"{mantissa}{letter}{power[0]}{power[1:].rjust(2, '0')}"
 
 
+def go_float(value: float) -> str:
+    """A float as Go's ``%g`` and ``%v`` show it: with an exponent from a million on."""
+    shortest = Decimal(repr(value)).normalize()
+    if not value or -4 <= shortest.adjusted() < 6:
+        return number_text(shortest)
+    return exponent_form(shortest, "e", len(shortest.as_tuple().digits) - 1)
+
+
 def sign(text: str, flags: str) -> str:
     if text.startswith("-"):
         return text
