@@ -156,12 +156,8 @@ class ExpressionParser:
         token = self.take()
         if token.kind is Kind.NAME:
             return GetAttribute(self.span(start), target, token.text)
-        if token.kind is Kind.NUMBER:  # the old index form: a.0.b, and a.0.1 which reads like the number 0.1
-            for piece in token.text.split("."):
-                if not piece.isdigit():
-                    raise self.unexpected(token, "a name or an index after the dot")
-                target = Index(self.span(start), target, Literal(self.span(token.start), Decimal(piece)))
-            return target
+        if token.kind is Kind.NUMBER:  # the old index form, a.0.b
+            return self._old_index(target, start, token)
         if token.is_symbol("*"):
             each: Expression = SplatItem(self.span(token.start))
             while self.peek().is_symbol("."):
@@ -169,6 +165,17 @@ class ExpressionParser:
                 each = self._after_dot(each, token.start)
             return Splat(self.span(start), target, each)
         raise self.unexpected(token, "the name of an attribute after the dot")
+
+    def _old_index(self, target: Expression, start: int, token: Token) -> Expression:
+        indices = token.text.split(".")
+        if not all(i.isdigit() for i in indices):
+            raise self.unexpected(token, "a name or an index after the dot")
+        if len(indices) > 1:  # a.0.1 reads like the number 0.1, and Packer refuses it
+            proper = "".join(f"[{i}]" for i in indices)
+            raise self.span(token.start, token.end).error(
+                "two indices can't follow each other in this old form", hint=f"write {proper}"
+            )
+        return Index(self.span(start), target, Literal(self.span(token.start), Decimal(token.text)))
 
     def _brackets(self, target: Expression, start: int) -> Expression:
         opening = self.take()

@@ -152,7 +152,7 @@ def test_references_and_splats() -> None:
     assert isinstance(parse_expression(Source.of("t", "a.b[0].c")), ast.GetAttribute)
     assert isinstance(parse_expression(Source.of("t", "a[*].b[1]")), ast.Splat)
     assert isinstance(parse_expression(Source.of("t", "a.*.b.c")), ast.Splat)
-    legacy = parse_expression(Source.of("t", "a.0.1"))
+    legacy = parse_expression(Source.of("t", "a.0[1]"))
     assert isinstance(legacy, ast.Index)
     assert isinstance(legacy.target, ast.Index)
     assert isinstance(parse_expression(Source.of("t", "(\na\n.b\n)")), ast.Parenthesised)
