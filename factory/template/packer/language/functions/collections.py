@@ -51,8 +51,10 @@ def _truth(item: Value) -> bool:
         raise FunctionError(f"the elements must be bools: {error}", 0) from None
 
 
-@define("chunklist", "list:q size:n")
+@define("chunklist", "list:a size:n")
 def chunklist(values: Value, size: Decimal) -> Value:
+    if size != size.to_integral_value():
+        raise FunctionError("the size must be a whole number", 1)
     items, step = values.items(), int(size)
     if step < 0:
         raise FunctionError("the size of a chunk can't be negative", 1)
@@ -115,7 +117,7 @@ def contains(values: Value, wanted: Value) -> bool:
     return any(equal(item, wanted).data is True for item in values.items())
 
 
-@define("distinct", "list:q")
+@define("distinct", "list:a")
 def distinct(values: Value) -> Value:
     result: list[Value] = []
     for item in values.items():

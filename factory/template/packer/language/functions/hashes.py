@@ -19,7 +19,9 @@ def _hash(name: str) -> Callable[[str], str]:
 for _name in ("md5", "sha1", "sha256", "sha512"):
     define(_name, "str:s")(_hash(_name))
 
-DEFAULT_COST, DEAREST = 10, 16
+DEFAULT_COST, CHEAPEST, DEAREST, HIGHEST = 10, 4, 18, 31
+"""Of bcrypt's costs: what Go takes when none or too low a one is given, and what is worth waiting for. A cost of 18
+takes half a minute, and each further one twice as long as the one before, up to days."""
 
 
 @define("bcrypt", "str:s *cost:n")
@@ -29,9 +31,15 @@ def bcrypt(text: str, *cost: Decimal) -> str:
 
     if len(cost) > 1:
         raise FunctionError("one cost is enough", 1)
-    rounds = int(cost[0]) if cost else DEFAULT_COST
-    if not 4 <= rounds <= DEAREST:
-        raise FunctionError(f"the cost must lie between 4 and {DEAREST}", 1)
+    given = cost[0] if cost else Decimal(DEFAULT_COST)
+    if given != given.to_integral_value():
+        raise FunctionError("the cost must be a whole number", 1)
+    rounds = int(given) if given >= CHEAPEST else DEFAULT_COST
+    if rounds > HIGHEST:
+        raise FunctionError(f"the cost must lie between {CHEAPEST} and {HIGHEST}", 1)
+    if rounds > DEAREST:
+        hint = f"Packer takes it and works for minutes to days; {DEAREST} is the most here, {DEFAULT_COST} is usual"
+        raise FunctionError(f"a cost of {rounds} takes too long", 1, hint=hint)
     if len(text.encode()) > 72:
         raise FunctionError("bcrypt takes at most 72 bytes", 0)
     return library.hashpw(text.encode(), library.gensalt(rounds, prefix=b"2a")).decode()

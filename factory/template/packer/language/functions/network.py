@@ -14,7 +14,7 @@ MOST_BITS = 32
 
 
 def _network(prefix: str) -> Network:
-    if "/" not in prefix:
+    if not prefix.partition("/")[2].isdecimal():  # Python would take a netmask, too
         raise FunctionError(f"“{prefix}” is not a network such as 10.0.0.0/16", 0)
     try:
         return ipaddress.ip_network(prefix, strict=False)
@@ -38,10 +38,8 @@ def cidrhost(prefix: str, host: Decimal) -> str:
 
 @define("cidrnetmask", "prefix:s")
 def cidrnetmask(prefix: str) -> str:
-    network = _network(prefix)
-    if network.version != 4:
-        raise FunctionError("only IPv4 networks have a netmask", 0)
-    return str(network.netmask)
+    """Also of an IPv6 network, as in Packer, whatever its documentation says."""
+    return str(_network(prefix).netmask)
 
 
 def _subnet(network: Network, new_bits: int, wanted: int) -> Network:

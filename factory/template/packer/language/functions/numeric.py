@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, DecimalException
 from factory.template.packer.language.convert import ConversionError, convert
 from factory.template.packer.language.functions.registry import FunctionError, define
 from factory.template.packer.language.types import NUMBER
-from factory.template.packer.language.values import ARITHMETIC, LONGEST_NUMBER, Value
+from factory.template.packer.language.values import ARITHMETIC, LONGEST_NUMBER, Value, describe
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -30,8 +30,12 @@ def floor(num: Decimal) -> Decimal:
 
 @define("log", "num:n base:n")
 def log(num: Decimal, base: Decimal) -> Decimal:
-    if num <= 0 or base <= 0 or base == 1:
-        raise FunctionError("a logarithm needs a positive number and a positive base other than 1")
+    if num < 0 or base < 0:
+        raise FunctionError("a negative number has no logarithm", 0 if num < 0 else 1)
+    if num and not base:
+        return Decimal(0)
+    if not num or base == 1:
+        raise FunctionError("the result is infinite, and no option can take that")
     return _from_float(math.log(float(num)) / math.log(float(base)))
 
 
@@ -55,8 +59,11 @@ def signum(num: Decimal) -> int:
     return (num > 0) - (num < 0)
 
 
-@define("parseint", "number:s base:n")
-def parseint(text: str, base: Decimal) -> int:
+@define("parseint", "number:d base:n")
+def parseint(given: Value, base: Decimal) -> int:
+    if not isinstance(given.data, str):  # cty does not convert here
+        raise FunctionError(f"the first argument must be a text, not {describe(given)}", 0, hint='parseint("10", 10)')
+    text = given.data
     if base != base.to_integral_value() or not 2 <= base <= 62:
         raise FunctionError("the base must be a whole number between 2 and 62", 1)
     whole = int(base)

@@ -1,7 +1,8 @@
 """How functions are declared and called.
 
 A declaration names the parameters with a letter for the type, ``"str:s separator:s *lists:l"``: ``s`` text, ``n``
-number, ``b`` boolean, ``l`` list of texts, ``q`` any sequence, ``m`` any mapping, ``c`` any collection, ``d`` anything.
+number, ``b`` boolean, ``l`` list of texts, ``a`` list of any one type, ``q`` any sequence, ``m`` any mapping, ``c`` any
+collection, ``d`` anything.
 ``*`` takes all that remain, ``?`` after the letter lets null through. Primitive arguments arrive as Python values
 (``str``, ``Decimal``, ``bool``), others as ``Value``.
 """
@@ -37,7 +38,7 @@ from factory.template.packer.language.values import (
 )
 
 Evaluate = Callable[[ast.Expression, Scope], Value]
-_LETTERS: dict[str, Type] = {"s": STRING, "n": NUMBER, "b": BOOL, "l": list_of(STRING)}
+_LETTERS: dict[str, Type] = {"s": STRING, "n": NUMBER, "b": BOOL, "l": list_of(STRING), "a": list_of(ANY)}
 _PLAIN = (STRING, NUMBER, BOOL)
 
 

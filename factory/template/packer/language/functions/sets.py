@@ -57,7 +57,9 @@ def setproduct(*sets: Value) -> Value:
         raise FunctionError("at least two sets are needed")
     if math.prod(len(s.items()) for s in sets) > MOST_COMBINATIONS:
         raise FunctionError(f"more than {MOST_COMBINATIONS} combinations")
-    rows = [tuple_value(row) for row in itertools.product(*(s.items() for s in sets))]
+    kinds = [_element(s) for s in sets]
+    columns = ([convert(i, kind) for i in s.items()] for s, kind in zip(sets, kinds, strict=True))
+    rows = [tuple_value(row) for row in itertools.product(*columns)]
     if all(isinstance(s.type, SetType) for s in sets):
         return set_value(rows)
     return list_value(rows)
