@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from factory.errors import TemplateError
 from factory.template.packer import load
 from factory.template.packer.builds import check_builds
 from factory.template.packer.hcl import Source, parse_expression
@@ -190,3 +191,29 @@ def test_which_post_processors_of_a_json_template_run(tmp_path: Path, flags: tup
     ours = sorted((b.name, link.name) for b in config.builds for chain in b.post_processors for link in chain)
     assert ours == theirs
     assert {b.name for b in config.builds} == ran(text)
+
+
+def test_choices_that_name_no_builder(tmp_path: Path) -> None:
+    step = {"type": "shell-local", "inline": ["true"]}
+    written = "{{user `n`}}"
+    builders = [{"type": "null", "communicator": "none"}, {"type": "null", "name": written, "communicator": "none"}]
+    choices: list[dict[str, object]] = [
+        {"only": ["null"]}, {"only": ["nul"]}, {"except": ["x"]}, {"only": [written]}, {"only": ["a"]},
+        {"override": {"null": {}}}, {"override": {"a": {}}}, {"only": []}, {"only": [1]},
+    ]  # fmt: skip
+    different = []
+    for key, choice in ((k, c) for k in ("provisioners", "post-processors") for c in choices):
+        if key == "post-processors" and "override" in choice:
+            continue
+        root = {"variables": {"n": "a"}, "builders": builders, key: [{**step, **choice}]}
+        (tmp_path / "t.json").write_text(json.dumps(root))
+        status, _ = packer(tmp_path, "validate", "t.json")
+        try:
+            load(tmp_path / "t.json", environ={})
+        except TemplateError:
+            mine = False
+        else:
+            mine = True
+        if mine != (status == 0):
+            different.append((key, choice, mine))
+    assert different == []

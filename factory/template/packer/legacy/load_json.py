@@ -15,6 +15,7 @@ from factory.template.packer.hcl.json_parser import JsonArray, JsonMember, JsonN
 from factory.template.packer.language.scope import World, did_you_mean
 from factory.template.packer.language.types import is_mapping
 from factory.template.packer.language.values import to_python
+from factory.template.packer.legacy.choices import applies, check_choices
 from factory.template.packer.legacy.fixes import fixed_builder, fixed_post_processor, fixed_provisioner
 from factory.template.packer.legacy.nodes import is_comment, settings_of, text_of
 from factory.template.packer.legacy.user_variables import read_user_variables
@@ -147,10 +148,14 @@ class _Loader:
         self.user = {name: v.value.text() for name, v in inputs.items()}
         self.secrets: set[str] = set()
         self.names: list[str] = []
+        self.written: dict[str, str] = {}
 
     def builds(self, members: Mapping[str, JsonMember]) -> Iterator[PackerBuild]:
         seen: dict[str, Settings] = {}
-        for node in _items(members.get("builders"), self.problems):
+        builders = _items(members.get("builders"), self.problems)
+        provisioners, chains = (_items(members.get(key), []) for key in ("provisioners", "post-processors"))
+        self.problems.extend(check_choices(provisioners, chains, builders))
+        for node in builders:
             if not isinstance(node, JsonObject):
                 self.problems.append(node.span.problem("a builder is an object"))
                 continue
@@ -159,13 +164,15 @@ class _Loader:
             if not kind:
                 self.problems.append(node.span.problem("a builder needs a “type”", hint='such as "type": "qemu"'))
                 continue
-            name = self._rendered(text_of(settings, "name", self.problems), settings, kind) or kind
+            written = text_of(settings, "name", self.problems) or kind
+            name = self._rendered(written, settings, kind) or kind
             if name in seen:
                 message = f"there are two builders named “{name}”"
                 self.problems.append(node.span.problem(message, hint='give each a "name" of its own'))
                 continue
             seen[name] = settings
             self.names.append(name)
+            self.written[name] = written
             if self.selection.takes(name):
                 yield self._build(name, kind, settings.without("type", "name"), members)
 
@@ -216,23 +223,11 @@ class _Loader:
                 problems.append(node.span.problem("a provisioner needs a “type”", hint='such as "type": "shell"'))
                 continue
             settings = fixed_provisioner(what, settings.without("type"), problems)
-            if not self._applies(settings, name):
+            if not applies(settings, self.written[name]):
                 continue
-            settings = _overridden(settings, name)
+            settings = _overridden(settings, self.written[name])
             options, meta = read_provisioner(self._decoder(name, kind, problems, settings), what, settings)
             yield Provisioner(type=what, options=options, meta=meta, span=node.span)
-
-    def _applies(self, settings: Settings, name: str) -> bool:
-        """``only`` and ``except`` name builds; a name that no build has is most likely a slip."""
-        for key, wanted in (("only", True), ("except", False)):
-            given = settings.options.get(key)
-            if given is None or given.value is None or given.value.is_null:
-                continue
-            listed = to_python(given.value)
-            names = [str(n) for n in (listed if isinstance(listed, list) else [listed])]
-            if names and (name in names) != wanted:
-                return False
-        return True
 
     def _chains(
         self, nodes: Sequence[JsonNode], name: str, kind: str, problems: list[Problem]
@@ -262,7 +257,7 @@ class _Loader:
             settings = fixed_post_processor(what, settings, problems)
             label = text_of(settings, "name", problems) or what
             # What isn't for this build can't cut its chain.
-            if not self._applies(settings, name):
+            if not applies(settings, self.written[name]):
                 continue
             if self.selection.cuts(label):
                 return

@@ -121,6 +121,43 @@ def test_steps_overrides_and_selection(tmp_path: Path) -> None:
     assert [[[p.type for p in c] for c in b.post_processors] for b in cut] == [[["manifest"]]]
 
 
+TRUE = {"type": "shell-local", "inline": ["true"]}
+
+
+@pytest.mark.parametrize(
+    ("steps", "message", "hint"),
+    [
+        ({"provisioners": [{**TRUE, "only": ["debain"]}]}, "“only” names “debain”, and no builder has", "“debian”?"),
+        ({"provisioners": [{**TRUE, "except": "x"}]}, "“except” names “x”, and no builder has", "there is debian"),
+        ({"provisioners": [{**TRUE, "override": {"debin": {}}}]}, "“override” is for “debin”", "“debian”?"),
+        ({"post-processors": [{**TRUE, "only": ["x", "debian"]}]}, "“only” names “x”", "there is debian"),
+        ({"post-processors": [[TRUE, {**TRUE, "except": ["qemu"]}]]}, "“except” names “qemu”", "there is debian"),
+    ],
+)
+def test_choices_that_name_no_builder(tmp_path: Path, steps: dict[str, Any], message: str, hint: str) -> None:
+    """Packer: 'only' specified builder 'debain' not found. It is an error also when another builder is chosen."""
+    root = {"builders": [{**LEAST, "name": "debian"}], **steps}
+    found, *others = problems_of(tmp_path, {"t.json": json.dumps(root, indent=1)}, "t.json")
+    assert all(p.severity == "warning" for p in others)
+    assert message in found.message
+    assert hint in found.hint
+    assert found.place is not None
+    assert message.split("“")[-1].split("”")[0] in (found.source_line or "")
+
+
+def test_choices_go_by_the_written_name(tmp_path: Path) -> None:
+    """As in Packer, which resolves functions in the name of a builder later."""
+    written = "{{ user `n` }}"
+    root: dict[str, Any] = {"variables": {"n": "a"}, "builders": [{**LEAST, "name": written}]}
+    root["provisioners"] = [{**TRUE, "only": [written], "override": {written: {"inline": ["b"]}}}]
+    (build,) = template(tmp_path, root).builds
+    (only,) = build.provisioners
+    assert isinstance(only.options, ShellLocal)
+    assert (build.name, only.options.inline) == ("a", ("b",))
+    root["provisioners"] = [{**TRUE, "only": ["a"]}]
+    assert "“only” names “a”" in messages(tmp_path, root)
+
+
 def test_old_forms(tmp_path: Path) -> None:
     config = template(
         tmp_path,
