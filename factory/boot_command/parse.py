@@ -42,7 +42,7 @@ _SPECIAL = re.compile(
 _ESCAPE = re.compile(r"<lt>", re.IGNORECASE | re.ASCII)
 _TOKEN = re.compile(r"<(?P<word>[^\W\d_][^<>\n]{0,60})>")
 _UNCLOSED = re.compile(
-    rf"<(?P<word>wait(?:(?:text|serial|still|seed)[\w.]*|[0-9.]*(?:ms|[smh])?)|{'|'.join(SPECIAL_KEYS)})(?![\w>])"
+    rf"<(?P<word>wait(?:(?:text|serial|still|seed)[\w.]*|[0-9.]*(?:ms|[smh])?)|(?:{'|'.join(SPECIAL_KEYS)})(?:on|off)?)(?![\w>])"
     r"|<[a-z]\w*(?=<)",
     re.IGNORECASE | re.ASCII,
 )

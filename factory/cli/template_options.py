@@ -68,6 +68,8 @@ def find_templates(arguments: Sequence[Path]) -> list[Path]:
             found += inside
         elif argument.exists():
             found.append(argument)
+        elif argument.is_symlink():
+            raise click.UsageError(f"{argument} is a link that leads nowhere: {os.readlink(argument)}")
         else:
             raise click.UsageError(f"no such template: {argument}{_alternative(argument)}")
     by_place: dict[Path, Path] = {}

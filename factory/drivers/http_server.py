@@ -32,6 +32,7 @@ from factory.drivers.seed_request import (
     clean_name,
     closest,
     mark_of,
+    origin_form,
     parse_range,
     split_token,
 )
@@ -186,10 +187,11 @@ class _Endpoint:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        rest = split_token(scope["path"], self._token) if self._token else scope["path"].lstrip("/")
+        path = origin_form(scope["path"])
+        rest = split_token(path, self._token) if self._token else path.lstrip("/")
         if rest is None:
             refusal = "the first part of the path is not this build's token"
-            await self._refuse(request, send, "/" + _shown(scope["path"].lstrip("/")), 404, "not found\n", refusal)
+            await self._refuse(request, send, "/" + _shown(path.lstrip("/")), 404, "not found\n", refusal)
             return
         shown = "/" + _shown(rest)
         name = clean_name(rest)

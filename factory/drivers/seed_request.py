@@ -15,6 +15,7 @@ from pathlib import Path
 MARKS = "_events"
 """A request to ``/<token>/_events/<word>`` is a guest's way to say that something happened."""
 
+_AUTHORITY = re.compile(r"\A[Hh][Tt][Tt][Pp]://[^/]*")
 _MARK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RANGE = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})")
 
@@ -29,6 +30,17 @@ class ByteRange:
 
 class RangeNotSatisfiable(ValueError):
     """The range begins after the end of the file (HTTP 416)."""
+
+
+def origin_form(path: str) -> str:
+    """A URL path without the ``http://host:port`` that a client may write before it, as to a proxy.
+
+    RFC 9112 §3.2.2: a server must take this form, too.
+
+    >>> origin_form("http://10.0.2.2:8000/token/seed")
+    '/token/seed'
+    """
+    return _AUTHORITY.sub("", path)
 
 
 def split_token(path: str, token: str) -> str | None:

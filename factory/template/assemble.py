@@ -230,7 +230,7 @@ def profile_draft(path: Path, root: Path) -> Draft:
 
     Raises: TemplateError when it can't be read.
     """
-    empty = replace(read_yaml(path), value={})
+    empty = replace(read_yaml(path, []), value={})  # its problems are told when it is read as a profile
     scope = Scope({"vars": _Anything(), "host": _Anything(), "install": _Anything(), "name": "name"})
     result = Draft(path, root, Assembly(empty), Resolved(), empty, scope, [])
     _read_profile(result, path)
@@ -249,7 +249,7 @@ class _Anything(dict[str, str]):
 
 def _read_profile(result: Draft, path: Path) -> None:
     try:
-        tree = read_yaml(path)
+        tree = read_yaml(path, result.problems)
     except TemplateError as error:
         result.problems.extend(error.problems)
         return

@@ -43,7 +43,7 @@ def check_each(path: Path, given: Given, wanted: Callable[[str], bool]) -> tuple
         return [], error.problems
     matrix = read_matrix(assembly.root)
     if matrix.problems:
-        return [], tuple(matrix.problems)
+        return [], (*assembly.problems, *matrix.problems)
     written = (assembly.root.get("name") or assembly.root).value
     fixed = isinstance(written, str) and "{{" not in written
     cells = [c for c in matrix.cells if not fixed or wanted(c.named(str(written), str(written)))]

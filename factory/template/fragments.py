@@ -29,7 +29,8 @@ def assemble(path: Path, folders: Sequence[Path]) -> Assembly:
 
     Raises: TemplateError when *path* itself can't be read; problems of fragments are collected.
     """
-    assembly = Assembly(read_yaml(path), [path])
+    problems: list[Problem] = []
+    assembly = Assembly(read_yaml(path, problems), [path], problems)
     trees: list[Node] = []
     _collect(assembly.root, (path,), folders, assembly, trees)
     whole: Node | None = None
@@ -82,7 +83,7 @@ def _collect(
         elif fragment.resolve() not in [p.resolve() for p in assembly.files]:
             assembly.files.append(fragment)
             try:
-                _collect(read_yaml(fragment), (*chain, fragment), folders, assembly, trees)
+                _collect(read_yaml(fragment, assembly.problems), (*chain, fragment), folders, assembly, trees)
             except TemplateError as error:
                 assembly.problems.extend(error.problems)
     trees.append(root)

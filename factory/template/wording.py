@@ -104,7 +104,7 @@ def _problem(detail: Any, node: Node, tree: Node, loc: Loc, model: type[BaseMode
         return node.problem(f"`{_label(loc)}` can't be {_shown(detail['input'])}", hint)
     if kind == "string_pattern_mismatch":
         wanted = next((words for p, words in _PATTERNS.items() if p in context["pattern"]), context["pattern"])
-        return node.problem(f"{_shown(detail['input'])} can't be a `{_label(loc)}`", f"it is made of {wanted}")
+        return node.problem(f"{_shown(detail['input'])} can't be a `{_label(loc)}`", _written_as(wanted))
     if kind == "value_error":
         message = str(context.get("error", detail["msg"]))
         return node.key_problem(message) if isinstance(node.value, dict) else node.problem(message)
@@ -165,6 +165,10 @@ def _wrong_type(expected: str, value: object, node: Node, loc: Loc) -> Problem:
     elif expected.endswith("a mapping") and value is None:
         hint = "write `{}` for none"
     return node.problem(f"`{_label(loc)}`: expected {expected}, got {described(value)}", hint)
+
+
+def _written_as(wanted: str) -> str:
+    return f"write {wanted}" if wanted.startswith(("an ", "a ")) else f"it is made of {wanted}"
 
 
 def _output(node: Node) -> Problem:

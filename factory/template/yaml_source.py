@@ -10,6 +10,7 @@ The tree is built from libyaml's events and not by its composer, which recurses 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -169,14 +170,18 @@ def shown_name(path: Path) -> str:
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
 
 
-def read_yaml(path: Path) -> Node:
+def read_yaml(path: Path, doubled: list[Problem] | None = None) -> Node:
     """Reads the one document of the file at *path*; its root is a mapping.
+
+    Args:
+        doubled: takes the problems that leave the rest of the file readable (a key that is written twice), so that
+            what is wrong elsewhere is told with them; without it they are raised.
 
     Raises: TemplateError for a file that can't be read, isn't UTF-8 or isn't YAML as described above.
     """
     name = shown_name(path)
     try:
-        raw = path.read_bytes() if path.stat().st_size <= LARGEST_FILE else None
+        raw = _read_bounded(path)
     except OSError as error:
         raise TemplateError([Problem(f"can't read it: {error.strerror}", Place(name))]) from None
     if raw is None:
@@ -191,10 +196,21 @@ def read_yaml(path: Path) -> Node:
     if path.suffix == ".json":
         # JSON writes what lies beyond 16 bits as a pair of escapes, which YAML does not know
         text = _SURROGATES.sub(lambda match: str(json.loads(f'"{match[0]}"')), text)
-    return parse_yaml(text, path, name)
+    return parse_yaml(text, path, name, doubled)
 
 
-def parse_yaml(text: str, path: Path, name: str = "") -> Node:
+def _read_bounded(path: Path) -> bytes | None:
+    """What is in the file, None when that is more than ``LARGEST_FILE``, also of a device that has no end.
+
+    A named pipe that nobody writes to is empty: opened the usual way it would be waited for without end.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        os.set_blocking(stream.fileno(), True)
+        raw = stream.read(LARGEST_FILE + 1)
+    return raw if len(raw) <= LARGEST_FILE else None
+
+
+def parse_yaml(text: str, path: Path, name: str = "", doubled: list[Problem] | None = None) -> Node:
     """As ``read_yaml``, for a text that was read already."""
     document = Document(name or shown_name(path), path, [line.rstrip("\r") for line in text.split("\n")])
     composer = _Composer(document)
@@ -206,8 +222,10 @@ def parse_yaml(text: str, path: Path, name: str = "") -> Node:
     if root is not None and not isinstance(root.value, dict) and not composer.problems:
         hint = "the file is empty" if root.value is None else "write `key: value` lines"
         composer.problems.append(root.problem("expected a mapping at the top", hint))
-    if composer.problems or root is None:
-        raise TemplateError(composer.problems)
+    if composer.problems or root is None or (composer.doubled and doubled is None):
+        raise TemplateError([*composer.problems, *composer.doubled])
+    if doubled is not None:
+        doubled += composer.doubled
     return root
 
 
@@ -221,6 +239,8 @@ class _Composer:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.problems: list[Problem] = []
+        self.doubled: list[Problem] = []
+        """Keys that are written twice: the first value is taken."""
         self._anchors: dict[str, tuple[Node, int] | None] = {}
         self._total = 0
 
@@ -281,7 +301,8 @@ class _Composer:
             value = replace(self._node(next(self._events), depth + 1), key_line=line, key_column=column)
             if key.value in values:
                 first = values[key.value]
-                self._note(key, f"'{key.value}' is written twice", f"the first is on line {first.key_line}")
+                hint = f"the first is on line {first.key_line}"
+                self.doubled.append(self.document.problem(f"'{key.value}' is written twice", line, column, hint))
             elif key.value == "<<" and not key.style:
                 self._note(key, "merge keys (`<<`) are not part of YAML 1.2", "share parts with `extends`")
             else:

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from click import unstyle
 from click.testing import CliRunner
 
 from factory.cli.explaining import explain_failure
 from factory.cli.program import cli
-from factory.cli.report.failure import failure_lines
-from factory.errors import Evidence, Explanation, StepError, StoreError, VerificationFailed
+from factory.cli.report.failure import failure_lines, problem_lines
+from factory.errors import Evidence, Explanation, Place, Problem, StepError, StoreError, VerificationFailed
 from factory.events import ignore
 from factory.secret import Redactor
 
@@ -97,3 +98,12 @@ def test_what_the_sentence_has_said_is_not_said_again(message: str, sentence: st
     error = VerificationFailed(message)
     error.explanation = Explanation(sentence, (), tmp_path / "report.html")
     assert sum("ended with 1" in line for line in failure_lines(error)) == 1
+
+
+def test_of_a_very_long_line_the_place_that_is_wrong_is_shown() -> None:
+    line = "a" * 5000 + "!" + "b" * 5000
+    shown = [unstyle(text) for text in problem_lines(Problem("no", Place("t.yml", 1, 5001), "", line))]
+    assert len(shown[1]) < 200
+    assert shown[1][shown[2].index("^")] == "!"
+    short = [unstyle(text) for text in problem_lines(Problem("no", Place("t.yml", 1, 2), "", "a!b"))]
+    assert short[1:] == ["    a!b", "     ^"]

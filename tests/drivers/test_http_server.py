@@ -397,6 +397,15 @@ def test_an_http_1_0_client_gets_a_length_and_a_hang_up() -> None:
     run(body())
 
 
+def test_an_address_written_whole_as_to_a_proxy_is_answered() -> None:
+    async def body() -> None:
+        async with serving({"a": b"hello"}) as server:
+            asked = f"GET http://10.0.2.2:{server.endpoint.port}/{server.endpoint.token}/a HTTP/1.0\r\n\r\n"
+            assert (await raw(server, asked.encode())).endswith(b"hello")
+
+    run(body())
+
+
 def test_what_is_no_request_is_told_too() -> None:
     async def body() -> None:
         async with serving({"a": b"1"}) as server:

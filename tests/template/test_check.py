@@ -112,7 +112,7 @@ def test_a_good_template_has_no_problems(project: Project) -> None:
         ("machine: {disks: [{id: a}, {id: a}]}\n", "5:29: two disks have the id 'a' (give each its own, such as `id: disk1`)"),
         ("machine:\n  disks:\n    - {size: 1 GiB}\n    - {size: 2 GiB}\n", "8:7: two disks have the id 'main' (give each its own, such as `id: disk1`)"),
         ("machine:\n  nics:\n    - {}\n    - {id: lan}\n    - {id: lan}\n", "9:8: two nics have the id 'lan' (give each its own, such as `id: nic2`)"),
-        ("machine: {nics: [{mac: '1'}]}\n", "5:24: '1' can't be a `mac` (it is made of a MAC address such as 52:54:00:12:34:56)"),
+        ("machine: {nics: [{mac: '1'}]}\n", "5:24: '1' can't be a `mac` (write a MAC address such as 52:54:00:12:34:56)"),
         ("machine: {firmware: efi}\n", "5:21: `firmware` can't be 'efi' (did you mean 'uefi'?)"),
         ("machine: {tpm: yes}\n", "5:16: `tpm`: expected true, false or a mapping, got the text 'yes'"),
         ("verify: {clones: 5}\n", "5:18: `clones` must be at most 4, got 5"),
@@ -123,7 +123,7 @@ def test_a_good_template_has_no_problems(project: Project) -> None:
         ("provision: [{shell: {inline: 5}}]\n", "5:30: `inline`: expected a text or a list of texts, got the number 5"),
         ("provision: [{file: {content: x}}]\n", "5:14: missing field 'destination' in `file`"),
         ("provision: [{file: {content: x, destination: /x, mode: 0644}}]\n", "5:56: `mode`: expected a text, got the number 644 (put it in quotes)"),
-        ("provision: [{file: {content: x, destination: /x, mode: '0999'}}]\n", "5:56: '0999' can't be a `mode` (it is made of an octal mode such as \"0644\")"),
+        ("provision: [{file: {content: x, destination: /x, mode: '0999'}}]\n", "5:56: '0999' can't be a `mode` (write an octal mode such as \"0644\")"),
         ("access: {ssh: {}, none: true}\n", "5:1: `access` is one of `ssh`, `winrm` or `none: true`"),
         ("shutdown: {deadline: soon}\n", "5:22: 'soon' is not a duration: write '90s', '5m', '1h30m' or '300ms'"),
         ("shutdown: {deadline: '{{ seed.port }}'}\n", "5:22: `deadline` must be known before a build, but '{{ seed.port }}' is not (names such as seed.url, generated and sensitive variables can't be used here)"),
@@ -158,6 +158,14 @@ def test_words_about_the_whole(project: Project, template: str, message: str) ->
 
 def test_a_value_with_a_known_problem_is_reported_once(project: Project) -> None:
     assert project.problems("machine: {cpus: '{{ nmae }}'}\n") == ["5:21: unknown name 'nmae' (did you mean 'name'?)"]
+
+
+def test_a_key_written_twice_hides_no_other_problem(project: Project) -> None:
+    text = "format: 1\nname: a\nname: b\nbogus: 1\nsource: {iso: {path: x.iso, checksum: none}}\noutputs: [raw]\n"
+    _, problems = check(project.template(text))
+    messages = [p.message for p in problems]
+    assert "'name' is written twice" in messages
+    assert "unknown field 'bogus'" in messages
 
 
 def test_problems_of_a_profile_are_placed_in_it(project: Project) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,22 @@ def test_positions_point_at_the_character(text: str, data: st.DataObject) -> Non
     assert 1 <= line <= written.count("\n") + 1
     shown = written.split("\n")[line - 1][column - 1 : column]
     assert (line, column) == (node.line, node.column) or shown in (text[offset], "\\", "'", "")
+
+
+def test_a_key_written_twice_leaves_the_rest_readable() -> None:
+    doubled: list[Problem] = []
+    root = parse_yaml("a: 1\na: 2\nb: 3", Path("t.yml"), "t.yml", doubled)
+    assert root.plain() == {"a": 1, "b": 3}
+    assert [str(p) for p in doubled] == ["t.yml:2:1: 'a' is written twice (the first is on line 1)"]
+
+
+def test_a_pipe_that_nobody_writes_to_is_empty(tmp_path: Path) -> None:
+    pipe = tmp_path / "t.yml"
+    os.mkfifo(pipe)
+    with pytest.raises(TemplateError, match="expected a mapping at the top"):
+        read_yaml(pipe)
+
+
+def test_a_device_without_an_end_is_too_large() -> None:
+    with pytest.raises(TemplateError, match="is larger than"):
+        read_yaml(Path("/dev/zero"))

@@ -11,6 +11,9 @@ import click
 from factory.errors import Evidence, FactoryError, Problem, TemplateError
 
 TAIL_LINES = 12
+LONGEST_LINE = 160
+SHOWN_BEFORE = 60
+"""Characters of a long source line: in all, and before the place that is wrong."""
 ADVICE = 2
 """So many things to try; the report has all of them."""
 
@@ -54,12 +57,21 @@ def problem_lines(problem: Problem) -> Iterator[str]:
     place = f"{problem.place}: " if problem.place else ""
     yield click.style(place, bold=True) + click.style(f"{problem.severity}: ", fg=colour, bold=True) + problem.message
     if problem.source_line:
-        yield f"    {problem.source_line.rstrip()}"
+        line, before = _clipped(problem.source_line.rstrip(), problem.place.column - 1 if problem.place else 0)
+        yield f"    {line}"
         if problem.place and problem.place.column:
-            lead = "".join("\t" if c == "\t" else " " for c in problem.source_line[: problem.place.column - 1])
+            lead = "".join("\t" if c == "\t" else " " for c in line[:before])
             yield f"    {lead}{click.style('^', fg=colour)}"
     if problem.hint:
         yield f"  {click.style('try:', bold=True)} {problem.hint}"
+
+
+def _clipped(line: str, at: int) -> tuple[str, int]:
+    """What is shown of a long line around its place, and where in that the place is."""
+    start = at - SHOWN_BEFORE if len(line) > LONGEST_LINE and at > LONGEST_LINE // 2 else 0
+    left_out = "…" if start else ""
+    shown = line[start : start + LONGEST_LINE]
+    return f"{left_out}{shown}{'…' if len(line) > start + LONGEST_LINE else ''}", at - start + len(left_out)
 
 
 def evidence_lines(evidence: Evidence) -> Iterator[str]:
