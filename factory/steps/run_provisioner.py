@@ -42,12 +42,12 @@ class RunProvisioner(Step):
 
     @property
     def title(self) -> str:
-        return f"{self.provision.kind}: {self.label}"
+        return f"{self.provision.type}: {self.label}"
 
     @property
     def label(self) -> str:
         """What its output is marked with."""
-        return self.provision.name or f"{self.provision.kind} {self.number}"
+        return self.provision.name or f"{self.provision.type} {self.number}"
 
     def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
         return self._enter(scope)

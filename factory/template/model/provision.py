@@ -104,6 +104,11 @@ class Provision(Strict):
         return next(k for k in PROVISIONER_KINDS if getattr(self, k) is not None)
 
     @property
+    def type(self) -> str:
+        """The kind as a person calls it: a plug-in by its name, so ``shell-local`` and not ``plugin``."""
+        return self.plugin.name if self.plugin is not None else self.kind
+
+    @property
     def options(self) -> Shell | File | Reboot | Ansible | Plugin:
         options: Shell | File | Reboot | Ansible | Plugin = getattr(self, self.kind)
         return options
