@@ -34,7 +34,7 @@ from factory.steps.deliver import DeliverDisks, PostProcessArtifact
 from factory.steps.fetch_media import FetchMedia
 from factory.steps.installer import Installer, late_arguments, stall_of
 from factory.steps.layer_choice import choose_layers
-from factory.steps.machine_plan import guest_port, machine_recipe, machine_spec, uefi_firmware
+from factory.steps.machine_plan import guest_address, guest_port, machine_recipe, machine_spec, uefi_firmware
 from factory.steps.rebuild_initramfs import SCRIPT, RebuildInitramfs, early_modules
 from factory.steps.recipes import Contents, provision_recipe, seed_recipe
 from factory.steps.run_provisioner import RunProvisioner
@@ -288,7 +288,8 @@ class _Planner:
             label = self.loaded.profile.seed.cd_label if self.loaded.profile.seed else "cidata"
             steps.append(MakeSeedMedia(self.loaded, self.loaded.seed_directory, SeedDelivery.CD, label))
         late = late_arguments(self.template)
-        steps.append(StartMachine(self.spec, Role.BOOT, guest_port(self.template), arguments=late))
+        at = guest_address(self.template)
+        steps.append(StartMachine(self.spec, Role.BOOT, guest_port(self.template), arguments=late, guest=at))
         steps += self._connect()
         return tuple(steps)
 

@@ -20,7 +20,7 @@ from factory.steps.installation import (
     typed_at_outcomes,
     typed_words,
 )
-from factory.steps.machine_plan import guest_port, installer_spec
+from factory.steps.machine_plan import guest_address, guest_port, installer_spec
 from factory.steps.media import MakeMedia, media_recipe
 from factory.steps.recipes import Contents, seed_recipe
 from factory.steps.seed import ExtractKernel, InjectSeed, MakeSeedMedia, ServeSeed
@@ -105,7 +105,11 @@ class Installer:
             steps.append(StartTpm(template.machine.tpm.version))
         spec = installer_spec(self.spec, profile.finished) if template.source.iso else self.spec
         line = command_line(self.loaded)
-        steps.append(StartMachine(spec, Role.INSTALL, guest_port(template), line, late_arguments(template)))
+        steps.append(
+            StartMachine(
+                spec, Role.INSTALL, guest_port(template), line, late_arguments(template), guest_address(template)
+            )
+        )
         if method is Method.TYPED:
             steps.append(boot_command(self.loaded))
         steps += expectations(self.loaded)[0]

@@ -18,6 +18,7 @@ from factory.drivers.machine_spec import (
     TpmSpec,
     UefiSpec,
 )
+from factory.drivers.protocols import GuestAddress
 from factory.errors import HostError
 from factory.host.platform import Platform, UefiFirmware
 from factory.template.model import Finished, Firmware, Machine, Template
@@ -35,6 +36,12 @@ def guest_port(template: Template) -> int:
     return template.access.ssh.port if template.access.ssh else 22
 
 
+def guest_address(template: Template) -> GuestAddress | None:
+    """Where the guest is reached itself, and not by a port of this host that leads into it."""
+    host = template.access.host
+    return GuestAddress(host, guest_port(template)) if host else None
+
+
 def machine_spec(template: Template, platform: Platform) -> MachineSpec:
     """The machine as it boots from its own disks. Raises: HostError when this host can't be such a machine."""
     machine = template.machine
@@ -42,7 +49,7 @@ def machine_spec(template: Template, platform: Platform) -> MachineSpec:
     uefi = None
     if firmware:
         uefi = UefiSpec(firmware.code, _UNPLACED, firmware.code_format, firmware.variables_format, firmware.secure_boot)
-    port = guest_port(template)
+    port = 0 if template.access.host else guest_port(template)
     return MachineSpec(
         name=template.name,
         binary=platform.qemu,

@@ -87,6 +87,8 @@ class StartMachine(Step):
     """For a direct kernel boot, with the seed's URL still open."""
     arguments: tuple[Text, ...] = ()
     """The user's own arguments for QEMU, with the seed's address still open; they stand in place of the spec's."""
+    guest: GuestAddress | None = None
+    """The guest's own address, on a bridge; else a port of this host leads to ``guest_port``."""
 
     needs: ClassVar[tuple[type, ...]] = (MachineDriver, MachineState)
     wants: ClassVar[tuple[type, ...]] = (
@@ -114,7 +116,9 @@ class StartMachine(Step):
             scope.on_failure(lambda: collect(scope, machine, log_dir))
             await machine.resume()
             scope.put_as(Machine, machine)
-            if self.guest_port:
+            if self.guest:
+                scope.put(GuestAt(self.guest))
+            elif self.guest_port:
                 port = await machine.forwarded_port(self.guest_port)
                 scope.put(GuestAt(GuestAddress("127.0.0.1", port)))
             if state.memory:

@@ -15,6 +15,7 @@ from factory.template import project
 from factory.template.assemble import Draft
 from factory.template.check_boot import served_names
 from factory.template.model import (
+    Access,
     BootMethod,
     Firmware,
     Install,
@@ -160,17 +161,40 @@ def _ids(parts: Parts, machine: Machine) -> Iterator[Problem]:
 
 def _way_in(parts: Parts) -> Iterator[Problem]:
     machine: Machine | None = parts.get("machine")
-    access, install = parts.get("access"), parts.get("install")
-    if machine is None or machine.nics:
+    access = parts.get("access")
+    if machine is None:
+        return
+    if machine.nics:
+        yield from _way_over_a_bridge(parts, machine)
         return
     if access is not None and not access.none:
         hint = "leave `nics` out for one card, or write `access: {none: true}`"
         yield parts.problem("machine", "nics", message="without a network card nobody can log in", hint=hint)
-    profile = parts.draft.profile
-    seed = (install.seed if install else None) or (profile.seed.delivery if profile and profile.seed else None)
-    if seed is SeedDelivery.HTTP:
+    if _delivery(parts) is SeedDelivery.HTTP:
         hint = "leave `nics` out for one card, or bring the seed by `install: {seed: cd}`"
         yield parts.problem("machine", "nics", message="without a network card no seed can be fetched", hint=hint)
+
+
+def _way_over_a_bridge(parts: Parts, machine: Machine) -> Iterator[Problem]:
+    access: Access | None = parts.get("access")
+    if machine.nics[0].bridge and not (access and (access.none or access.host)):
+        message = "nothing says at which address the guest is reached on this bridge"
+        hint = "write it as `host` in `access`, or let the first card be one without a bridge"
+        yield parts.problem("machine", "nics", 0, "bridge", message=message, hint=hint)
+    if all(n.bridge for n in machine.nics) and _delivery(parts) is SeedDelivery.HTTP:
+        message = "the seed is served on this host's loopback device, which a guest on a bridge does not see"
+        hint = "bring the seed by `install: {seed: cd}`, or add a card without a bridge"
+        yield parts.problem("machine", "nics", 0, "bridge", message=message, hint=hint)
+    if access and access.host and not machine.nics[0].bridge:
+        message = "the guest's first network card is on no bridge, so it has no address of its own"
+        way = "winrm" if access.winrm else "ssh"
+        hint = "leave `host` out, or name a `bridge`"
+        yield parts.problem("access", way, "host", message=message, hint=hint)
+
+
+def _delivery(parts: Parts) -> SeedDelivery | None:
+    install, profile = parts.get("install"), parts.draft.profile
+    return (install.seed if install else None) or (profile.seed.delivery if profile and profile.seed else None)
 
 
 def _outputs(parts: Parts) -> Iterator[Problem]:

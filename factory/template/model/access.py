@@ -29,6 +29,7 @@ class Ssh(Strict):
     password: Text | None = Field(None, description="Default: the key generated for this build, no password.")
     private_key: str | None = Field(None, description="A file, in place of the build's own key.")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(22, description="In the guest.")
+    host: str = Field("", description="The guest's own address, when its first network card is on a `bridge`.")
     deadline: Duration = Field(Duration(10 * 60), description="Until the guest lets us in.")
     certificate: str | None = Field(None, description="A file with the certificate of `private_key`.")
     agent: bool = Field(False, description="Offer the keys of the agent that SSH_AUTH_SOCK names, too.")
@@ -43,6 +44,7 @@ class WinRm(Strict):
     user: str = Field(description="Who logs in.")
     password: Text = Field(description="A generated variable is the safest.")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(5985, description="In the guest; 5986 for TLS.")
+    host: str = Field("", description="The guest's own address, when its first network card is on a `bridge`.")
     tls: bool = Field(False, description="HTTPS; the certificate is not checked, since the guest made it.")
     deadline: Duration = Field(Duration(30 * 60), description="Until the guest lets us in.")
     settle: Duration = Field(Duration(0), description="Once let in, hang up, wait this long, and connect anew.")
@@ -54,6 +56,12 @@ class Access(Strict):
     ssh: Ssh | None = Field(None, description="For everything but Windows.")
     winrm: WinRm | None = Field(None, description="For Windows.")
     none: bool = Field(False, description="No way in: nothing can be provisioned.")
+
+    @property
+    def host(self) -> str:
+        """The guest's own address; empty where a port of this host leads into it."""
+        way = self.winrm or self.ssh
+        return way.host if way else ""
 
     @model_validator(mode="after")
     def _at_most_one(self) -> Access:

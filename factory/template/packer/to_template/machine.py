@@ -51,7 +51,13 @@ def machine_of(s: QemuSource, found: Arguments, notes: Notes) -> Machine:
         "memory": found.memory or Size(s.memory * 2**20),
         "firmware": found.firmware or _firmware(s, notes),
         "disks": _disks(s, found.bus),
-        "nics": (Nic(model=found.nic or NIC.get(s.net_device, s.net_device), mac=found.mac, bridge=s.net_bridge),),
+        "nics": (
+            Nic(
+                model=found.nic or NIC.get(s.net_device, s.net_device),
+                mac=found.mac,
+                bridge=found.bridge or s.net_bridge,
+            ),
+        ),
         "extra_args": tuple(found.extra),
         "replaced_switches": tuple(found.replaced),
     }

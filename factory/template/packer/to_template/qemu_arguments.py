@@ -17,6 +17,7 @@ from factory.quantity import Size
 from factory.template.model import Firmware, Medium, Text
 from factory.template.packer.qemu_builder import QemuSource
 from factory.template.packer.to_template.notes import Notes
+from factory.template.packer.to_template.placing import OptionError
 from factory.template.packer.to_template.texts import ARGUMENTS, late_text
 
 _WATCHING = frozenset(
@@ -38,6 +39,7 @@ BUS_OF_INTERFACE: Mapping[str, Bus] = MappingProxyType(
 )
 _GENERATED = frozenset({"rtc", "bios"})
 """Switches that factory gives itself and that a template may replace."""
+_THIS_COMPUTER = ("", "127.0.0.1", "localhost", "::1")
 NIC = MappingProxyType({"virtio-net": "virtio-net-pci", "virtio": "virtio-net-pci"})
 
 
@@ -53,6 +55,9 @@ class Arguments:
     display: str = ""
     nic: str = ""
     mac: str = ""
+    bridge: str = ""
+    guest_port: int = 0
+    """What the template's own forward leads to, where that is not the communicator's port."""
     bus: Bus | None = None
     tpm: bool = False
     media: list[Medium] = field(default_factory=list)
@@ -63,6 +68,12 @@ class Arguments:
 def read_arguments(s: QemuSource, notes: Notes) -> Arguments:
     """What the builder's ``qemuargs`` mean for the machine; what can't be said goes to *notes*."""
     return _Reader(s, notes).read()
+
+
+def reached_host(s: QemuSource) -> str:
+    """Where a template says that the guest is, if that is not this computer."""
+    host = s.winrm_host if s.communicator == "winrm" else s.ssh_host if s.communicator == "ssh" else ""
+    return "" if host in _THIS_COMPUTER else host
 
 
 def properties(value: str) -> dict[str, str]:
@@ -84,6 +95,7 @@ class _Reader:
         self.source, self.notes, self.result = source, notes, Arguments()
         self.pairs = [(switch.lstrip("-"), "".join(parts)) for switch, *parts in source.qemuargs]
         self.networks = self._own_networks()
+        self.reached_itself = bool(reached_host(source))
         self.own_drives: set[str] = set()
         self.installers: set[str] = set()
         self.tpm_channels = {
@@ -173,6 +185,11 @@ class _Reader:
         found = {"user.0"}
         port = self.source.winrm_port if self.source.communicator == "winrm" else self.source.ssh_port
         for name, value in self.pairs:
+            # Without a mapping of Packer's, its port is the one of this host that the template forwards itself.
+            own = re.search(rf"hostfwd=tcp:[^,]*:{port}-[^,]*:(\d+)(?:,|\Z)", value)
+            if self.source.skip_nat_mapping and own and name in ("netdev", "net", "nic"):
+                self.result.guest_port = int(own[1])
+                found.add(properties(value).get("id", ""))
             forwards = "SSHHostPort" in value or re.search(rf"hostfwd=[^,]*-[^,]*:{port}(?:,|\Z)", value)
             if name == "netdev" and value.startswith("user") and forwards:
                 found.add(properties(value).get("id", ""))
@@ -181,7 +198,10 @@ class _Reader:
         return found if len(found) > 1 else {*found, *others[:1]}
 
     def _network(self, value: str) -> bool:
-        if properties(value).get("id", "") in self.networks:
+        known = properties(value)
+        if known.get("id", "") in self.networks:
+            if self.reached_itself and known.get("", "") != "user":
+                return self._bridged(value, known)
             return self._left_out("netdev", value, "it is how factory reaches the guest")
         return False
 
@@ -190,9 +210,18 @@ class _Reader:
         kind, model = known.get("", ""), known.get("model", "")
         if model and kind in ("nic", "user", ""):
             self.result.nic = NIC.get(model, model)
+        if kind == "bridge" and self.reached_itself:
+            return self._bridged(value, known)
         if kind in ("nic", "user"):
             return self._left_out("net", value, "it is how factory reaches the guest")
         return False
+
+    def _bridged(self, value: str, known: Mapping[str, str]) -> bool:
+        if known.get("", "") != "bridge":
+            hint = "put the card on a bridge: net_bridge"
+            raise OptionError("qemuargs", f"“{value}” is another network than a bridge", hint=hint)
+        self.result.bridge = known.get("br", "br0")
+        return True
 
     # --- devices -------------------------------------------------------------------------------------------------
 

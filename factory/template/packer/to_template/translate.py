@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.errors import Place, TemplateError
-from factory.quantity import Duration
 from factory.template.model import (
-    Access,
-    Bastion,
     Delivery,
     ImageSource,
     IsoSource,
@@ -22,9 +19,7 @@ from factory.template.model import (
     Loaded,
     Provision,
     Shutdown,
-    Ssh,
     Template,
-    WinRm,
 )
 from factory.template.model import Source as TemplateSource
 from factory.template.packer.hcl.source import NOWHERE
@@ -32,6 +27,7 @@ from factory.template.packer.language.values import to_python, wholly_known
 from factory.template.packer.model import PackerBuild, PackerConfig
 from factory.template.packer.provisioners import Provisioner
 from factory.template.packer.qemu_builder import QemuSource
+from factory.template.packer.to_template.access import access_of, refuse_unreachable
 from factory.template.packer.to_template.installation import install_of, profile_of, seed_directory
 from factory.template.packer.to_template.machine import machine_of
 from factory.template.packer.to_template.notes import Note, Notes
@@ -42,17 +38,6 @@ from factory.template.packer.to_template.steps import StepTexts, provision_of
 
 _EVERYBODYS = frozenset({"vagrant", "packer", "root", "ubuntu", "debian", "admin", "password", "toor", "changeme"})
 """Passwords that hide nothing: masking them would mask half of what a build prints."""
-_UNREACHABLE = {
-    "ssh_proxy_host": "factory reaches a guest through a port of this host, never through a proxy",
-    "ssh_bastion_interactive": "nobody is there to be asked for the bastion's password: set ssh_bastion_password",
-    "ssh_local_tunnels": "there are no tunnels into the guest",
-    "ssh_remote_tunnels": "there are no tunnels out of the guest",
-    "ssh_host": "the guest is reached through a port of this host that leads to its ssh_port",
-    "winrm_host": "the guest is reached through a port of this host that leads to its winrm_port",
-    "net_bridge": "a guest on a bridge of this host can't be found by factory",
-}
-"""Options that change how a guest is reached: passing over one would end in a wait for nothing."""
-_HARMLESS = ("skip_nat_mapping", "ssh_clear_authorized_keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +70,8 @@ def to_template(config: PackerConfig, build: PackerBuild) -> Translation:
 
 def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) -> Translation:
     notes = Notes()
-    _refuse_unreachable(source)
     found = read_arguments(source, notes)
+    refuse_unreachable(source, found)
     texts = StepTexts.of(source, build, _run_id(), notes, config)
     provision = tuple(p for one in build.provisioners for p in _placed_provision(one, texts))
     cleanup = next(iter(_placed_provision(build.error_cleanup, texts)), None) if build.error_cleanup else None
@@ -100,7 +85,7 @@ def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) ->
         source=_source(source, config),
         machine=machine_of(source, found, notes),
         install=install_of(source, found, config, texts),
-        access=_access(source, notes),
+        access=access_of(source, found, notes),
         provision=provision,
         shutdown=Shutdown(command=source.shutdown_command.reveal() or None, deadline=source.shutdown_timeout),
         seal=None,
@@ -176,21 +161,6 @@ def _secrets(config: PackerConfig, source: QemuSource) -> tuple[str, ...]:
     return tuple(dict.fromkeys(s for s in found if s))
 
 
-def _refuse_unreachable(source: QemuSource) -> None:
-    """Raises: TemplateError for every option that asks for another way into the guest."""
-    hint = "leave it out, or set it for the other builders only"
-    other = "winrm_" if source.communicator == "ssh" else "ssh_"
-    wrong = [
-        source.places.get(option, NOWHERE).problem(f"“{option}”: {why}", hint=hint)
-        for option, why in _UNREACHABLE.items()
-        if option in source.given and getattr(source, option) and not option.startswith(other)
-        and (option != "net_bridge" or source.communicator != "none")
-        and not (option.endswith("_host") and getattr(source, option) in ("127.0.0.1", "localhost"))
-    ]  # fmt: skip
-    if wrong and source.communicator != "none":
-        raise NotMadeHere(wrong)
-
-
 def _name(build: PackerBuild) -> str:
     text = re.sub(r"[^a-z0-9._-]+", "-", build.name.lower()).strip("-._")
     return text[:64].rstrip("-._") or "image"
@@ -219,56 +189,3 @@ def _checksum(s: QemuSource, config: PackerConfig) -> str:
     if kind.lower() != "file" or ("://" in place and not place.startswith("file://")):
         return s.iso_checksum
     return f"file:{(config.working / place.removeprefix('file://')).absolute()}"
-
-
-def _access(s: QemuSource, notes: Notes) -> Access:
-    if s.communicator == "none":
-        return Access(none=True)
-    if s.communicator == "winrm":
-        return Access(
-            winrm=WinRm(
-                user=s.winrm_username,
-                password=s.winrm_password.reveal(),
-                port=s.winrm_port,
-                tls=s.winrm_use_ssl,
-                deadline=s.winrm_timeout,
-                settle=s.pause_before_connecting,
-            )
-        )
-    for option in _HARMLESS:
-        if option in s.given and getattr(s, option):
-            notes.add(option, "has no equal", matters=option != "skip_nat_mapping")
-    return Access(
-        ssh=Ssh(
-            user=s.ssh_username,
-            password=s.ssh_password.reveal() or None,
-            private_key=_key_file(s.ssh_private_key_file),
-            port=s.ssh_port,
-            deadline=s.ssh_timeout if s.ssh_timeout else Duration(24 * 3600),
-            certificate=_key_file(s.ssh_certificate_file),
-            agent=s.ssh_agent_auth,
-            terminal=s.ssh_pty,
-            settle=s.pause_before_connecting,
-            bastion=_bastion(s),
-        )
-    )
-
-
-def _key_file(name: str) -> str | None:
-    return str(Path(name).expanduser()) if name else None
-
-
-def _bastion(s: QemuSource) -> Bastion | None:
-    """The guest's own key is the bastion's where it has none, as in Packer."""
-    if not s.ssh_bastion_host:
-        return None
-    own = s.ssh_bastion_private_key_file or ("" if s.ssh_bastion_agent_auth else s.ssh_private_key_file)
-    return Bastion(
-        host=s.ssh_bastion_host,
-        port=s.ssh_bastion_port,
-        user=s.ssh_bastion_username or s.ssh_username,
-        password=s.ssh_bastion_password.reveal() or None,
-        private_key=_key_file(own),
-        certificate=_key_file(s.ssh_bastion_certificate_file),
-        agent=s.ssh_bastion_agent_auth,
-    )

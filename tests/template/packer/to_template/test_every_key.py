@@ -68,9 +68,8 @@ WITHOUT_EFFECT = {
     "winrm_no_proxy": "the loopback device needs no proxy",
     "winrm_use_ntlm": "is negotiated",
 }  # fmt: skip
-NOT_MADE_HERE = frozenset({"net_bridge", "ssh_bastion_interactive", "ssh_host", "ssh_local_tunnels", "ssh_proxy_host",
-                           "ssh_remote_tunnels", "winrm_host"})  # fmt: skip
-"""Another way into the guest: valid, and said when a build is planned."""
+REFUSED = frozenset({"ssh_bastion_interactive", "ssh_local_tunnels", "ssh_proxy_host", "ssh_remote_tunnels"})
+"""A way into the guest that there is not: refused when a template is checked, for a build would surely fail."""
 WINRM = {"communicator": '"winrm"', "winrm_username": '"a"'}
 BASTION = {"ssh_bastion_host": '"b"', "ssh_bastion_username": '"u"', "ssh_bastion_password": '"p"'}
 PROXY = {"ssh_proxy_host": '"p"'}
@@ -128,7 +127,7 @@ EXAMPLES: dict[str, str | tuple[str, dict[str, str]]] = {
     "machine_type": '"q35"',
     "memory": "1024",
     "iso_urls": '["http://example.com/a.iso", "http://example.com/b.iso"]',
-    "net_bridge": '"br0"',
+    "net_bridge": ('"br0"', {"ssh_host": '"10.0.0.5"'}),
     "net_device": '"e1000"',
     "output_directory": '"out"',
     "pause_before_connecting": '"9s"',
@@ -229,7 +228,7 @@ def content(translation: Translation) -> tuple[Any, ...]:
 def test_there_is_an_example_of_each_and_the_docs_name_what_has_no_effect() -> None:
     assert set(EXAMPLES) | set(BLOCKS) == set(USER_KEYS.split())
     page = (Path(__file__).parents[4] / "docs/packer.md").read_text()
-    assert [name for name in (*WITHOUT_EFFECT, *NOT_MADE_HERE) if f"`{name}`" not in page] == []
+    assert [name for name in (*WITHOUT_EFFECT, *REFUSED) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", sorted(USER_KEYS.split()))
@@ -246,9 +245,11 @@ def test_an_option_does_something_is_told_about_or_is_known_to_do_nothing(name: 
     if name == "use_backing_file":
         with_it["format"] = '"qcow2"'
     before = translated_or_none(tmp_path, without)
-    if before is None or name in NOT_MADE_HERE:
-        with pytest.raises(NotMadeHere, match=f"“({name}|ssh_proxy_host)”"):
+    if before is None or name in REFUSED:
+        with pytest.raises(TemplateError, match=f"“({name}|ssh_proxy_host)”") as caught:
             translated(tmp_path, with_it)
+        assert not isinstance(caught.value, NotMadeHere)
+        assert all(p.hint for p in caught.value.problems)
         return
     after = translated(tmp_path, with_it, BLOCKS.get(name, ""))
     changed = content(before) != content(after)

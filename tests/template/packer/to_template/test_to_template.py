@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from factory.drivers.machine_spec import Bus
+from factory.drivers.machine_spec import Bus, Forward
+from factory.drivers.protocols import GuestAddress
 from factory.errors import TemplateError
 from factory.provision.shell_local import DEFAULT_COMMAND, local_scripts
 from factory.quantity import Duration
+from factory.steps.machine_plan import guest_address, machine_spec
 from factory.template.late import render_late
 from factory.template.model import Bastion, Expect, Finished, Firmware, LateText, SeedDelivery, Text
-from factory.template.packer.to_template import Translation, to_template
+from factory.template.packer.to_template import NotMadeHere, Translation, to_template
 from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.texts import BOOT, COMMAND, late_text
+from tests.steps.test_contents import PLATFORM
 from tests.template.packer.written import build_with, hcl, loaded
 
 pytestmark = pytest.mark.unit
@@ -317,7 +320,7 @@ def test_what_can_not_be_translated(tmp_path: Path) -> None:
         to_template(config, config.builds[0])
     with pytest.raises(TemplateError, match="wants qemu-system-aarch64, and factory makes x86_64 machines"):
         translated(tmp_path, '  qemu_binary = "qemu-system-aarch64"\n')
-    with pytest.raises(TemplateError, match="“ssh_proxy_host”: factory reaches a guest through a port of this host"):
+    with pytest.raises(TemplateError, match="“ssh_proxy_host”: factory speaks to a guest through a port"):
         translated(tmp_path, '  ssh_proxy_host = "b"\n')
     assert "machine_type" in option_notes(translated(tmp_path, '  machine_type = "virt"\n'))
 
@@ -339,6 +342,66 @@ def test_the_way_in(tmp_path: Path) -> None:
     winrm = translated(tmp_path, '  communicator = "winrm"\n  winrm_username = "u"\n  pause_before_connecting = "1m"\n')
     assert winrm.loaded.template.access.winrm is not None
     assert winrm.loaded.template.access.winrm.settle == Duration(60)
+
+
+WINRM = '  communicator = "winrm"\n  winrm_username = "u"\n  winrm_host = "10.0.0.5"\n'
+
+
+@pytest.mark.parametrize(
+    ("options", "host", "port", "bridge"),
+    [
+        ('  ssh_host = "127.0.0.1"\n', "", 22, ""),
+        ('  ssh_host = "builder.example.com"\n', "", 22, ""),
+        ('  ssh_host = "10.0.0.5"\n  net_bridge = "br1"\n  ssh_port = 2022\n', "10.0.0.5", 2022, "br1"),
+        (WINRM + '  net_bridge = "br1"\n', "10.0.0.5", 5985, "br1"),
+        (
+            '  ssh_host = "10.0.0.5"\n  skip_nat_mapping = true\n'
+            '  qemuargs = [["-netdev", "bridge,id=user.0,br=br2"], ["-device", "e1000,netdev=user.0"]]\n',
+            "10.0.0.5", 22, "br2",
+        ),
+        (
+            '  ssh_port = 2222\n  skip_nat_mapping = true\n'
+            '  qemuargs = [["-netdev", "user,id=n,hostfwd=tcp::2222-:22"], ["-device", "e1000,netdev=n"]]\n',
+            "", 22, "",
+        ),
+        ('  ssh_port = 2222\n  skip_nat_mapping = true\n', "", 2222, ""),
+    ],
+)  # fmt: skip
+def test_where_the_guest_is(tmp_path: Path, options: str, host: str, port: int, bridge: str) -> None:
+    """Packer's ssh_host is the guest's own address on a bridge, and else a name of this computer."""
+    template = translated(tmp_path, options).loaded.template
+    way = template.access.winrm or template.access.ssh
+    assert way is not None
+    (card,) = template.machine.nics
+    assert (way.host, way.port, card.bridge) == (host, port, bridge)
+    assert guest_address(template) == (GuestAddress(host, port) if host else None)
+    (nic,) = machine_spec(template, PLATFORM).nics
+    assert (nic.bridge, nic.forwards) == (bridge, () if host else (Forward(port),))
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ('  net_bridge = "br0"\n', "nothing says at which address the guest is reached", "set ssh_host"),
+        (
+            '  net_bridge = "br0"\n  communicator = "none"\n  http_content = { "/a" = "b" }\n',
+            "a guest on a bridge does not see",
+            "cd_files",
+        ),
+        (
+            '  ssh_host = "10.0.0.5"\n  qemuargs = [["-netdev", "tap,id=user.0"]]\n',
+            "is another network than a bridge",
+            "net_bridge",
+        ),
+    ],
+)
+def test_a_guest_that_can_not_be_reached_is_refused(tmp_path: Path, options: str, message: str, hint: str) -> None:
+    with pytest.raises(TemplateError, match=message) as caught:
+        translated(tmp_path, options)
+    assert not isinstance(caught.value, NotMadeHere)
+    (problem,) = caught.value.problems
+    assert hint in problem.hint
+    assert problem.place is not None
 
 
 def test_passwords_are_masked_unless_everybody_knows_them(tmp_path: Path) -> None:
