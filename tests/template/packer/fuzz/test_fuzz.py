@@ -63,7 +63,8 @@ def test_encoding_and_decoding_gives_the_same(data: object) -> None:
 @MODEST
 def test_texts_survive_every_way_round(text: str) -> None:
     assert value_of("base64decode(base64encode(x))", text) == text
-    assert value_of("strrev(strrev(x))", text) == text
+    if text.isascii() and "\r" not in text:  # reversed, a combining mark may join what is now before it
+        assert value_of("strrev(strrev(x))", text) == text
     assert value_of('join("/", split("/", x))', text) == text
     assert value_of('"${x}"', text) == text
     if "\r" not in text:
