@@ -6,6 +6,7 @@ import time
 
 import click
 
+from factory.cli.kept_keys import FOLDER, is_kept_key, kept_keys, remove_kept_key
 from factory.cli.places import places
 from factory.engine.layer_index import read_layer, size_on_disk
 from factory.engine.store import LayerStore
@@ -29,7 +30,7 @@ def _store() -> LayerStore:
 
 @command.command("ls")
 def ls() -> None:
-    """List the layers, the most recently used last."""
+    """List the layers, the most recently used last, and the key pairs that templates have asked for by name."""
     store = _store()
     for layer in store.all():
         age = Duration(max(0.0, time.time() - store.last_used(layer)))
@@ -38,6 +39,8 @@ def ls() -> None:
         click.echo(f"{layer.key[:12]}  {layer.template:<16} {layer.phase:<14} {kind:<5} {size!s:>10}  {used}")
     for path in store.unreadable():
         click.echo(f"{path.name[:12]}  can't be read; `factory cache gc` removes it", err=True)
+    for path in kept_keys(store.root):
+        click.echo(f"{FOLDER}/{path.name}  of a Packer template’s sshkey; stays until it is removed by `cache rm`")
 
 
 @command.command("size")
@@ -47,14 +50,23 @@ def size() -> None:
 
     where = places()
     layers, media = size_on_disk(where.cache / "layers"), size_on_disk(where.media)
-    click.echo(f"layers {Size(layers)} (limit {limit_from('')}), media {Size(media)}, in {where.cache}")
+    keys = len(kept_keys(where.cache))
+    more = f", {keys} key pair{'' if keys == 1 else 's'}" if keys else ""
+    click.echo(f"layers {Size(layers)} (limit {limit_from('')}), media {Size(media)}{more}, in {where.cache}")
 
 
 @command.command("rm")
 @click.argument("keys", nargs=-1, required=True)
 def rm(keys: tuple[str, ...]) -> None:
-    """Remove layers by KEY (its first characters are enough), and those that stand on them."""
+    """Remove layers by KEY (its first characters are enough), and those that stand on them.
+
+    A key pair that a Packer template has asked for goes by the name that `factory cache ls` shows: keys/NAME.pem. The
+    next build makes a new one.
+    """
     store = _store()
+    for name in filter(is_kept_key, keys):
+        click.echo(f"removed {remove_kept_key(store.root, name)}")
+    keys = tuple(key for key in keys if not is_kept_key(key))
     chosen = [one(store, prefix) for prefix in keys]
     for key in chosen:
         before = {layer.key: layer for layer in store.all()}

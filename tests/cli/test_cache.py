@@ -124,3 +124,24 @@ def test_clean_removes_what_dead_builds_left(store: LayerStore, tmp_path: Path) 
     assert f"removed {staging}" in result.stdout
     assert not draft.exists()
     assert len(store.all()) == 3
+
+
+def test_key_pairs_of_templates_are_shown_and_stay_until_they_are_removed(store: LayerStore) -> None:
+    """Packer's sshkey plug-in keeps the key of a name; images carry its public half."""
+    assert "key pair" not in cache("size").stdout
+    keys = store.root / "keys"
+    keys.mkdir()
+    for name in ("packer_rsa.pem", "vm_ed25519.pem"):
+        (keys / name).write_text("key")
+    shown = cache("ls").stdout
+    assert "keys/packer_rsa.pem  of a Packer template" in shown
+    assert "keys/vm_ed25519.pem" in shown
+    assert ", 2 key pairs, in " in cache("size").stdout
+    result = cache("rm", "keys/packer_rsa.pem", "bb33")
+    assert "packer_rsa.pem" in result.stdout
+    assert "removed bb33" in result.stdout
+    cache("gc", "--limit", "0")
+    assert store.all() == ()
+    assert [p.name for p in keys.iterdir()] == ["vm_ed25519.pem"]
+    result = cache("rm", "keys/../salt")
+    assert isinstance(result.exception, StoreError)
