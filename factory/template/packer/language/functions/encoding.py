@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote_plus
@@ -86,6 +87,7 @@ def urlencode(text: str) -> str:
 
 @define("csvdecode", "str:s")
 def csvdecode(text: str) -> Value:
+    _check_csv(text)
     rows = list(csv.reader(io.StringIO(text), strict=True))
     if not rows:
         raise FunctionError("the text has no header line", 0)
@@ -100,6 +102,22 @@ def csvdecode(text: str) -> Value:
             raise FunctionError(f"line {line} has {len(row)} columns, the header {len(header)}", 0)
         result.append(object_value({h: string(c) for h, c in zip(header, row, strict=True)}))
     return list_value(result)
+
+
+_CSV_FIELD = re.compile(r'(?:"(?:[^"]|"")*"|[^",\n]*)(?:,|\r?\n|\Z)')
+
+
+def _check_csv(text: str) -> None:
+    """Python lets a quotation mark stand inside a field without quotes, and Go does not. Raises: FunctionError."""
+    position = 0
+    while position < len(text):
+        field = _CSV_FIELD.match(text, position)
+        if field is None:
+            line = text.count("\n", 0, position) + 1
+            raise FunctionError(
+                f"line {line} has a quotation mark where none can be", 0, hint='write it as "" in quotes'
+            )
+        position = field.end()
 
 
 @define("jsondecode", "str:s")

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
 from factory.template.packer.language.types import is_mapping
 from factory.template.packer.language.values import Value, number_text
 
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff\U00010000-\U0010ffff]")
 
 
 def _quoted(text: str) -> str:
     """In double quotes; what YAML would not print, or take for a line break, is escaped."""
     encoded = json.dumps(text, ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda m: f"\\u{ord(m[0]):04X}", encoded)
+    return _UNPRINTABLE.sub(_escaped, encoded)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
 
 
 def yaml_text(value: Value) -> str:
     if isinstance(value.data, str) and "\n" in value.data and not _needs_quotes(value.data.rstrip("\n")):
         return "\n".join(_literal(value.data, 0)) + "\n"
     lines = _lines(value, 0)
+    if not isinstance(value.data, (str, tuple, Mapping)):
+        lines.append("...")  # nothing else says where a scalar without quotes ends
     return "\n".join(lines) + "\n"
 
 
