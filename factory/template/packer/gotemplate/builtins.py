@@ -104,7 +104,7 @@ def _verb(value: Any, letter: str, flags: str, precision: int | None) -> str:
     if isinstance(value, float) and letter in "gG" and precision is None:
         return sign(go_float(value) if letter == "g" else go_float(value).upper(), flags)
     if is_number and letter in ("bdoxX" if isinstance(value, int) else "eEfgGF"):
-        return sign(number_verb(Decimal(repr(value)), letter.replace("F", "f"), flags, precision), flags)
+        return sign(number_verb(Decimal(value), letter.replace("F", "f"), flags, precision), flags)
     if letter == "T":
         return _go_type(value)
     return f"%!{letter}({_go_type(value)}={show(value)})"

@@ -189,7 +189,7 @@ def length(value: Value) -> Value:
     if value.is_null:
         raise FunctionError("the argument must not be null", 0)
     if isinstance(value.data, str):
-        from factory.template.packer.language.functions.strings import clusters
+        from factory.template.packer.language.functions.characters import clusters
 
         return number(len(clusters(value.data)))
     if not (is_sequence(value.type) or is_mapping(value.type)):

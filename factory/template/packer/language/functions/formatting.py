@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 
 from factory.template.packer.language.convert import ConversionError, convert
+from factory.template.packer.language.functions.characters import clusters
 from factory.template.packer.language.functions.json_text import json_text
 from factory.template.packer.language.functions.registry import FunctionError
 from factory.template.packer.language.types import BOOL, NUMBER, STRING, Type
 from factory.template.packer.language.values import Value, number_text
 
 _VERB = re.compile(
-    r"%(?P<flags>[ +\-#0]*)(?:\[(?P<wi>\d+)\](?=\*))?(?P<width>\*|\d+)?"
-    r"(?:\.(?:\[(?P<pi>\d+)\])?(?P<precision>\*|\d*))?(?:\[(?P<index>\d+)\])?(?P<verb>.|\Z)",
+    r"%(?P<flags>[ +\-#0]*)(?P<width>\d+)?(?:\.(?P<precision>\d*))?(?:\[(?P<index>\d+)\])?(?P<verb>.|\Z)",
     re.DOTALL,
 )
 WIDEST = 10000
+_MANTISSA = 512
+_WIDE = decimal.Context(prec=_MANTISSA * 10)
 
 
 def format_text(pattern: str, arguments: Sequence[Value]) -> str:
@@ -47,26 +51,21 @@ class _Formatter:
         self.used = max(self.used, self.next)
         return self.arguments[self.next - 1]
 
-    def _measure(self, text: str | None, index: str | None, verb: str) -> int | None:
-        if text is None:
-            return None
-        value = int(_as(self._argument(index, verb), NUMBER, verb).number()) if text == "*" else int(text or "0")
-        if abs(value) > WIDEST:
+    def _measure(self, text: str | None, verb: str) -> int | None:
+        if text is not None and int(text or "0") > WIDEST:
             raise FunctionError(f"“{verb}” asks for more than {WIDEST} characters", 0)
-        return value
+        return None if text is None else int(text or "0")
 
     def verb(self, match: re.Match[str]) -> str:
         letter, whole = match["verb"], match[0]
         if letter == "%":
             return "%"
-        width = self._measure(match["width"], match["wi"], whole)
-        precision = self._measure(match["precision"], match["pi"], whole)
+        width = self._measure(match["width"], whole)
+        precision = self._measure(match["precision"], whole)
         if letter not in "vtbdoxXeEfgGsq" or not letter:
             raise FunctionError(f"“{whole}” is not a verb that format knows", 0)
         value = self._argument(match["index"], whole)
         flags = match["flags"]
-        if width is not None and width < 0:
-            flags, width = flags + "-", -width
         return _pad(_render(value, letter, flags, precision, whole), flags, width or 0, letter)
 
 
@@ -81,7 +80,7 @@ def _as(value: Value, target: Type, verb: str) -> Value:
 
 def _render(value: Value, letter: str, flags: str, precision: int | None, verb: str) -> str:
     if letter == "v":
-        letter = _natural_verb(value, flags)
+        letter, flags = _natural_verb(value, flags), ""
         if letter == "json":
             return json_text(value)
     if letter == "t":
@@ -90,10 +89,12 @@ def _render(value: Value, letter: str, flags: str, precision: int | None, verb: 
         number = _as(value, NUMBER, verb).number()
         if letter in "bdoxX" and number != number.to_integral_value():
             raise FunctionError(f"“{verb}” shows whole numbers only, and this is {number_text(number)}", hint="use %g")
+        if letter not in "gG" or precision is not None:  # else it is shown whole, and nothing is rounded
+            number = _as_binary(number)
         return sign(number_verb(number, letter, flags, precision), flags)
     text = _as(value, STRING, verb).text()
-    if precision is not None:
-        text = text[:precision]
+    if precision:  # of nothing at all cty takes no notice
+        text = "".join(clusters(text)[:precision])
     return json.dumps(text, ensure_ascii=False) if letter == "q" else text
 
 
@@ -107,11 +108,31 @@ def _natural_verb(value: Value, flags: str) -> str:
     return "s" if isinstance(value.data, str) else "json"
 
 
+def _as_binary(value: Decimal) -> Decimal:
+    """*value*, moved a hair to the side on which the binary number of 512 bits lies that Go rounds in its place.
+
+    It matters where the decimal number lies exactly between two roundings: Go shows 2.675 with two places as 2.67.
+    """
+    if value == value.to_integral_value():
+        return value
+    exact = Fraction(abs(value))
+    shift = _MANTISSA - exact.numerator.bit_length() + exact.denominator.bit_length()
+    scaled = exact * Fraction(2) ** shift
+    difference = round(scaled) - scaled
+    if not difference:
+        return value
+    hair = Decimal((0, (1,), value.adjusted() - _MANTISSA)).copy_sign(value)
+    return _WIDE.add(value, hair if difference > 0 else -hair)
+
+
 def number_verb(value: Decimal, letter: str, flags: str, precision: int | None) -> str:
     """One number without padding."""
     if letter in "bdoxX":
         base = {"b": "b", "d": "d", "o": "o", "x": "x", "X": "X"}[letter]
         text = format(int(value), base)
+        if precision:
+            shown = text.lstrip("-")
+            text = text[: len(text) - len(shown)] + shown.rjust(precision, "0")
         prefix = {"x": "0x", "X": "0X", "o": "0", "b": "0b"}.get(letter, "") if "#" in flags else ""
         return "-" + prefix + text[1:] if text.startswith("-") else prefix + text
     if letter == "f":
@@ -119,10 +140,9 @@ def number_verb(value: Decimal, letter: str, flags: str, precision: int | None) 
     if letter in "eE":
         return exponent_form(value, letter, 6 if precision is None else precision)
     if precision is None:
-        shown = number_text(value)
         exponent = value.adjusted() if value else 0
-        if -4 <= exponent < 21:
-            return shown
+        if -4 <= exponent < 6:  # Go's threshold for the shortest form
+            return number_text(value)
         digits = len(value.normalize().as_tuple().digits)
         return exponent_form(value, "e" if letter == "g" else "E", digits - 1)
     precision = precision or 1
@@ -157,6 +177,8 @@ def sign(text: str, flags: str) -> str:
 
 
 def _pad(text: str, flags: str, width: int, letter: str) -> str:
+    if letter == "t":  # as cty has it
+        return text
     if "-" in flags:
         return text.ljust(width)
     if "0" in flags and letter not in "sqvt":

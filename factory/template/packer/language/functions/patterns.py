@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import warnings
+from collections.abc import Iterator
 
 from factory.template.packer.language.functions.registry import FunctionError
 
@@ -28,6 +29,8 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         raise FunctionError(
             "the pattern uses look-around or back references", 0, hint="Packer's regular expressions (RE2) have neither"
         )
+    if found := _only_in_python(pattern):
+        raise FunctionError(f"the pattern uses “{found}”", 0, hint="Packer's regular expressions (RE2) don't have it")
     try:
         translated, flags = _translate(pattern, re.ASCII)
         with warnings.catch_warnings():
@@ -37,6 +40,17 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
             return re.compile(translated, flags)
     except (re.error, OverflowError, RecursionError) as error:
         raise FunctionError(f"the pattern is not a regular expression: {error}", 0) from None
+
+
+_QUOTED = re.compile(r"\\Q.*?(?:\\E|\Z)|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]", re.DOTALL)
+_PYTHONS = re.compile(r"\\[^\W_aftnrvAbBdDsSwWzQEpPxC0-7]|(?<!\\)(?:[*+?}]\+|\(\?(?:P=|#|>|\(|[aLux]))")
+
+
+def _only_in_python(pattern: str) -> str:
+    """What Python's engine knows and Go's refuses: possessive repetition, comments, atomic groups, ``\\Z``, ``\\u``."""
+    plain = _QUOTED.sub("x", pattern).replace("\\\\", "x")
+    found = _PYTHONS.search(re.sub(r"\\[^\w]", "x", plain))
+    return found[0] if found else ""
 
 
 def _translate(pattern: str, flags: re.RegexFlag) -> tuple[str, re.RegexFlag]:
@@ -64,6 +78,7 @@ def _translate(pattern: str, flags: re.RegexFlag) -> tuple[str, re.RegexFlag]:
         return match[0]
 
     translated = _PIECE.sub(piece, pattern)
+    translated = re.sub(r"(?<!\\)\{(,\d+)\}", r"\\{\1\\}", translated)  # Python's “at most”, and plain text in Go
     # Go allows flags anywhere and lets them hold for the rest of the group; Python only at the start or with a colon.
     if leading := re.match(r"\(\?([ims]+)\)", translated):
         for letter in leading[1]:
@@ -79,6 +94,25 @@ def _unicode_class(text: str) -> str:
     if name not in _UNICODE or text[1] == "P" or name.startswith("^"):
         raise FunctionError(f"the character class “{text}” is not supported", 0)
     return f"[{_UNICODE[name]}]"
+
+
+def matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Those that Go finds: never an empty one where the one before it has ended."""
+    position, last = 0, -1
+    while position <= len(text) and (match := pattern.search(text, position)) is not None:
+        if match.end() > match.start() or match.end() != last:
+            yield match
+        last = match.end()
+        position = max(match.end(), position + 1) if match.end() > position else position + 1
+
+
+def replaced(pattern: re.Pattern[str], text: str, replacement: str) -> str:
+    pieces: list[str] = []
+    end = 0
+    for match in matches(pattern, text):
+        pieces += [text[end : match.start()], expand(match, replacement)]
+        end = match.end()
+    return "".join([*pieces, text[end:]])
 
 
 _REFERENCE = re.compile(r"\$(?:\{(\w+)\}|(\w+)|(\$))")

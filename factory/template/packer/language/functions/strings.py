@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from decimal import Decimal
 
+from factory.template.packer.language.functions.characters import clusters
 from factory.template.packer.language.functions.formatting import format_text
-from factory.template.packer.language.functions.patterns import compile_pattern, expand
+from factory.template.packer.language.functions.patterns import compile_pattern, matches, replaced
 from factory.template.packer.language.functions.registry import FunctionError, define
 from factory.template.packer.language.types import STRING, is_sequence
 from factory.template.packer.language.values import (
@@ -19,20 +19,6 @@ from factory.template.packer.language.values import (
     tuple_value,
     wholly_known,
 )
-
-
-def clusters(text: str) -> list[str]:
-    """Splits into what people see as characters: a base and its combining marks, or a joined emoji."""
-    result: list[str] = []
-    joined = False
-    for c in text:
-        extends = unicodedata.combining(c) or c in "\u200d\ufe0e\ufe0f" or "\U0001f3fb" <= c <= "\U0001f3ff"
-        if result and (extends or joined or (c == "\n" and result[-1] == "\r")):
-            result[-1] += c
-        else:
-            result.append(c)
-        joined = c == "\u200d"
-    return result
 
 
 @define("chomp", "str:s")
@@ -122,7 +108,7 @@ def regex(pattern: str, text: str) -> Value:
 
 @define("regexall", "pattern:s string:s")
 def regexall(pattern: str, text: str) -> Value:
-    return list_value(_match_value(m) for m in compile_pattern(pattern).finditer(text))
+    return list_value(_match_value(m) for m in matches(compile_pattern(pattern), text))
 
 
 def _match_value(match: re.Match[str]) -> Value:
@@ -130,6 +116,8 @@ def _match_value(match: re.Match[str]) -> Value:
         return Value(STRING, value)
 
     if names := match.re.groupindex:
+        if len(names) != match.re.groups:
+            raise FunctionError("named and unnamed groups can't be mixed", 0)
         return object_value({name: group(match[name]) for name in names})
     if match.re.groups:
         return tuple_value(group(g) for g in match.groups())
@@ -138,7 +126,7 @@ def _match_value(match: re.Match[str]) -> Value:
 
 @define("regex_replace", "str:s pattern:s replace:s")
 def regex_replace(text: str, pattern: str, replacement: str) -> str:
-    return compile_pattern(pattern).sub(lambda m: expand(m, replacement), text)
+    return replaced(compile_pattern(pattern), text, replacement)
 
 
 @define("split", "separator:s str:s")
