@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import decimal
 import enum
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -97,7 +98,12 @@ EMPTY_TUPLE = Value(tuple_of(), ())
 
 
 def string(text: str) -> Value:
-    return Value(STRING, text)
+    """A text, in Unicode's composed form (NFC), as all texts of HCL are: two spellings of “é” are one text."""
+    return Value(STRING, composed(text))
+
+
+def composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def number(value: Decimal | int) -> Value:
@@ -114,7 +120,9 @@ def tuple_value(items: Iterable[Value]) -> Value:
 
 
 def object_value(fields: Mapping[str, Value]) -> Value:
-    return Value(object_of({k: v.type for k, v in fields.items()}), dict(fields))
+    return Value(
+        object_of({composed(k): v.type for k, v in fields.items()}), {composed(k): v for k, v in fields.items()}
+    )
 
 
 def list_value(items: Iterable[Value], element: Type = ANY) -> Value:
@@ -128,7 +136,7 @@ def list_value(items: Iterable[Value], element: Type = ANY) -> Value:
 def map_value(fields: Mapping[str, Value], element: Type = ANY) -> Value:
     if element == ANY and fields:
         element = unify([v.type for v in fields.values()]) or ANY
-    return Value(map_of(element), dict(fields))
+    return Value(map_of(element), {composed(k): v for k, v in fields.items()})
 
 
 def set_value(items: Iterable[Value], element: Type = ANY) -> Value:
