@@ -29,8 +29,11 @@ class Command:
         self._command = command
         self._with_terminal = with_terminal
         self._channel: paramiko.Channel | None = None
+        self._started = False
         self._aborted = False
         self._lock = threading.Lock()
+        """Held while something is sent that ends the channel: a server hangs up altogether when it is asked something
+        about a channel that was closed before."""
 
     def run(self, stdin: Iterable[bytes], on_output: Callable[[str, bytes], None], *, patience: Duration) -> int:
         """Returns the exit status. *patience* bounds the start and each single write, not the whole run.
@@ -53,30 +56,40 @@ class Command:
         return int(channel.exit_status)
 
     def abort(self) -> None:
-        """Asks the guest to end the command (OpenSSH 7.9 and dropbear do), and closes the channel."""
+        """Asks the guest to end the command (OpenSSH 7.9 and dropbear do), and closes the channel.
+
+        One that is just being started is ended as soon as it has been.
+        """
         with self._lock:
             self._aborted = True
-            channel = self._channel
-        if channel is not None:
-            _send_signal(self._transport, channel, "TERM")
-            channel.close()
+            if self._started:
+                self._end()
 
     def _start(self, patience: Duration) -> paramiko.Channel:
         channel = self._transport.open_session(timeout=float(patience))
-        with self._lock:
-            self._channel = channel
-            if self._aborted:
-                raise ConnectionBroke("the command was given up before it started")
+        self._channel = channel
+        if self._aborted:
+            raise ConnectionBroke("the command was given up before it started")
         channel.settimeout(float(patience))
         channel.fileno()  # from now on data, ends and closing make this descriptor readable
         if self._with_terminal:
             channel.get_pty(width=200, height=50)
         channel.exec_command(self._command)
+        with self._lock:
+            self._started = True
+            if self._aborted:
+                self._end()
         return channel
 
+    def _end(self) -> None:
+        """Ends the command in the guest, and then its channel. The lock is held."""
+        if self._channel is not None and not self._channel.closed:
+            _send_signal(self._transport, self._channel, "TERM")
+            self._channel.close()
+
     def _close(self) -> None:
-        if self._channel is not None:
-            with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # it may be broken already
+        with self._lock, contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # it may be broken already
+            if self._channel is not None:
                 self._channel.close()
 
     def _pump(self, channel: paramiko.Channel, on_output: Callable[[str, bytes], None]) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,7 +184,7 @@ async def _run_command(host: Guest, session: Any, path: str) -> None:
     session.signal_received = end
     try:
         async with asyncio.TaskGroup() as group:
-            feed = group.create_task(_feed(session, child))
+            feed = group.create_task(_feed(session, child, end))
             pumps = [
                 group.create_task(_pump(child.stdout, session.stdout)),
                 group.create_task(_pump(child.stderr, session.stderr)),
@@ -199,11 +199,14 @@ async def _run_command(host: Guest, session: Any, path: str) -> None:
         host.running.discard(child.pid)
 
 
-async def _feed(session: Any, child: asyncio.subprocess.Process) -> None:
+async def _feed(session: Any, child: asyncio.subprocess.Process, end: Callable[[str], None]) -> None:
     assert child.stdin is not None
     while True:
         try:
             data = await session.stdin.read(65536)
+        except asyncssh.SignalReceived as received:  # before the command had been started
+            end(received.signal)
+            return
         except (asyncssh.Error, OSError):
             return
         if not data:
