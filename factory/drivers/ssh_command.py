@@ -79,6 +79,7 @@ class Command:
             self._started = True
             if self._aborted:
                 self._end()
+                raise ConnectionBroke("the command was given up while it started")
         return channel
 
     def _end(self) -> None:
