@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import unicodedata
 
+_MARKS = ("Mn", "Me", "Mc")
+
+
+def _is_flag(c: str) -> bool:
+    """Two of these letters make one flag."""
+    return "\U0001f1e6" <= c <= "\U0001f1ff"
+
 
 def clusters(text: str) -> list[str]:
-    """Splits into what people see as characters: a base and its combining marks, or a joined emoji."""
+    """Splits into what people see as characters: a base and its combining marks, a joined emoji, a flag."""
     result: list[str] = []
     joined = False
     for c in text:
-        extends = unicodedata.combining(c) or c in "\u200d\ufe0e\ufe0f" or "\U0001f3fb" <= c <= "\U0001f3ff"
-        if result and (extends or joined or (c == "\n" and result[-1] == "\r")):
+        extends = unicodedata.category(c) in _MARKS or c == "\u200d" or "\U0001f3fb" <= c <= "\U0001f3ff"
+        extends = extends or (_is_flag(c) and bool(result) and len(result[-1]) == 1 and _is_flag(result[-1]))
+        stands_alone = bool(result) and unicodedata.category(result[-1][-1]) in ("Cc", "Zl", "Zp")
+        if result and (((extends or joined) and not stands_alone) or (c == "\n" and result[-1] == "\r")):
             result[-1] += c
         else:
             result.append(c)
