@@ -119,6 +119,8 @@ class Builds:
                 block.kind_span.problem("this build has no source", hint='sources = ["source.qemu.x"]')
             )
         self._check_selectors(inner, uses)
+        for one in [b for b in inner if b.kind == "error-cleanup-provisioner"][1:]:
+            self.problems.append(one.block.kind_span.problem("a build has one error-cleanup-provisioner at most"))
         self.written.append(self._as_written(block_name, description, inner, uses))
         for use in uses:
             full = f"{block_name}.{use.reference}" if block_name else use.reference

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from factory.errors import Problem, TemplateError
 from factory.template.packer.config.bodies import argument, one_text
+from factory.template.packer.config.conditions import is_name, refused_by_packer
 from factory.template.packer.config.files import read_source
 from factory.template.packer.hcl import NOWHERE, Source, Span, parse_body, parse_expression
 from factory.template.packer.hcl.json_form import parse_json_body
@@ -64,6 +65,9 @@ class Variables:
             return
         declaration = Declaration(block.labels[0], block.kind_span)
         attributes = block.body.attributes
+        if not is_name(declaration.name):
+            hint = "a name is made of letters, digits, “_” and “-”, and begins with a letter or “_”"
+            self.problems.append(block.kind_span.problem(f"“{declaration.name}” can't be a name", hint=hint))
         for name, item in attributes.items():
             if name not in _ARGUMENTS:
                 hint = did_you_mean(name, _ARGUMENTS)
@@ -121,10 +125,13 @@ class Variables:
             if inner.kind != "validation":
                 self.problems.append(inner.kind_span.problem(f"a variable has no block “{inner.kind}”"))
                 continue
-            if "condition" not in inner.body.attributes:
+            attributes = inner.body.attributes
+            if "condition" not in attributes or "error_message" not in attributes:
                 self.problems.append(inner.kind_span.problem("a validation needs “condition” and “error_message”"))
                 continue
-            yield Condition(inner, one_text(inner.body.attributes, "error_message", self.scope, self.problems))
+            message = one_text(attributes, "error_message", self.scope, self.problems)
+            self.problems.extend(refused_by_packer(block.labels[0], attributes, message))
+            yield Condition(inner, message)
 
     def _convert(self, declaration: Declaration, value: Value, span: Span, what: str) -> Value:
         try:

@@ -342,3 +342,11 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     assert len(problems_of(tmp_path, files)) == 2
     text = SOURCES + 'build {\n  sources = ["qemu.a"]\n  provisioner "shell" {}\n  provisioner "file" {}\n}\n'
     assert [p.severity for p in problems_of(tmp_path / "x", {"t.pkr.hcl": text})] == ["error", "error", "warning"]
+
+
+def test_a_second_error_cleanup_provisioner_is_refused(tmp_path: Path) -> None:
+    block = '  error-cleanup-provisioner "shell-local" {\n    inline = ["oops"]\n  }'
+    problems = problems_of(tmp_path, {"t.pkr.hcl": build_with(f"{block}\n{block}")})
+    assert [p.message for p in problems if p.severity == "error"] == [
+        "a build has one error-cleanup-provisioner at most"
+    ]

@@ -100,6 +100,12 @@ def test_defaults_legacy_block_and_env(tmp_path: Path) -> None:
         ('variable "v" {\n  default = 1\n  sensitive = "x"\n}', {}, "“sensitive” must be true or false"),
         ('variable "v" {\n  default = 1\n  validaton {}\n}', {}, "a variable has no block “validaton”"),
         ('variable "v" {\n  default = 1\n  validation {}\n}', {}, "a validation needs “condition”"),
+        (
+            'variable "v" {\n  default = 1\n  validation {\n    condition = var.v == 1\n  }\n}',
+            {},
+            "a validation needs “condition” and “error_message”",
+        ),
+        ('variable "a b" {\n  default = 1\n}', {}, "“a b” can't be a name"),
         ('variable "v" {\n  default = var.w\n}', {}, "there is no variable named “var”"),
     ],
 )
@@ -120,6 +126,28 @@ def test_validation(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, {"t.pkr.hcl": text.replace("number\n", "number\n  sensitive = true\n")},
                            variables={"v": "10"})  # fmt: skip
     assert [p.message for p in problems] == ["the variable “v”: One digit."], "a sensitive value is not shown"
+
+
+@pytest.mark.parametrize(
+    ("condition", "message", "warning"),
+    [
+        ("var.v == var.w", "Must be w.", "the condition names var.w; Packer wants it to go by var.v alone"),
+        ("true", "Must be true.", "the condition does not name it"),
+        ("var.v == 1", "must be one", "Packer takes whole sentences only"),
+        ("var.v == 1", "Must be one", "Packer takes whole sentences only"),
+        ("length([for x in [1]: x if x == var.v]) == 1", "Must be 1!", ""),
+        ("var.v == 1", "必须是一!", ""),
+    ],
+)
+def test_validations_that_packer_refuses_are_told_about(
+    tmp_path: Path, condition: str, message: str, warning: str
+) -> None:
+    text = (
+        'variable "w" {\n  default = 1\n}\nvariable "v" {\n  default = 1\n  validation {\n'
+        f'    condition = {condition}\n    error_message = "{message}"\n  }}\n}}\n'
+    )
+    warnings = [w.message for w in hcl(tmp_path, text).warnings]
+    assert [w for w in warnings if w.startswith(warning)] if warning else warnings == []
 
 
 def test_an_undeclared_variable_in_a_file_is_a_warning(tmp_path: Path) -> None:
