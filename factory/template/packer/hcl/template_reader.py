@@ -234,10 +234,8 @@ def _unescape(source: Source, start: int, text: str) -> str:
             return found[1:]
         if found[1:] in _SIMPLE_ESCAPES:
             return _SIMPLE_ESCAPES[found[1:]]
-        if len(found) > 2 and int(found[2:], 16) < 0x110000:
-            # A half of a surrogate pair is no character: Go writes the replacement character for it.
-            code = int(found[2:], 16)
-            return "\N{REPLACEMENT CHARACTER}" if 0xD800 <= code < 0xE000 else chr(code)
+        if len(found) > 2 and (code := int(found[2:], 16)) < 0x110000 and not 0xD800 <= code < 0xE000:
+            return chr(code)  # a half of a surrogate pair is no character
         raise source.span(start + match.start(), start + match.end()).error(
             f"“{found}” is not an escape sequence",
             hint=r"known are \n \r \t \" \\ \uNNNN \UNNNNNNNN; a single backslash is written \\",
