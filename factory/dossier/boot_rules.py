@@ -129,9 +129,26 @@ def too_slow(record: Record) -> Verdict | None:
     return Verdict(
         "too-slow",
         f"The guest was still working when its time was up: it {how}, and needed longer than the deadline.",
-        (slow, "give it more time: raise the deadline that expired", "give the machine more CPUs (`machine.cpus`)"),
+        (slow, f"give it more time: raise {_deadline(record)}", "give the machine more CPUs (`machine.cpus`)"),
         (Quote("its last minute", describe_activity(last)),),
     )  # fmt: skip
+
+
+_DEADLINES = {
+    "await-seed-fetch": "`install.seed_deadline`",
+    "await-power-off": "`install.deadline`",
+    "type-boot-command": "the budget of the wait in the boot command",
+    "connect-guest": "`access.ssh.deadline` (or `access.winrm.deadline`)",
+    "run-provisioner": "the `timeout` of this provisioner",
+    "shut-down": "`shutdown.deadline`",
+    "verify-images": "`verify.deadline`",
+}
+"""Which field of a template says how long a step may take."""
+
+
+def _deadline(record: Record) -> str:
+    step = record.failed_step
+    return _DEADLINES.get(step.text("step") if step else "", "the deadline that expired")
 
 
 def stalled(record: Record) -> Verdict | None:

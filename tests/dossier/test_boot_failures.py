@@ -87,6 +87,7 @@ def test_a_guest_that_is_too_slow(bench: Bench) -> None:
         "longer than the deadline."
     )
     assert "factory doctor" in found.verdict.advice[0]
+    assert found.verdict.advice[1] == "give it more time: raise `install.deadline`"
     assert "CPU" in found.quoted
 
 
