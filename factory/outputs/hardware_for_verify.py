@@ -1,14 +1,15 @@
 """How a machine must look to resemble the one that an exported file is meant for, and what stands in for it.
 
-What QEMU can't be is stood in for by the nearest thing it can: Hyper-V's own SCSI by AHCI, its network by e1000. A
-guest without a driver for that hardware is booted on the next of a fixed list that it has drivers for; the manifest
-says so.
+What QEMU can't be is stood in for by the nearest thing it can: Hyper-V's own SCSI by AHCI, its network by e1000. Where
+the guest, or the UEFI firmware of this host, has no driver for that hardware, the image is booted on the next of a
+fixed list that both have drivers for; the manifest says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from factory.disk.driver_readiness import Drivers
 from factory.drivers.machine_spec import Bus
@@ -32,6 +33,17 @@ class TargetMachine:
         return f"{self.type}, {self.bus}, {self.nic}"
 
 
+class Firmware(Enum):
+    """What of a machine's firmware limits the hardware that it boots from."""
+
+    BIOS = "BIOS"
+    UEFI = "UEFI"
+    SECURE_BOOT = "UEFI with secure boot"
+
+
+_NOT_BY_UEFI = frozenset({Bus.LSILOGIC, Bus.PVSCSI})
+"""Neither QEMU's mptsas1068 (which is no LSI 53C1030) nor its pvscsi is found by OVMF as Debian builds it: tried with
+2022.11, where virtio, virtio-scsi, AHCI, IDE, NVMe and USB are. VMware's own firmware has drivers for both."""
 KVM = "KVM"
 """The platform whose machines look like the one that was built: same buses, same UEFI variables."""
 _KVM = TargetMachine("q35", Bus.VIRTIO, "virtio-net-pci", KVM)
@@ -91,24 +103,45 @@ def _vmware(controller: str, network: str) -> TargetMachine:
     return TargetMachine("pc" if bus is Bus.IDE else "q35", bus, network, "VMware")
 
 
-def choices(target: TargetMachine, drivers: Drivers, *, only_q35: bool) -> tuple[TargetMachine, ...]:
-    """The machines to try, in this order; *only_q35*: the firmware (secure boot) works on no other.
+def choices(target: TargetMachine, drivers: Drivers, firmware: Firmware) -> tuple[TargetMachine, ...]:
+    """The machines to try, in this order.
 
     Where the guest's drivers are known that is one: the wanted hardware, or what comes first in the lists above that
-    the guest has drivers for. Where nothing is known it is the wanted one, then virtio.
+    the firmware boots from and the guest has drivers for. Where nothing is known it is the wanted one, or what comes
+    first that the firmware boots from, then virtio.
     """
+    buses = [b for b in (target.bus, *BUS_FALLBACKS[target.bus]) if _boots(b, firmware)]
     if drivers.unknown:
-        tried = [_on(target, target.bus, target.nic, "", only_q35=only_q35)]
+        why = "" if _boots(target.bus, firmware) else _no_firmware(target.bus)
+        tried = [_on(target, buses[0], target.nic, why, firmware)]
         if (target.bus, target.nic) != (Bus.VIRTIO, "virtio-net-pci"):
-            why = f"the guest did not come up on {target.bus} and {target.nic}, and its drivers are not known"
-            tried.append(_on(target, Bus.VIRTIO, "virtio-net-pci", why, only_q35=only_q35))
+            why = f"the guest did not come up on {buses[0]} and {target.nic}, and its drivers are not known"
+            tried.append(_on(target, Bus.VIRTIO, "virtio-net-pci", why, firmware))
         return tuple(tried)
-    buses = (target.bus, *BUS_FALLBACKS[target.bus])
-    bus = next((b for b in buses if _drives(b, drivers)), target.bus)
+    bus = next((b for b in buses if _drives(b, drivers)), buses[0])
     nic = _first_driven((target.nic, *NIC_FALLBACKS), drivers) or target.nic
-    lacking = [str(wanted) for wanted, used in ((target.bus, bus), (target.nic, nic)) if wanted != used]
-    why = f"the guest's kernel {drivers.kernel} has no driver for {' and '.join(lacking)}" if lacking else ""
-    return (_on(target, bus, nic, why, only_q35=only_q35),)
+    return (_on(target, bus, nic, _why(target, bus, nic, drivers, firmware), firmware),)
+
+
+def _boots(bus: Bus, firmware: Firmware) -> bool:
+    return firmware is Firmware.BIOS or bus not in _NOT_BY_UEFI
+
+
+def _why(target: TargetMachine, bus: Bus, nic: str, drivers: Drivers, firmware: Firmware) -> str:
+    """Why *bus* and *nic* are not the target's own; empty where they are."""
+    reasons, lacking = [], [target.nic] if target.nic != nic else []
+    if target.bus is not bus:
+        if _boots(target.bus, firmware):
+            lacking.insert(0, str(target.bus))
+        else:
+            reasons.append(_no_firmware(target.bus))
+    if lacking:
+        reasons.append(f"the guest's kernel {drivers.kernel} has no driver for {' and '.join(lacking)}")
+    return "; ".join(reasons)
+
+
+def _no_firmware(bus: Bus) -> str:
+    return f"the UEFI firmware of this host has no driver for {bus}"
 
 
 def _drives(bus: Bus, drivers: Drivers) -> bool:
@@ -128,8 +161,8 @@ def _first_driven(nics: Sequence[str], drivers: Drivers) -> str:
     return next((n for n in nics if _NIC_DRIVERS.get(n, "") in drivers.all), "")
 
 
-def _on(target: TargetMachine, bus: Bus, nic: str, why: str, *, only_q35: bool) -> TargetMachine:
-    if bus is Bus.IDE and only_q35:
+def _on(target: TargetMachine, bus: Bus, nic: str, why: str, firmware: Firmware) -> TargetMachine:
+    if bus is Bus.IDE and firmware is Firmware.SECURE_BOOT:
         bus, why = Bus.SATA, why or "secure boot needs q35, which has no IDE"
     type_ = target.type if bus is target.bus else "pc" if bus is Bus.IDE else "q35"
     return TargetMachine("pc" if bus is Bus.IDE else type_, bus, nic, target.stands_for, why)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from factory.disk.driver_readiness import Drivers
 from factory.errors import VerificationFailed
-from factory.outputs.hardware_for_verify import choices
+from factory.outputs.hardware_for_verify import Firmware, choices
 from factory.outputs.model import Exported
 from factory.quantity import Size
 from factory.verify.model import Boot, Request
@@ -15,7 +15,7 @@ _OVERHEAD = Size(192 * 2**20)
 """What QEMU takes besides the guest's memory: video memory, translated code, the block layer."""
 
 
-def plan_boots(files: Sequence[Exported], request: Request, drivers: Drivers, *, only_q35: bool) -> tuple[Boot, ...]:
+def plan_boots(files: Sequence[Exported], request: Request, drivers: Drivers, firmware: Firmware) -> tuple[Boot, ...]:
     """One boot for each format that is asked for, and for the first of them the clones.
 
     Raises: VerificationFailed when a format is asked for that is not there.
@@ -25,7 +25,7 @@ def plan_boots(files: Sequence[Exported], request: Request, drivers: Drivers, *,
     boots = []
     for number, file in enumerate(wanted):
         assert file.target is not None
-        machines = choices(file.target, drivers, only_q35=only_q35)
+        machines = choices(file.target, drivers, firmware)
         # Who can't be logged in to can't be asked for its identity: a second one would tell nothing.
         count = request.clones if number == 0 and request.asks else 1
         boots += [Boot(file, clone, machines) for clone in range(1, count + 1)]

@@ -15,7 +15,7 @@ from factory.deadline import Deadline
 from factory.disk.driver_readiness import Drivers
 from factory.errors import FactoryError, StepError
 from factory.events import Emit, Note
-from factory.outputs.hardware_for_verify import TargetMachine, drives_nic
+from factory.outputs.hardware_for_verify import Firmware, TargetMachine, drives_nic
 from factory.outputs.model import Exports
 from factory.quantity import Duration, Size
 from factory.verify import disks, machine
@@ -49,13 +49,18 @@ async def prove(
     Raises: VerificationFailed when a format is asked for that is not there; HostError when nobody can be logged in
     because libguestfs does not work here.
     """
-    only_q35 = bool(bench.spec.uefi and bench.spec.uefi.secure_boot)
-    boots = plan_boots(exports.files, request, drivers, only_q35=only_q35)
+    boots = plan_boots(exports.files, request, drivers, _firmware(bench))
     places.scratch.mkdir(parents=True, mode=0o700)
     try:
         return await _Proof(exports, request, bench, places, drivers, emit).run(boots)
     finally:
         await asyncio.to_thread(shutil.rmtree, places.scratch, True)
+
+
+def _firmware(bench: Bench) -> Firmware:
+    if bench.spec.uefi is None:
+        return Firmware.BIOS
+    return Firmware.SECURE_BOOT if bench.spec.uefi.secure_boot else Firmware.UEFI
 
 
 class _Proof:

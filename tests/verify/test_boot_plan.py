@@ -10,7 +10,7 @@ from factory.disk.driver_readiness import Drivers
 from factory.drivers.machine_spec import Bus
 from factory.errors import VerificationFailed
 from factory.outputs.export import parse_request
-from factory.outputs.hardware_for_verify import BUS_FALLBACKS, choices, drives_nic, target_machine
+from factory.outputs.hardware_for_verify import BUS_FALLBACKS, Firmware, choices, drives_nic, target_machine
 from factory.outputs.model import Exported, Part
 from factory.quantity import Duration, Size
 from factory.steps.rebuild_initramfs import early_modules
@@ -34,7 +34,7 @@ def exported(kind: str, name: str = "", disk: str = "main", **options: object) -
 
 
 def machines(files: list[Exported], request: Request, drivers: Drivers = RICH) -> list[tuple[str, str]]:
-    boots = plan_boots(files, request, drivers, only_q35=False)
+    boots = plan_boots(files, request, drivers, Firmware.BIOS)
     return [(b.key, str(b.choices[0])) for b in boots]
 
 
@@ -71,9 +71,9 @@ def test_a_controller_s_driver_is_not_enough_without_the_one_that_makes_disks() 
     """Seen: an initramfs made on virtio, to which vmw_pvscsi had been added, gave up waiting for its root."""
     every = CLOUD | {"sd_mod", "virtio_pci"}
     narrow = Drivers("6.1", every - {"sd_mod"}, every)
-    (choice,) = plan_boots([exported("ova", controller="pvscsi")], Request(clones=1), narrow, only_q35=False)[0].choices
+    (choice,) = plan_boots([exported("ova", controller="pvscsi")], Request(clones=1), narrow, Firmware.BIOS)[0].choices
     assert choice.bus is Bus.VIRTIO
-    (choice,) = plan_boots([exported("ova", controller="pvscsi")], Request(clones=1), POOR, only_q35=False)[0].choices
+    (choice,) = plan_boots([exported("ova", controller="pvscsi")], Request(clones=1), POOR, Firmware.BIOS)[0].choices
     assert choice.bus is Bus.PVSCSI, "what an older manifest does not name is no reason"
 
 
@@ -84,27 +84,27 @@ def test_what_is_put_into_an_initramfs_finds_disks_and_not_only_their_controller
 
 
 def test_a_guest_without_the_driver_boots_on_the_next_hardware_and_the_reason_is_kept() -> None:
-    (choice,) = plan_boots([exported("ova")], Request(clones=1), POOR, only_q35=False)[0].choices
+    (choice,) = plan_boots([exported("ova")], Request(clones=1), POOR, Firmware.BIOS)[0].choices
     assert (choice.type, choice.bus, choice.nic) == ("q35", Bus.PVSCSI, "vmxnet3")
     assert choice.instead == "the guest's kernel 6.1-cloud has no driver for lsilogic and e1000"
-    (choice,) = plan_boots([exported("vhd")], Request(clones=1), POOR, only_q35=False)[0].choices
+    (choice,) = plan_boots([exported("vhd")], Request(clones=1), POOR, Firmware.BIOS)[0].choices
     assert (choice.type, choice.bus, choice.nic) == ("pc", Bus.IDE, "vmxnet3")
     assert choice.instead.endswith("no driver for e1000")
 
 
 def test_an_unknown_guest_tries_its_target_first_and_then_virtio() -> None:
-    tried = plan_boots([exported("ova")], Request(clones=1), Drivers(unknown="btrfs"), only_q35=False)[0].choices
+    tried = plan_boots([exported("ova")], Request(clones=1), Drivers(unknown="btrfs"), Firmware.BIOS)[0].choices
     assert [(c.bus, c.nic, bool(c.instead)) for c in tried] == [
         (Bus.LSILOGIC, "e1000", False), (Bus.VIRTIO, "virtio-net-pci", True),
     ]  # fmt: skip
-    only = plan_boots([exported("qcow2")], Request(clones=1), Drivers(unknown="btrfs"), only_q35=False)[0].choices
+    only = plan_boots([exported("qcow2")], Request(clones=1), Drivers(unknown="btrfs"), Firmware.BIOS)[0].choices
     assert len(only) == 1
 
 
 def test_a_guest_that_drives_nothing_is_tried_on_its_target_all_the_same() -> None:
     target = target_machine(parse_request("ova"))
     assert target is not None
-    (choice,) = choices(target, Drivers("5.0", frozenset(), frozenset()), only_q35=False)
+    (choice,) = choices(target, Drivers("5.0", frozenset(), frozenset()), Firmware.BIOS)
     assert (choice.bus, choice.nic) == (Bus.LSILOGIC, "e1000")
     assert not drives_nic(choice, Drivers("5.0", frozenset(), frozenset()))
     assert drives_nic(choice, Drivers(unknown="x"))
@@ -113,9 +113,21 @@ def test_a_guest_that_drives_nothing_is_tried_on_its_target_all_the_same() -> No
 def test_secure_boot_has_no_ide() -> None:
     target = target_machine(parse_request("vhd"))
     assert target is not None
-    (choice,) = choices(target, RICH, only_q35=True)
+    (choice,) = choices(target, RICH, Firmware.SECURE_BOOT)
     assert (choice.type, choice.bus) == ("q35", Bus.SATA)
     assert "secure boot" in choice.instead
+
+
+@pytest.mark.parametrize("kind", ["vmdk", "ova"])
+def test_uefi_boots_from_no_controller_of_vmware_s(kind: str) -> None:
+    (choice,) = plan_boots([exported(kind)], Request(clones=1), RICH, Firmware.UEFI)[0].choices
+    assert choice.bus is Bus.SATA
+    assert choice.instead == "the UEFI firmware of this host has no driver for lsilogic"
+    (choice,) = plan_boots([exported(kind)], Request(clones=1), POOR, Firmware.UEFI)[0].choices
+    assert choice.bus is Bus.IDE
+    assert choice.instead.startswith("the UEFI firmware of this host has no driver for lsilogic; the guest's kernel ")
+    tried = plan_boots([exported(kind)], Request(clones=1), Drivers(unknown="btrfs"), Firmware.UEFI)[0].choices
+    assert [c.bus for c in tried] == [Bus.SATA, Bus.VIRTIO]
 
 
 def test_every_output_has_a_target_and_every_bus_a_way_out() -> None:
@@ -152,7 +164,7 @@ def test_a_request_travels_in_the_manifest() -> None:
 def seen(*, by: str = "", error: str = "") -> Seen:
     target = exported("qcow2")
     assert target.target is not None
-    boot = Boot(target, 1, choices(target.target, RICH, only_q35=False))
+    boot = Boot(target, 1, choices(target.target, RICH, Firmware.BIOS))
     return Seen(boot, by=by, error=VerificationFailed(error) if error else None)
 
 

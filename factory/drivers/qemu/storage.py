@@ -3,7 +3,7 @@
 Which controller stands for VMware's ``lsilogic``: VMware emulates an LSI53C1030, driven by Linux' ``mptspi``, which
 QEMU does not have. QEMU's ``lsi53c895a`` needs the old ``sym53c8xx`` driver, which many distributions have dropped;
 ``mptsas1068`` is of the same Fusion-MPT family as VMware's (``mptbase``/``mptscsih`` with ``mptsas``), is VMware's own
-``lsisas1068``, and SeaBIOS, OVMF, Linux and Windows boot from it. So ``lsilogic`` is ``mptsas1068`` here.
+``lsisas1068``, and SeaBIOS, Linux and Windows boot from it (OVMF does not). So ``lsilogic`` is ``mptsas1068`` here.
 """
 
 from __future__ import annotations
