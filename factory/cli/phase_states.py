@@ -20,10 +20,13 @@ LAYERED = (Keeps.DISKS, Keeps.MEMORY)
 @dataclass(frozen=True, slots=True)
 class PhaseState:
     """One phase of a plan. ``reason`` is a sentence for one that will run; ``differences`` are all that changed in it,
-    ``text`` is what changed in files and other texts, as lines of unified diffs."""
+    ``text`` is what changed in files and other texts, as lines of unified diffs.
+
+    "unneeded": nothing of it is stored, and nothing needs it, for the artifact is there as it was delivered.
+    """
 
     phase: Phase
-    state: Literal["stored", "within", "delivered", "runs"]
+    state: Literal["stored", "within", "delivered", "unneeded", "runs"]
     reason: str = ""
     differences: tuple[Change, ...] = ()
     text: tuple[str, ...] = field(default=())
@@ -43,10 +46,13 @@ def phase_states(planned: Planned, store: LayerStore, output: Path, where: Place
     """Every phase of *planned* as a build would find it now."""
     plan, reasons = planned.plan, reasons_to_run(planned, store)
     before, stamps = recipes_before(planned, store), where.cache / "names" / f"{planned.plan.name}.artifact.json"
+    current = delivered.is_current(output / plan.name, plan.key, stamps)
     found = []
     for phase in plan.phases:
-        if phase.keeps is Keeps.ARTIFACT and delivered.is_current(output / plan.name, phase.key, stamps):
+        if current and phase is plan.phases[-1]:
             found.append(PhaseState(phase, "delivered"))
+        elif current and phase.name in reasons:
+            found.append(PhaseState(phase, "unneeded"))
         elif phase.name in reasons:
             old = before.get(phase.name)
             differences = changes(old, phase.recipe) if old else ()

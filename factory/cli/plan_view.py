@@ -83,6 +83,8 @@ def _words(state: PhaseState, artifact: Path) -> str:
     match state.state:
         case "delivered":
             return f"delivered in {artifact}"
+        case "unneeded":
+            return "not needed: what it leads to is delivered"
         case "within":
             return "in the layer that follows"
         case "stored":

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import cast
 
 import click
 import pytest
 
-from factory.cli.phase_states import PhaseState
+from factory.cli.phase_states import PhaseState, phase_states
+from factory.cli.places import Places
 from factory.cli.plan_view import LONGEST_VALUE, PlanOptions, plan_lines
 from factory.cli.planning import Planned
 from factory.cli.requests import Selection
+from factory.engine.store import LayerStore
 from factory.plan.explain import Change
 from factory.plan.model import Keeps, Phase, Plan, Power, Recipe
 from factory.template.model import Loaded
@@ -44,9 +47,12 @@ STATES = (
 
 def printed(*, diff: bool) -> list[str]:
     plan = Plan("web", "images/web.yml", (INSTALL, SCRIPT, SEAL, EXPORT), (), (), {"layers because": "it is NVMe"})
-    options = PlanOptions(Selection({}, ()), Path("output"), None, diff, False, False)
     planned = Planned(cast("Loaded", None), plan, lambda layer: "")
-    return [click.unstyle(line) for line in plan_lines(planned, STATES, options)]
+    return [click.unstyle(line) for line in plan_lines(planned, STATES, _options(diff=diff))]
+
+
+def _options(*, diff: bool) -> PlanOptions:
+    return PlanOptions(Selection({}, ()), Path("output"), None, diff, False, False)
 
 
 def test_each_phase_says_in_one_line_what_becomes_of_it() -> None:
@@ -66,3 +72,19 @@ def test_diff_shows_values_and_texts_below_their_phase() -> None:
     assert more[1].startswith('      env.PORT: 80 → "xxxx')
     assert len(more[1]) < LONGEST_VALUE + 30
     assert more[2:] == ['      env.HOST: nothing → "web"', "      @@ -1 +1 @@", "      -old", "      +new"]
+
+
+def test_what_a_delivered_artifact_was_made_of_is_not_needed(tmp_path: Path) -> None:
+    plan = Plan("web", "images/web.yml", (INSTALL, SCRIPT, EXPORT), (), (), {})
+    planned = Planned(cast("Loaded", None), plan, lambda layer: "")
+    where = Places(tmp_path / "cache", tmp_path / "runs")
+
+    def states() -> list[str]:
+        return [s.state for s in phase_states(planned, LayerStore(where.cache), tmp_path, where)]
+
+    assert states() == ["runs", "runs", "runs"]
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/manifest.json").write_text(json.dumps({"key": EXPORT.key, "files": []}))
+    assert states() == ["unneeded", "unneeded", "delivered"]
+    line = list(plan_lines(planned, [PhaseState(INSTALL, "unneeded")], _options(diff=False)))[-1]
+    assert click.unstyle(line) == "  install        not needed: what it leads to is delivered"
