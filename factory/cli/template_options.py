@@ -65,11 +65,14 @@ def find_templates(arguments: Sequence[Path]) -> list[Path]:
             inside = sorted(p for p in argument.glob("*.y*ml") if p.suffix in (".yml", ".yaml"))
             if not inside:
                 raise click.UsageError(f"no templates (*.yml, *.pkr.hcl) in {argument}")
+            for path in inside:
+                if not path.exists():
+                    raise click.UsageError(_dead_link(path))
             found += inside
         elif argument.exists():
             found.append(argument)
         elif argument.is_symlink():
-            raise click.UsageError(f"{argument} is a link that leads nowhere: {os.readlink(argument)}")
+            raise click.UsageError(_dead_link(argument))
         else:
             raise click.UsageError(f"no such template: {argument}{_alternative(argument)}")
     by_place: dict[Path, Path] = {}
@@ -86,6 +89,10 @@ def _from_standard_input(argument: Path) -> Path:
     path = folder / "stdin.json"
     path.write_bytes(sys.stdin.buffer.read())
     return path
+
+
+def _dead_link(path: Path) -> str:
+    return f"{path} is a link that leads nowhere: {os.readlink(path)}"
 
 
 def _alternative(argument: Path) -> str:

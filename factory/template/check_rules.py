@@ -15,6 +15,8 @@ from factory.template import project
 from factory.template.assemble import Draft
 from factory.template.check_boot import served_names
 from factory.template.model import (
+    NEEDS_INSTALL,
+    NO_WAY_TO_PROVISION,
     Access,
     BootMethod,
     Firmware,
@@ -40,7 +42,10 @@ _SCHEMES = ("http", "https", "ftp", "file")
 
 
 class Parts:
-    """The sections of a template that are right by themselves: a rule is skipped where its section is wrong."""
+    """The sections of a template that are right by themselves, without those of their fields that are wrong.
+
+    A rule is skipped where nothing of its section can be read.
+    """
 
     def __init__(self, draft: Draft) -> None:
         self.draft, self.tree = draft, draft.rendered
@@ -67,17 +72,37 @@ class Parts:
 
 
 def _section(name: str, field: FieldInfo, value: Any) -> Any:
-    """One field's value, None when it is wrong."""
+    """One field's value; of a mapping without the fields that are wrong. None when nothing is left."""
     alone: Any = create_model("Section", **{name: (field.annotation, field)})  # type: ignore[call-overload]
     try:
         return getattr(alone.model_validate({name: value}), name)
-    except ValidationError:
-        return None
+    except ValidationError as error:
+        wrong = {e["loc"][1] for e in error.errors(include_url=False) if len(e["loc"]) > 1}
+        right = {k: v for k, v in value.items() if k not in wrong} if isinstance(value, dict) else {}
+        return _section(name, field, right) if right and wrong else None
 
 
 def rule_problems(draft: Draft) -> list[Problem]:
     parts = Parts(draft)
     return [problem for rule in RULES for problem in rule(parts)]
+
+
+def _contradictions(parts: Parts) -> Iterator[Problem]:
+    """What the template itself refuses, too, but only once each of its fields is right."""
+    draft = parts.draft
+    if draft.template is not None:
+        return
+    missing = parts.tree.get("install") is None
+    source, access = parts.get("source"), parts.get("access")
+    if missing and source is not None and source.iso is not None:
+        yield from _new(parts, "source", NEEDS_INSTALL)
+    if parts.get("provision") and access is not None and access.none:
+        yield from _new(parts, "access", NO_WAY_TO_PROVISION)
+
+
+def _new(parts: Parts, section: str, message: str) -> Iterator[Problem]:
+    if all(message not in problem.message for problem in parts.draft.problems):
+        yield parts.problem(section, message=message)
 
 
 # --- source --------------------------------------------------------------------------------------------------------
@@ -343,6 +368,7 @@ def _bad_pattern(pattern: str) -> str:
 
 
 RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
+    _contradictions,
     _source,
     _machine,
     _way_in,

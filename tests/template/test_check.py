@@ -162,10 +162,27 @@ def test_a_value_with_a_known_problem_is_reported_once(project: Project) -> None
 
 def test_a_key_written_twice_hides_no_other_problem(project: Project) -> None:
     text = "format: 1\nname: a\nname: b\nbogus: 1\nsource: {iso: {path: x.iso, checksum: none}}\noutputs: [raw]\n"
-    _, problems = check(project.template(text))
+    project.write("images/a.yml", text)
+    _, problems = check(Path("images/a.yml"))
     messages = [p.message for p in problems]
     assert "'name' is written twice" in messages
     assert "unknown field 'bogus'" in messages
+
+
+def test_a_wrong_field_hides_no_rule_about_the_others(project: Project) -> None:
+    text = """format: 1
+name: h
+source: {iso: {path: x.iso, checksum: none}}
+machine: {firmware: uefi, cpus: 0, disks: [{id: b, size: 0}, {id: b, size: 1 GiB}]}
+outputs: [qcow2, qcow2, nope]
+"""
+    project.write("images/h.yml", text)
+    _, problems = check(Path("images/h.yml"))
+    messages = [p.message for p in problems]
+    assert "`cpus` must be at least 1, got 0" in messages
+    assert "an ISO needs `install` with a boot profile" in messages
+    assert "a disk's size is a multiple of 512 bytes, above 0" in messages
+    assert "two disks have the id 'b'" in messages
 
 
 def test_problems_of_a_profile_are_placed_in_it(project: Project) -> None:

@@ -25,7 +25,7 @@ from factory.template.model.profile import (
 )
 from factory.template.model.provision import PROVISIONER_KINDS, Ansible, File, Plugin, Provision, Reboot, Shell
 from factory.template.model.source import BuiltFile, ImageSource, IsoSource, Source
-from factory.template.model.template import Layers, Template
+from factory.template.model.template import NEEDS_INSTALL, NO_WAY_TO_PROVISION, Layers, Template
 from factory.template.model.text import LATE_NAMES, Identifier, LateText, Name, Strict, Text, Texts
 from factory.template.model.variables import Variable, VariableType
 
@@ -33,6 +33,8 @@ __all__ = [
     "DEFAULT_STALL",
     "FAIL",
     "LATE_NAMES",
+    "NEEDS_INSTALL",
+    "NO_WAY_TO_PROVISION",
     "PROVISIONER_KINDS",
     "Access",
     "Ansible",

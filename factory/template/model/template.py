@@ -19,6 +19,9 @@ from factory.template.model.text import Name, Strict, one_or_many
 from factory.template.model.variables import Variable
 from factory.template.output_options import Output, as_mapping
 
+NEEDS_INSTALL = "an ISO needs `install` with a boot profile"
+NO_WAY_TO_PROVISION = "`access: {none: true}` leaves no way to provision"
+
 
 def _switch(value: object) -> object:
     return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
@@ -76,9 +79,9 @@ class Template(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Template:
         if self.source.iso is not None and self.install is None:
-            raise ValueError("an ISO needs `install` with a boot profile")
+            raise ValueError(NEEDS_INSTALL)
         if self.provision and self.access.none:
-            raise ValueError("`access: {none: true}` leaves no way to provision")
+            raise ValueError(NO_WAY_TO_PROVISION)
         if self.initramfs == "rebuild" and (self.access.none or self.access.winrm):
             raise ValueError("`initramfs: rebuild` is done in the guest, and needs `access.ssh`")
         return self
