@@ -134,13 +134,29 @@ class SerialReader:
         return match[0]
 
     def _fetch(self) -> None:
-        tail = self._machine.serial_text(_SERIAL_TAIL).replace("\r\n", "\n").rstrip("\r")
-        known = self._seen[-4096:]
-        position = tail.rfind(known) if known else 0
-        self._pending += tail[position + len(known) :] if position >= 0 else tail
+        # What may still become something else is left for the next look: half a line end, half a character.
+        tail = self._machine.serial_text(_SERIAL_TAIL).replace("\r\n", "\n").rstrip("\r\ufffd")
+        self._pending += added(self._seen, tail)
         self._seen = tail
 
 
+def added(before: str, after: str) -> str:
+    """What *after* has more than *before*, both being the end of one growing text of which the start may be lost.
+
+    By the longest overlap: a prompt or an empty line comes again and again, so that a short one proves nothing.
+    """
+    if after.startswith(before):
+        return after[len(before) :]
+    start = after[_CUT : _CUT + _PROOF]  # the first character may have been cut in two
+    shift = before.find(start) if start else -1
+    while shift >= 0:
+        if after.startswith(before[shift:], _CUT):
+            return after[_CUT + len(before) - shift :]
+        shift = before.find(start, shift + 1)
+    return after
+
+
+_CUT, _PROOF = 4, 4096
 _HINT = "look at the screenshot of this run; if the guest is only slow, raise the budget of this wait"
 _SERIAL_HINT = "does the guest write to its first serial line at all (console=ttyS0)?"
 
