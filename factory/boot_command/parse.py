@@ -74,12 +74,20 @@ def parse(text: str, dialect: Dialect = Dialect.FACTORY, *, origin: str = "boot 
     Raises:
         TemplateError: with every problem found (unknown tokens, waits that are not above zero, wrong expressions).
     """
+    actions, problems = read(text, dialect, origin=origin)
+    if any(p.severity == "error" for p in problems):
+        raise TemplateError(problems)
+    return Parsed(actions, problems)
+
+
+def read(
+    text: str, dialect: Dialect = Dialect.FACTORY, *, origin: str = "boot command"
+) -> tuple[tuple[Action, ...], tuple[Problem, ...]]:
+    """As ``parse``, but gives the errors beside the actions of all that could be read, to check those as well."""
     reader = _Reader(text, dialect, origin)
     reader.read()
     reader.warn_held()
-    if any(p.severity == "error" for p in reader.problems):
-        raise TemplateError(reader.problems)
-    return Parsed(tuple(reader.actions), tuple(reader.problems))
+    return tuple(reader.actions), tuple(reader.problems)
 
 
 class _Reader:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from factory.boot_command.actions import WaitSeed
 from factory.boot_command.keymap import check, layout
-from factory.boot_command.parse import parse
+from factory.boot_command.parse import read
 from factory.errors import Problem, SeedError, TemplateError
 from factory.secret import Secret
 from factory.template import jinja
@@ -190,15 +190,12 @@ def _command_problems(pieces: list[_Piece], keyboard: str, seed_names: tuple[str
     if not pieces:
         return []
     text = "".join(piece.typed for piece in pieces)
-    try:
-        parsed = parse(text)
-    except TemplateError as error:
-        return [_at(pieces, p) for p in error.problems if not _is_unknown(text, p)]
-    found = list(parsed.warnings)
+    actions, wrong = read(text)  # also what can't be typed beside a token that means nothing is told at once
+    found = list(wrong)
     with contextlib.suppress(TemplateError):  # an unknown layout is the model's problem
-        found += check(parsed.actions, layout(keyboard))
+        found += check(actions, layout(keyboard))
     problems = [_at(pieces, p) for p in found if not _is_unknown(text, p)]
-    for action in parsed.actions:
+    for action in actions:
         if isinstance(action, WaitSeed) and action.path and seed_names is not None and action.path not in seed_names:
             hint = did_you_mean(action.path, seed_names, kind="it has")
             problem = Problem(f"<waitSeed> waits for '{action.path}', which the seed does not have", hint=hint)

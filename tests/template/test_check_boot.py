@@ -39,6 +39,7 @@ def problems(project: Project, install: str, more: str = "") -> list[str]:
         ("  boot_command: '<waitSeed anwsers 60s>'\n", ["6:18: <waitSeed> waits for 'anwsers', which the seed does not have (did you mean 'answers'?)"]),
         ("  boot_command: '<waitSeed more 60s>'\n  seed_files: [{name: more, content: x}]\n", []),
         ("  boot_command: '{{ seed.url | truncate(5) }}<enter>'\n", []),
+        ("  boot_command: ['foo <fo>é', '<waitSeed nothere 5s>']\n", ["6:23: unknown token <fo> (write <lt> to type '<')", "6:27: the keyboard layout 'us' can't type 'é' (U+00E9) (the layouts that can: de, fr)", "6:32: <waitSeed> waits for 'nothere', which the seed does not have (it has: answers)"]),
         ("  boot_command: []\n", []),
         ("  boot_command:\n    - on: {Install: '<enterr>', Other: [], Panic: fail}\n    - '<esc>'\n", ["7:22: unknown token <enterr> (did you mean <enter>?)"]),
         ("  boot_command: ['<ent', {still: 2s}, 'er>']\n", []),
