@@ -49,6 +49,8 @@ class Resolved:
     problems: list[Problem] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     """Variables that have no value because of one of the problems."""
+    unread: bool = False
+    """A file of variables could not be read: what it would have given is not known."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ def resolve(
     """Collects every problem instead of raising. *section* is the tree of `variables`; what *matrix* sets, nobody else
     can."""
     result = Resolved()
-    values = _from_environment(declared, environ) | _from_files(declared, files, result.problems)
+    values = _from_environment(declared, environ) | _from_files(declared, files, result)
     values |= _from_command_line(declared, given, result.problems)
     for name, node in matrix.items():
         if name in given:
@@ -78,7 +80,8 @@ def resolve(
     for name, variable in declared.items():
         before = len(result.problems)
         _resolve_one(name, variable, values.get(name), section.get(name) or section, host, result)
-        if len(result.problems) > before:
+        nothing = name not in result.values and name not in result.generated
+        if len(result.problems) > before or (result.unread and nothing):
             result.failed.add(name)
     return result
 
@@ -101,13 +104,14 @@ def _from_environment(declared: Mapping[str, Variable], environ: Mapping[str, st
     }
 
 
-def _from_files(declared: Mapping[str, Variable], files: Iterable[Path], problems: list[Problem]) -> dict[str, Given]:
+def _from_files(declared: Mapping[str, Variable], files: Iterable[Path], result: Resolved) -> dict[str, Given]:
     found: dict[str, Given] = {}
     for path in files:
         try:
             tree = read_yaml(path)  # JSON is YAML
         except TemplateError as error:
-            problems.extend(error.problems)
+            result.problems.extend(error.problems)
+            result.unread = True
             continue
         assert isinstance(tree.value, dict)
         for name, node in tree.value.items():
@@ -115,7 +119,8 @@ def _from_files(declared: Mapping[str, Variable], files: Iterable[Path], problem
                 found[name] = Given(node.plain(), node.document.name, typed=True, node=node)
             else:
                 hint = did_you_mean(name, declared, kind="declared")
-                problems.append(node.key_problem(f"no variable '{name}' is declared", hint, severity="warning"))
+                problem = node.key_problem(f"no variable '{name}' is declared", hint, severity="warning")
+                result.problems.append(problem)
     return found
 
 
@@ -156,6 +161,8 @@ def _default(name: str, variable: Variable, node: Node, host: Mapping[str, Any],
     if variable.default == "auto":
         if name in host:
             return Given(host[name], "this host", typed=True, node=node)
+        if result.unread:
+            return None
         known = did_you_mean(name, host, kind="this host knows")
         hint = f"give it: {ways}" + (f"; {known}" if known else "")
         result.problems.append(node.key_problem(f"variable '{name}' is `auto`, but this host can't say it", hint))
@@ -164,7 +171,7 @@ def _default(name: str, variable: Variable, node: Node, host: Mapping[str, Any],
     elif variable.generate:
         result.generated[name] = variable.generate
         result.origins[name] = "generated"
-    elif variable.required:
+    elif variable.required and not result.unread:
         result.problems.append(node.key_problem(f"variable '{name}' needs a value", f"give it: {ways}"))
     return None
 

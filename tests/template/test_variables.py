@@ -146,6 +146,17 @@ def test_files_have_types_and_places(project: Project) -> None:
     ]
 
 
+def test_what_an_unreadable_file_may_have_given_is_not_missing(project: Project) -> None:
+    more = "variables: {a: {type: string}, b: {required: true}, c: {default: auto}}\ndescription: '{{ vars.a }}'\n"
+    assert len(project.problems(more)) == 3
+    assert project.problems(more, var_files=[project.root / "none.yml"]) == [
+        "none.yml: can't read it: No such file or directory"
+    ]
+    assert project.problems(more, var_files=[project.root / "none.yml"], variables={"d": "x"})[1:] == [
+        "-var: no variable 'd' is declared (declared: a, b, c)"
+    ]
+
+
 def test_undeclared_variables(project: Project) -> None:
     more = "variables: {mirror: {default: a}}\n"
     assert project.problems(more, variables={"miror": "b"}) == [
