@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import ValidationError, create_model
@@ -11,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from factory.drivers.machine_spec import Bus
 from factory.errors import Place, Problem, SeedError
+from factory.quantity import Size
 from factory.template import project
 from factory.template.assemble import Draft
 from factory.template.check_boot import served_names
@@ -25,6 +27,7 @@ from factory.template.model import (
     Profile,
     SeedDelivery,
     Source,
+    Ssh,
     Template,
 )
 from factory.template.output_options import Ova, Qcow2, Vagrant
@@ -34,11 +37,15 @@ from factory.template.yaml_source import Node, shown_name
 
 SECTOR = 512
 IDE_DRIVES = 4
+LEAST_MEMORY = Size(2**20)
+"""Less was meant in another unit: a number alone counts bytes."""
 LONGEST_ID = 24
 """Characters: QEMU's names of block nodes end at 31, and ours add "-format" to a disk's id."""
 _DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 _WEAK = ("md5", "sha1")
 _SCHEMES = ("http", "https", "ftp", "file")
+_SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+"""What a shell can set; ``provision.shell`` takes no other, for Windows neither."""
 
 
 class Parts:
@@ -126,9 +133,21 @@ def _source(parts: Parts) -> Iterator[Problem]:
         if isinstance(url, str) and scheme not in _SCHEMES:
             hint = "a file of this host goes under `path`" if not scheme else f"known: {', '.join(_SCHEMES)}"
             yield parts.problem("source", kind, *loc, message=f"'{url}' is no URL that can be fetched", hint=hint)
+        elif isinstance(url, str) and "{{" not in url and (why := _unreadable(url)):
+            yield parts.problem("source", kind, *loc, message=f"'{url}' is no URL that can be fetched: {why}")
     if source.image and source.image.template and source.image.template == parts.draft.scope.early.get("name"):
         message = f"'{source.image.template}' can't be built from itself"
         yield parts.problem("source", "image", message=message)
+
+
+def _unreadable(url: str) -> str:
+    """Why *url* can't be taken apart; empty when it can."""
+    try:
+        split = urllib.parse.urlsplit(url)
+        _ = split.port  # read only when it is asked for
+    except ValueError as error:
+        return str(error)
+    return "" if split.hostname or split.scheme == "file" else "it names no host"
 
 
 def checksum_problem(checksum: str) -> tuple[str, str]:
@@ -158,6 +177,9 @@ def _machine(parts: Parts) -> Iterator[Problem]:
         yield parts.problem("machine", "firmware", message="secure boot needs the machine type q35", hint="`type: q35`")
     if machine.tpm and machine.tpm.version == "1.2" and machine.tpm.model == "tpm-crb":
         yield parts.problem("machine", "tpm", message="tpm-crb is a TPM 2.0", hint="use `model: tpm-tis`")
+    if machine.memory < LEAST_MEMORY:
+        message = f"a machine with {machine.memory} of memory can't start"
+        yield parts.problem("machine", "memory", message=message, hint="a number alone counts bytes: write `2 GiB`")
     for index, disk in enumerate(machine.disks):
         if disk.size == 0 or disk.size % SECTOR:
             message = f"a disk's size is a multiple of {SECTOR} bytes, above 0"
@@ -327,6 +349,48 @@ def _access(parts: Parts) -> Iterator[Problem]:
     if access is not None and access.none and verify and verify.run:
         message = "commands can't be run for the proof: `access: {none: true}` leaves no way in"
         yield parts.problem("verify", "run", message=message)
+    for way in ("ssh", "winrm") if access is not None else ():
+        given = getattr(access, way)
+        if given is not None and not given.user.strip():
+            yield parts.problem("access", way, "user", message="nobody can log in without a name")
+        if isinstance(given, Ssh) and given.bastion is not None and not given.bastion.user.strip():
+            yield parts.problem("access", way, "bastion", "user", message="nobody can log in without a name")
+
+
+def _provision(parts: Parts) -> Iterator[Problem]:
+    for index, item in enumerate(parts.get("provision") or ()):
+        if item.timeout is not None and item.timeout <= 0:
+            hint = "leave it out for no limit"
+            yield parts.problem("provision", index, "timeout", message="in no time nothing can be done", hint=hint)
+        if item.file is not None and not item.file.destination.strip():
+            yield parts.problem("provision", index, "file", "destination", message="it says not where the file goes")
+        if item.shell is not None:
+            for name in (n for n in item.shell.env if not _SHELL_NAME.match(n)):
+                message = f"'{name}' is no name of a variable for a shell"
+                hint = "it takes letters, digits and _, and begins with no digit"
+                yield parts.problem("provision", index, "shell", "env", name, message=message, hint=hint)
+        if item.ansible is not None:
+            yield from _environment(parts, "provision", index, "ansible", names=item.ansible.env)
+
+
+def _built_file(parts: Parts) -> Iterator[Problem]:
+    source: Source | None = parts.get("source")
+    origin = source and (source.iso or source.image)
+    if not source or not origin or not origin.build:
+        return
+    loc = ("source", "iso" if source.iso else "image", "build")
+    if origin.build.timeout <= 0:
+        hint = "leave it out for the usual time"
+        yield parts.problem(*loc, "timeout", message="in no time nothing can be done", hint=hint)
+    yield from _environment(parts, *loc, names=origin.build.env)
+
+
+def _environment(parts: Parts, *loc: str | int, names: Iterable[str]) -> Iterator[Problem]:
+    """Names that no program takes from its environment."""
+    for name in names:
+        if not name or re.search(r"[=\s\0]", name):
+            hint = "it has no `=` and no spaces"
+            yield parts.problem(*loc, "env", name, message=f"'{name}' is no name of an environment variable", hint=hint)
 
 
 def _scripts(parts: Parts) -> Iterator[Problem]:
@@ -376,6 +440,8 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     _install,
     _seed,
     _access,
+    _provision,
+    _built_file,
     _scripts,
     _variables,
 )

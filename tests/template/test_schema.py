@@ -61,7 +61,7 @@ def test_every_shipped_profile_is_valid(path: Path) -> None:
         "seal: false",
         "seal: '{{ vars.on }}'",
         "verify: true",
-        "machine: {tpm: true, cpus: '{{ vars.n }}', memory: 512, disks: [{size: '{{ vars.n }} GiB'}]}",
+        "machine: {tpm: true, cpus: '{{ vars.n }}', memory: 536870912, disks: [{size: '{{ vars.n }} GiB'}]}",
         "outputs: [qcow2, {raw: {}}, {ova: }, {kind: vmdk}, {raw: {bmap: '{{ vars.on }}'}}]",
         "provision: [{shell: {inline: one}}, {shell: {inline: [one, two]}}, {reboot: {}}]",
         "provision+: [{reboot: {}}]",
