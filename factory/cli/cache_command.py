@@ -121,10 +121,14 @@ def why(key: str) -> None:
 def gc(limit: str) -> None:
     """Remove the layers used least recently until the store fits its limit (FACTORY_CACHE_LIMIT, default 50 GiB).
 
-    Every build does the same at its end. What a running build uses always stays.
+    Every build does the same at its end. What a running build uses always stays. Downloads with a wrong checksum
+    go, too.
     """
+    from factory.drivers.download import remove_set_aside
     from factory.engine.collection import collect_garbage, limit_from
 
+    for path in remove_set_aside(places().media):
+        click.echo(f"removed {path.name}, a download that was not used")
     for line in collect_garbage(_store(), limit_from(limit)):
         click.echo(line)
 

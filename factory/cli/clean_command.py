@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from factory.cli.places import places
+from factory.drivers.download import remove_set_aside
 from factory.drivers.guestfs.environment import remove_dead_sockets
 from factory.engine.run_directory import clean, is_alive, runs
 from factory.engine.store import LayerStore
@@ -22,8 +23,8 @@ def command(with_runs: bool, output: Path) -> None:
 
     \b
     A run is dead when the process that began it is gone (its lock is free). What it left running is ended
-    by number and start time, never by name. What a living build uses is never touched. Layers and media
-    stay: see `factory cache`.
+    by number and start time, never by name. What a living build uses is never touched. Downloads with a wrong
+    checksum go, too. Layers and media stay: see `factory cache`.
     """
     where = places()
     for line in clean(where.runs):
@@ -32,6 +33,8 @@ def command(with_runs: bool, output: Path) -> None:
         store = LayerStore(where.cache)
         store.sweep()
         store.remove_unused_locks()
+    for path in remove_set_aside(where.media):
+        click.echo(f"removed {path}")
     remove_dead_sockets(0)
     for folder in sweep_staging(output):
         click.echo(f"removed {folder}")

@@ -4,6 +4,7 @@ Layout of the store::
 
     by-digest/<sha256>           a file that was downloaded and checked
     parts/<sha256 of URL>.part   one that is on its way (``.etag`` beside it says of which version)
+    parts/<sha256 of URL>.wrong  the newest that had the wrong checksum, to be looked at until it is fetched again
     sums/<sha256 of URL>         the newest copy of a SUMS file, for when there is no network
     index.json                   URL + checksum → sha256; path → stamp and sha256 of local files
 """
@@ -60,6 +61,8 @@ class MediaDownloads:
         async with lock(
             self._store / "parts" / f"{_name_of(urls[0])}.lock", Deadline.after(_WAIT_FOR_OTHER, "a download")
         ):
+            for url in urls:
+                (self._store / "parts" / f"{_name_of(url)}.wrong").unlink(missing_ok=True)
             known = await self._known(name, expected)
             return known or await self._download(urls, expected, name, emit)
 
@@ -91,11 +94,12 @@ class MediaDownloads:
         if not checksum.startswith("file:"):
             return parse_checksum(checksum)
         origin = checksum.removeprefix("file:")
-        names = [Path(urllib.parse.unquote(urllib.parse.urlsplit(u).path)).name for u in urls]
+        names = [_file_name(url) for url in urls]
         return find_in_sums(await self._sums(origin, emit), names, origin)
 
     async def _sums(self, origin: str, emit: Emit) -> str:
         """A SUMS file; from memory, with a warning, when it can't be had now."""
+        _expect_url(origin)
         if _is_local(origin):
             return await asyncio.to_thread(_read_local_sums, _local_path(origin))
         copy = self._store / "sums" / _name_of(origin)
@@ -132,22 +136,26 @@ class MediaDownloads:
     async def _download(
         self, urls: Sequence[str], expected: Checksum | None, name: str, emit: Emit
     ) -> tuple[Path, str]:
-        last: Exception | None = None
-        for url in urls:
-            part = self._store / "parts" / f"{_name_of(url)}.part"
-            begun = part.exists()
+        failures: list[StepError] = []
+        for number, url in enumerate(urls, 1):
             try:
-                await self._whole(url, part, emit)
-                if begun and not await self._is_right(url, part, expected, emit):
-                    await self._whole(url, part, emit)
+                return await self._from_mirror(url, expected, name, emit)
             except StepError as error:
-                last = error
-                if url != urls[-1]:
+                failures.append(error)
+                if number < len(urls):
                     emit(Note(f"{error.message}: trying the next mirror", "warning"))
-                continue
-            return await asyncio.to_thread(self._accept, url, part, expected, name)
-        assert last is not None
-        raise last
+        if len(failures) == 1:
+            raise failures[0]
+        message = f"none of {len(urls)} mirrors has it: {'; '.join(dict.fromkeys(e.message for e in failures))}"
+        raise StepError(message, hint="; ".join(dict.fromkeys(e.hint for e in failures if e.hint)))
+
+    async def _from_mirror(self, url: str, expected: Checksum | None, name: str, emit: Emit) -> tuple[Path, str]:
+        part = self._store / "parts" / f"{_name_of(url)}.part"
+        begun = part.exists()
+        await self._whole(url, part, emit)
+        if begun and not await self._is_right(url, part, expected, emit):
+            await self._whole(url, part, emit)
+        return await asyncio.to_thread(self._accept, url, part, expected, name)
 
     async def _is_right(self, url: str, part: Path, expected: Checksum | None, emit: Emit) -> bool:
         """False, and the part is gone, where what an earlier build began does not fit, as after a power cut."""
@@ -160,6 +168,7 @@ class MediaDownloads:
     async def _whole(self, url: str, part: Path, emit: Emit) -> None:
         """Downloads *url* into *part*, going on where an earlier try ended. Raises: StepError, StoreError."""
         last: Exception | None = None
+        _expect_url(url)
         for attempt in range(ATTEMPTS):
             try:
                 with _disk_errors(self._store):
@@ -210,6 +219,10 @@ async def _transfer(client: httpx.AsyncClient, url: str, part: Path, emit: Emit)
             part.unlink(missing_ok=True)  # longer than the file: begin again
             return False
         answer.raise_for_status()
+        if (coding := answer.headers.get("Content-Encoding", "identity").strip().lower()) not in ("", "identity"):
+            # Whether the vendor's file is what was packed or what is inside can't be told, nor can it be gone on with.
+            message = f"can't download {url}: the server packs it for the way ({coding}), though it was asked not to"
+            raise StepError(message, hint="name another mirror, or download it yourself and use `path`")
         if answer.status_code != 206:
             have = 0
         length = int(answer.headers.get("Content-Length", 0))
@@ -244,6 +257,22 @@ def _shown_name(url: str) -> str:
     return Path(urllib.parse.urlsplit(url).path).name or url
 
 
+def _file_name(url: str) -> str:
+    """The name that a SUMS file would list; empty for what is no URL."""
+    try:
+        return Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+    except ValueError:
+        return ""
+
+
+def _expect_url(url: str) -> None:
+    """Raises: StepError for what is no URL."""
+    try:
+        urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise StepError(f"{url} is no URL: {error}", hint="an IPv6 address stands in [ ]") from error
+
+
 def _client() -> httpx.AsyncClient:
     import httpx
 
@@ -271,8 +300,16 @@ def _disk_errors(store: Path) -> Iterator[None]:
 
 def _unreachable(url: str, error: Exception | None) -> StepError:
     status = getattr(getattr(error, "response", None), "status_code", 0)
+    if error is None:
+        hint = "is there a proxy between, or a mirror that is being updated?"
+        return StepError(f"can't download {url}: what the server sends is not the whole file", hint=hint)
     why = f"the server says {status}" if status else (str(error) or type(error).__name__)
-    hint = "is the URL right? vendors remove old releases" if status else "is there a network, or a proxy to be set?"
+    if status in (408, 429) or status >= 500:
+        hint = "the server is busy or out of order: try again later, or name a mirror under `urls`"
+    elif status:
+        hint = "is the URL right? vendors remove old releases"
+    else:
+        hint = "is there a network, or a proxy to be set?"
     return StepError(f"can't download {url}: {why}", hint=hint)
 
 
@@ -284,7 +321,10 @@ def _wrong(origin: str, expected: Checksum, actual: Checksum) -> StepError:
 
 
 def _is_local(origin: str) -> bool:
-    return urllib.parse.urlsplit(origin).scheme in ("", "file")
+    try:
+        return urllib.parse.urlsplit(origin).scheme in ("", "file")
+    except ValueError:
+        return False  # it has a host, and downloading from there says what is wrong
 
 
 def _local_path(origin: str) -> Path:
@@ -305,3 +345,11 @@ def _etag(part: Path) -> Path:
 
 def _name_of(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()
+
+
+def remove_set_aside(store: Path) -> list[Path]:
+    """Removes what downloads have put aside to be looked at: files with a wrong checksum, and damaged copies."""
+    found = [*(store / "parts").glob("*.wrong"), *(store / "by-digest").glob("*.damaged")]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return found

@@ -113,6 +113,27 @@ def test_gc_keeps_within_the_limit_and_removes_what_cannot_be_read(store: LayerS
     assert [line.split()[1].rstrip(",") for line in lines] == ["bb33", "bb22", "aa11"]
 
 
+def test_gc_removes_downloads_that_were_not_used(store: LayerStore) -> None:
+    wrong = set_aside(store)
+    assert f"removed {wrong.name}, a download that was not used" in cache("gc").stdout
+    assert not wrong.exists()
+
+
+def test_clean_removes_downloads_that_were_not_used(store: LayerStore, tmp_path: Path) -> None:
+    wrong = set_aside(store)
+    result = CliRunner().invoke(clean_command, ["-o", str(tmp_path / "output")])
+    assert result.exit_code == 0
+    assert f"removed {wrong}" in result.stdout
+    assert not wrong.exists()
+
+
+def set_aside(store: LayerStore) -> Path:
+    wrong = store.root / "media" / "parts" / "ab12.wrong"
+    wrong.parent.mkdir(parents=True)
+    wrong.touch()
+    return wrong
+
+
 def test_clean_removes_what_dead_builds_left(store: LayerStore, tmp_path: Path) -> None:
     draft = store.layers / ".draft-cc44-1-dead"
     staging = tmp_path / "output" / ".staging" / "image-dead"

@@ -23,6 +23,8 @@ class FileServer:
     trouble: list[int] = field(default_factory=list)
     etags: bool = True
     ranges: bool = True
+    coding: str = ""
+    """What it says that its files are packed with."""
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -47,6 +49,8 @@ class FileServer:
         etag = f'"{hashlib.md5(content).hexdigest()}"'
         if self.etags:
             extra += f"ETag: {etag}\r\n"
+        if self.coding:
+            extra += f"Content-Encoding: {self.coding}\r\n"
         wanted = headers.get("range", "")
         if wanted and self.ranges and headers.get("if-range", etag) == etag:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))

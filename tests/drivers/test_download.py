@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 import hashlib
 import os
 from collections.abc import Coroutine
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from factory.drivers.download import MediaDownloads
+from factory.drivers.download import MediaDownloads, remove_set_aside
 from factory.errors import StepError, StoreError
 from factory.events import Event, Note, Progress
 from factory.quantity import Duration
@@ -243,6 +244,36 @@ def test_a_wrong_file_is_set_aside_and_never_used(store: Store) -> None:
     run(body())
 
 
+def test_what_was_set_aside_goes_with_the_next_download(store: Store) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            with pytest.raises(StepError, match="wrong checksum"):
+                await store.fetch("0" * 64, url)
+            server.trouble = [404]
+            with pytest.raises(StepError, match="says 404"):
+                await store.fetch("0" * 64, url)
+            assert not list((store.folder / "parts").glob("*.wrong"))
+
+    run(body())
+
+
+def test_what_was_set_aside_can_be_removed(store: Store) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            with pytest.raises(StepError, match="wrong checksum"):
+                await store.fetch("0" * 64, url)
+            server.files["/d/b.iso"] = CONTENT
+            path, _ = await store.fetch(DIGEST, server.url("/d/b.iso"))
+            path.rename(path.with_suffix(".damaged"))
+            assert len(remove_set_aside(store.folder)) == 2
+            assert not [*store.folder.rglob("*.wrong"), *store.folder.rglob("*.damaged")]
+            assert remove_set_aside(store.folder / "none") == []
+
+    run(body())
+
+
 def test_a_damaged_copy_is_found_and_replaced(store: Store) -> None:
     async def body() -> None:
         async with file_server() as server:
@@ -293,6 +324,72 @@ def test_mirrors_are_tried_in_order(store: Store) -> None:
             assert path.read_bytes() == CONTENT
             assert sum("trying the next mirror" in note for note in store.notes()) == 2
             assert [p for p, _ in server.requests] == ["/gone.iso", "/d/a.iso"]  # 404 is not tried again
+
+    run(body())
+
+
+def test_a_mirror_with_the_wrong_file_is_passed_over(store: Store) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            good = serving(server)
+            server.files["/old/a.iso"] = b"an older release"
+            mirrors = server.url("/gone.iso"), server.url("/old/a.iso"), "http://[::1/a.iso"
+            path, _ = await store.fetch(DIGEST, *mirrors, good)
+            assert path.read_bytes() == CONTENT
+            assert sum("trying the next mirror" in note for note in store.notes()) == 3
+            await store.fetch(DIGEST, *mirrors, good)
+            assert not list((store.folder / "parts").glob("*.wrong"))
+
+    run(body())
+
+
+def test_when_all_mirrors_fail_each_is_named(store: Store) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            server.files["/old/a.iso"] = b"an older release"
+            with pytest.raises(StepError) as caught:
+                await store.fetch(DIGEST, server.url("/gone.iso"), server.url("/old/a.iso"), "http://[::1/a.iso")
+            for part in ("none of 3 mirrors", "/gone.iso: the server says 404", "/old/a.iso has the wrong checksum"):
+                assert part in caught.value.message
+            assert "http://[::1/a.iso is no URL: Invalid IPv6 URL" in caught.value.message
+            assert "vendors remove old releases" in caught.value.hint
+            assert "released a new one" in caught.value.hint
+
+    run(body())
+
+
+def test_what_is_no_url_is_told(store: Store) -> None:
+    async def body() -> None:
+        with pytest.raises(StepError, match="is no URL"):
+            await store.fetch(DIGEST, "http://[::1/a.iso")
+        with pytest.raises(StepError, match="is no URL"):
+            await store.fetch("file:http://[::1/SUMS", "http://127.0.0.1/a.iso")
+
+    run(body())
+
+
+def test_a_server_that_packs_what_it_sends_is_told(store: Store) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            server.files["/d/a.iso"] = gzip.compress(CONTENT)
+            server.coding = "gzip"
+            with pytest.raises(StepError, match=r"packs it for the way \(gzip\), though it was asked not to"):
+                await store.fetch(DIGEST, url)
+            assert len(server.requests) == 1
+
+    run(body())
+
+
+def test_a_busy_server_is_not_blamed_on_the_url(store: Store) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            server.trouble = [503] * 20
+            with pytest.raises(StepError, match="the server says 503") as caught:
+                await store.fetch(DIGEST, url)
+            assert "busy" in caught.value.hint
+            assert "URL right" not in caught.value.hint
 
     run(body())
 
