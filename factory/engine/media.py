@@ -7,25 +7,32 @@ of the script, its environment and its declared inputs; a second build with the 
 from __future__ import annotations
 
 import asyncio
+import glob
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from factory.deadline import Deadline
 from factory.digest import digest_of, file_digest, tree_digest
 from factory.drivers.protocols import Downloader, Programs
-from factory.engine.filesystem import fsync_path, store_errors, write_text
+from factory.engine.filesystem import disk_full, fsync_path, store_errors, write_text
 from factory.engine.locks import locked
-from factory.errors import StepError, TemplateError
+from factory.errors import CommandFailed, StepError, StoreError, TemplateError
 from factory.events import Emit, Note
 from factory.plan.resources import Media
+from factory.quantity import Size
 from factory.template.late import render_late
 from factory.template.model import BuiltFile, IsoSource, Text
 
 _BUILD_VERSION = 1
+_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+"""What the C library calls ENOSPC and EDQUOT; programs of ours run without translations."""
+_LOG_TAIL = Size(64 * 1024)
 
 
 class Library:
@@ -52,7 +59,8 @@ class Library:
         return Media(path, digest)
 
     async def build(self, built: BuiltFile, *, emit: Emit) -> Media:
-        """Raises: CommandFailed with the script's last words; StepError when it made nothing."""
+        """Raises: CommandFailed with the script's last words; StepError when it made nothing; StoreError when
+        a disk is full."""
         identity = await asyncio.to_thread(build_identity, built, self._root)
         folder = self._store / "built"
         path = folder / f"{Path(built.script).name}-{identity}"
@@ -67,10 +75,10 @@ class Library:
             return Media(path, _digest_in(marker))
 
     async def _run(self, built: BuiltFile, path: Path, marker: Path, deadline: Deadline, emit: Emit) -> None:
-        for left in path.parent.glob(f".{path.name}.*"):  # of a build that was killed: we hold the lock
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+        _remove(path.parent.glob(f".{glob.escape(path.name)}.*"))  # of a build that was killed: we hold the lock
         draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(2)}")
         script = _local(built.script, self._root)
+        log = self._log_dir / f"{script.name}.log"
         try:
             await self._programs.run(
                 [str(script), str(draft)],
@@ -78,7 +86,7 @@ class Library:
                 emit=emit,
                 cwd=self._root,
                 env={name: _plain(value) for name, value in built.env.items()},
-                log=self._log_dir / f"{script.name}.log",
+                log=log,
             )
             if not draft.is_file():
                 raise StepError(
@@ -89,10 +97,14 @@ class Library:
             fsync_path(draft)
             draft.rename(path)
             write_text(marker, digest + "\n")
+        except CommandFailed as error:
+            full = await asyncio.to_thread(_out_of_space, built, path.parent, error, log)
+            if full is None:
+                raise
+            raise full from error
         finally:
-            if draft.is_dir():
-                shutil.rmtree(draft, ignore_errors=True)
-            draft.unlink(missing_ok=True)
+            # Also what the script made beside it to rename at its end: on a full disk that is what fills it.
+            _remove(path.parent.glob(f"{glob.escape(draft.name)}*"))
 
     async def build_identity(self, built: BuiltFile) -> str:
         """What names a built file's content. Raises: TemplateError."""
@@ -121,6 +133,28 @@ def build_identity(built: BuiltFile, root: Path) -> str:
             hint="name scripts and inputs relative to the template or to the project's folder",
         ) from error
     return digest_of(parts)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _out_of_space(built: BuiltFile, folder: Path, error: CommandFailed, log: Path) -> StoreError | None:
+    """What *error* is when the script said that a disk is full: which one, its own words say."""
+    printed = error.evidence.stderr
+    with suppress(OSError), log.open("rb") as stream:  # programs say it on either of their outputs
+        stream.seek(max(0, log.stat().st_size - _LOG_TAIL))
+        printed += "\n" + stream.read().decode(errors="replace")
+    said = next((line.strip() for line in printed.splitlines() if _FULL.search(line)), "")
+    if not said:
+        return None
+    full = disk_full(folder)
+    message = f"{built.script} has no space left for its file: {said}"
+    return StoreError(message, hint=f"{full.message}: {full.hint}", evidence=error.evidence)
 
 
 def _digest_in(marker: Path) -> str:
