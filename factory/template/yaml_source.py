@@ -174,8 +174,8 @@ def read_yaml(path: Path, doubled: list[Problem] | None = None) -> Node:
     """Reads the one document of the file at *path*; its root is a mapping.
 
     Args:
-        doubled: takes the problems that leave the rest of the file readable (a key that is written twice), so that
-            what is wrong elsewhere is told with them; without it they are raised.
+        doubled: takes the problems that leave the rest of the file readable (a key that is written twice or is no
+            text), so that what is wrong elsewhere is told with them; without it they are raised.
 
     Raises: TemplateError for a file that can't be read, isn't UTF-8 or isn't YAML as described above.
     """
@@ -218,15 +218,22 @@ def parse_yaml(text: str, path: Path, name: str = "", doubled: list[Problem] | N
     try:
         root = composer.compose(text)
     except yaml.YAMLError as error:
-        composer.problems.append(_syntax_problem(document, error))
+        problem = _syntax_problem(document, error)
+        told = {(p.place.line if p.place else 0) for p in composer.problems}
+        if problem.place is None or problem.place.line not in told:  # else it is what that line's problem leads to
+            composer.problems.append(problem)
     if root is not None and not isinstance(root.value, dict) and not composer.problems:
         hint = "the file is empty" if root.value is None else "write `key: value` lines"
         composer.problems.append(root.problem("expected a mapping at the top", hint))
     if composer.problems or root is None or (composer.doubled and doubled is None):
-        raise TemplateError([*composer.problems, *composer.doubled])
+        raise TemplateError(sorted([*composer.problems, *composer.doubled], key=_order))
     if doubled is not None:
         doubled += composer.doubled
     return root
+
+
+def _order(problem: Problem) -> tuple[int, int]:
+    return (problem.place.line, problem.place.column) if problem.place else (0, 0)
 
 
 class _Stop(Exception):
@@ -240,7 +247,7 @@ class _Composer:
         self.document = document
         self.problems: list[Problem] = []
         self.doubled: list[Problem] = []
-        """Keys that are written twice: the first value is taken."""
+        """Keys that are written twice: the first value is taken; and those that are no texts: they are left out."""
         self._anchors: dict[str, tuple[Node, int] | None] = {}
         self._total = 0
 
@@ -296,7 +303,9 @@ class _Composer:
         while not isinstance(key := next(self._events), yaml.MappingEndEvent):
             if not isinstance(key, yaml.ScalarEvent):
                 self._bad_key(key)
-                raise _Stop
+                self._skip(key)
+                self._node(next(self._events), depth + 1)
+                continue
             line, column = _start(key)
             value = replace(self._node(next(self._events), depth + 1), key_line=line, key_column=column)
             if key.value in values:
@@ -309,12 +318,23 @@ class _Composer:
                 values[key.value] = value
         return values
 
+    def _skip(self, event: Any) -> None:
+        """Passes over the value that begins with *event*, whose problem is noted."""
+        depth = 0
+        while True:
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth == 0:
+                return
+            if depth > DEEPEST:
+                raise _Stop
+            event = next(self._events)
+
     def _bad_key(self, event: Any) -> None:
         line = self.document.line(_start(event)[0])
         if isinstance(event, yaml.MappingStartEvent) and "{{" in line:
             self._note(event, "a text that begins with {{ must be quoted", 'write key: "{{ … }}"')
         else:
-            self._note(event, "a key must be a text")
+            self.doubled.append(self.document.problem("a key must be a text", *_start(event)))
 
     def _count(self, event: Any, number: int) -> None:
         self._total += number

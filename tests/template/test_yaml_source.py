@@ -97,6 +97,26 @@ def test_the_line_comes_with_the_problem() -> None:
     assert caught.value.problems[0].source_line == "  b: ["
 
 
+def test_every_key_that_is_no_text_is_named() -> None:
+    assert problems("1: 2\n[a, b]: c\n? {x: {[y]: z}}\n: z\na: !x 1\n? - b\n: [{c: 1, [d]: 2}]\n") == [
+        "t.yml:2:1: a key must be a text",
+        "t.yml:3:3: a key must be a text",
+        "t.yml:5:4: the tag !x is not known (templates have no tags)",
+        "t.yml:6:3: a key must be a text",
+        "t.yml:7:11: a key must be a text",
+    ]
+    unquoted = 'a text that begins with {{ must be quoted (write key: "{{ … }}")'
+    assert problems("a: {{ x }}\nb: {{ y }}\n") == [f"t.yml:1:5: {unquoted}", f"t.yml:2:5: {unquoted}"]
+    assert problems("a: {{ x | default('a') }}\n") == [f"t.yml:1:5: {unquoted}"]
+
+
+def test_what_is_wrong_beside_a_key_that_is_no_text_is_told_with_it() -> None:
+    doubled: list[Problem] = []
+    root = parse_yaml("a: 1\n[b]: c\nd: 2\n", Path("t.yml"), "t.yml", doubled)
+    assert root.plain() == {"a": 1, "d": 2}
+    assert [str(p) for p in doubled] == ["t.yml:2:1: a key must be a text"]
+
+
 def test_several_problems_are_reported_together() -> None:
     assert len(problems("a: 1\na: 2\nb: !x 1\nc: *nowhere")) == 3
 
@@ -105,6 +125,9 @@ def test_deep_nesting_is_refused_and_does_not_crash() -> None:
     """libyaml's own composer overflows the C stack here."""
     assert problems("[" * 200_000) == [f"t.yml:1:{DEEPEST + 2}: nested deeper than {DEEPEST} levels"]
     assert "nested deeper" in problems("a: " + "{a: " * 200)[0]
+    assert problems("a: " + "{" * 200_000) == [
+        't.yml:1:5: a text that begins with {{ must be quoted (write key: "{{ … }}")'
+    ]
 
 
 def test_aliases_are_bounded() -> None:
