@@ -38,11 +38,14 @@ _PASSED_OVER = ("hcp_packer_registry",)
 class Use:
     """One source of one build: its type, the name it goes by here, and its arguments.
 
+    *own_name* is the label of the source's own block. Packer calls the build so in everything that the build makes
+    (``packer_build_name``); *name* is for ``source.name``, ``override`` and whatever selects.
     *extra* is what the build adds, which sees the iterator when it stands in a dynamic block.
     """
 
     type: str
     name: str
+    own_name: str
     body: Body
     span: Span
     extra: Body | None = None
@@ -171,7 +174,7 @@ class Builds:
             found = self._find(text, item.value.span)
             if found is not None:
                 kind, name = found.labels
-                yield Use(kind, name, found.body, item.value.span)
+                yield Use(kind, name, name, found.body, item.value.span)
 
     def _find(self, text: str, span: Span) -> Block | None:
         # Packer drops the first of three words whatever it is: “source.qemu.x”, “sources.qemu.x”.
@@ -198,8 +201,8 @@ class Builds:
             extra.pop("name", None)
             added = replace(one.body, attributes=extra)
             self.problems.extend(set_twice(found.body, added))
-            name = local_name or found.labels[1]
-            yield Use(found.labels[0], name, found.body, one.block.span, added, one.scope)
+            kind, own_name = found.labels
+            yield Use(kind, local_name or own_name, own_name, found.body, one.block.span, added, one.scope)
 
     # --- one build
 
@@ -235,12 +238,12 @@ class Builds:
     def _source(self, use: Use, settings: Settings, problems: list[Problem]) -> Source:
         decoder = self._decoder(use, problems)
         if use.type == BUILDER:
-            return read_qemu_source(decoder, settings, use.name)
+            return read_qemu_source(decoder, settings, use.own_name)
         plain = {k: _plain(g) for k, g in settings.options.items()}
         return OtherBuilder(type=use.type, options=plain)
 
     def _decoder(self, use: Use, problems: list[Problem]) -> Decoder:
-        around = Surroundings(self.scope.world, COMPATIBLE_VERSION, None, False, use.name, use.type, self.secrets)
+        around = Surroundings(self.scope.world, COMPATIBLE_VERSION, None, False, use.own_name, use.type, self.secrets)
         return Decoder(problems, Dialect.HCL, packer_functions(around), self.secrets)
 
     # --- provisioners and post-processors
