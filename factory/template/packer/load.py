@@ -38,7 +38,7 @@ def load(
         variables: ``-var``, by name.
         var_files: ``-var-file``, in order; later ones win.
         environ: the environment; default: that of the process. ``PKR_VAR_x`` sets the variable *x*.
-        only, except_: patterns over names of builds; they exclude each other.
+        only, except_: patterns over names of builds; ``except_`` takes away from what ``only`` leaves.
         working: the folder that relative paths start from; default: that of the process.
         clock: the present; one moment holds for the whole template.
         data_reader: reads data sources; without it, what they give is unknown.

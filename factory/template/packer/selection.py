@@ -6,12 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from factory.errors import Problem, TemplateError
+from factory.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Patterns over the names of builds; ``*`` stands for any characters, dots among them."""
+    """Patterns over the names of builds; ``*`` stands for any characters, dots among them.
+
+    With both, ``except_`` takes away from what ``only`` leaves, as in Packer.
+    """
 
     only: tuple[str, ...] = ()
     except_: tuple[str, ...] = ()
@@ -28,8 +31,6 @@ class Selection:
 
     @classmethod
     def of(cls, only: Sequence[str], except_: Sequence[str]) -> Selection:
-        if only and except_:
-            raise TemplateError("-only and -except exclude each other")
         return cls(tuple(_split(only)), tuple(_split(except_)))
 
 

@@ -13,6 +13,7 @@ from factory.template.packer.config.plugins import satisfies
 from factory.template.packer.language.values import to_python
 from factory.template.packer.post_processors.kinds import Checksum, Manifest
 from factory.template.packer.provisioners.shell import Shell, ShellLocal
+from factory.template.packer.to_template import to_template
 from tests.template.packer.written import LEAST, build_with, hcl, loaded, problems_of
 
 pytestmark = pytest.mark.unit
@@ -91,8 +92,30 @@ def test_names_of_builds_and_what_sources_may_look_like(tmp_path: Path) -> None:
     ]  # fmt: skip
     last = config.builds[-1].source
     assert isinstance(last, QemuSource)
-    assert (last.memory, last.vm_name, last.output_directory) == (2048, "vm-other", "output-other")
+    assert (last.memory, last.vm_name, last.output_directory) == (2048, "vm-other", "output-a")
     assert config.description == "first"
+
+
+def test_an_alias_selects_and_the_source_names_what_is_made(tmp_path: Path) -> None:
+    text = f'source "qemu" "base" {{\n  {LEAST}}}\n' + (
+        'build {\n  source "qemu.base" {\n    name = "one"\n  }\n  source "qemu.base" {\n    name = "two"\n  }\n'
+        '  provisioner "shell" {\n    inline = ["echo ${source.name} {{ build_name }}"]\n'
+        '    override = {\n      two = { inline = ["second {{ build_name }}"] }\n'
+        '      base = { inline = ["never"] }\n    }\n  }\n'
+        '  post-processor "manifest" {\n    only = ["qemu.two"]\n  }\n}\n'
+    )
+    config = hcl(tmp_path, text)
+    translations = [to_template(config, b) for b in config.qemu_builds]
+    deliveries = [t.loaded.delivery for t in translations]
+    assert [(d.folder.name, d.file_name, d.build) for d in deliveries if d] == [
+        ("output-base", "packer-base", "base")
+    ] * 2  # fmt: skip
+    assert [t.loaded.template.name for t in translations] == ["qemu.one", "qemu.two"]
+    shells = [t.loaded.template.provision[0].shell for t in translations]
+    assert [s.inline for s in shells if s] == [("echo one base",), ("second base",)]
+    assert [s.env["PACKER_BUILD_NAME"] for s in shells if s] == ["base", "base"]
+    assert [len(b.post_processors) for b in config.builds] == [0, 1]
+    assert [b.name for b in hcl(tmp_path, text, only=["qemu.two"]).builds] == ["qemu.two"]
 
 
 def test_the_iterator_of_a_dynamic_source_hides_the_source_only_in_what_it_adds(tmp_path: Path) -> None:
@@ -119,8 +142,7 @@ def test_only_and_except(tmp_path: Path) -> None:
     nothing = hcl(tmp_path, text, only=["nope"])
     assert nothing.builds == ()
     assert "the builds are: n.qemu.a, n.qemu.b, qemu.a" in str(nothing.warnings[0])
-    with pytest.raises(TemplateError, match="exclude each other"):
-        hcl(tmp_path, text, only=["a"], except_=["b"])
+    assert [b.name for b in hcl(tmp_path, text, only=["n.*"], except_=["*.b"]).builds] == ["n.qemu.a"]
 
 
 def test_what_is_not_selected_is_not_evaluated(tmp_path: Path) -> None:
