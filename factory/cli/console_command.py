@@ -33,6 +33,7 @@ def command(
     from factory.errors import TemplateError
     from factory.template.packer import load
     from factory.template.packer.inspect import console_answer
+    from factory.template.packer_files import Purpose
 
     packer.apply()
     if template is None and config_type == "json":
@@ -43,7 +44,7 @@ def command(
             empty.touch()
             config = load(empty, variables, var_files, environment())
     else:
-        config = load(template, variables, var_files, environment(), only, except_)
+        config = load(template, variables, var_files, environment(), only, except_, purpose=Purpose.SHOW)
     prompt = sys.stdin.isatty()
     while True:
         if prompt:

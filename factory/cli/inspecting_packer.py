@@ -16,10 +16,9 @@ def inspect_packer(
     """Prints. Raises: TemplateError."""
     from factory.template.packer import load
     from factory.template.packer.inspect import inspect_text
-    from factory.template.packer.required import required_variables
+    from factory.template.packer_files import Purpose
 
-    needed = {name: "" for name in required_variables(path) if name not in variables} if not var_files else {}
-    config = load(path, {**needed, **variables}, var_files, environment(), only, except_)
+    config = load(path, variables, var_files, environment(), only, except_, purpose=Purpose.SHOW)
     click.echo(inspect_text(config), nl=False)
     click.echo("\n> builds for -only and -except:\n")
     for build in config.builds:

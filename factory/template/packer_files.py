@@ -12,8 +12,12 @@ from factory.errors import Problem
 
 
 class Purpose(enum.Enum):
-    """Why templates are loaded: to say whether they are right, or to plan and make their builds."""
+    """Why templates are loaded: to list what they declare, to say whether they are right, or to make their builds.
 
+    Only for ``SHOW`` a variable may lack its value.
+    """
+
+    SHOW = "show"
     CHECK = "check"
     MAKE = "make"
 

@@ -144,6 +144,14 @@ def test_console(folder: Path) -> None:
     assert wrong.output.endswith("2\n")
 
 
+def test_inspect_and_console_need_no_values(folder: Path) -> None:
+    (folder / "t.pkr.hcl").write_text('variable "need" {\n  type = string\n}\n' + TEMPLATE)
+    shown = factory("inspect", "t.pkr.hcl")
+    assert shown.exit_code == 0, shown.output
+    assert 'var.need: "<unknown>"' in shown.output
+    assert factory("console", "t.pkr.hcl", stdin="upper(var.need == null ? 1 : 2)\nupper(path.root)\n").exit_code == 0
+
+
 def test_fmt(folder: Path) -> None:
     crooked = 'variable "a" {\ndefault="b"\n  description = "c"\n}\n'
     straight = 'variable "a" {\n  default     = "b"\n  description = "c"\n}\n'

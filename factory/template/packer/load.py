@@ -13,7 +13,7 @@ from factory.template.packer.language.scope import World
 from factory.template.packer.legacy.load_json import load_json
 from factory.template.packer.model import PackerConfig
 from factory.template.packer.selection import Selection
-from factory.template.packer_files import DataReader
+from factory.template.packer_files import DataReader, Purpose
 
 HCL_SUFFIXES = (".hcl", ".pkr.json")
 
@@ -31,6 +31,7 @@ def load(
     data_reader: DataReader | None = None,
     secret_reader: Callable[[str, tuple[str, ...]], str] | None = None,
     text: str | None = None,
+    purpose: Purpose = Purpose.CHECK,
 ) -> PackerConfig:
     """Reads, evaluates and checks the template at *path*: a file, or a folder of ``*.pkr.hcl`` and ``*.pkr.json``.
 
@@ -44,6 +45,7 @@ def load(
         data_reader: reads data sources; without it, what they give is unknown.
         secret_reader: reads ``vault``, ``consul_key`` and the like: function name and arguments to the secret.
         text: a JSON template instead of the file, as ``packer build -`` takes it.
+        purpose: with ``Purpose.SHOW`` a variable without a value is no error: it and what uses it are unknown.
 
     Raises: TemplateError with every problem, each with its place.
     """
@@ -67,6 +69,7 @@ def load(
             var_files=files,
             selection=selection,
             data_reader=data_reader,
+            purpose=purpose,
         )
     return load_json(
         template,
@@ -75,4 +78,5 @@ def load(
         var_files=files,
         selection=selection,
         text=None if text is None else Source.of(str(path), text),
+        purpose=purpose,
     )

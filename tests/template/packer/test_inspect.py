@@ -10,8 +10,9 @@ import pytest
 from factory.errors import TemplateError
 from factory.template.packer.inspect import console_answer, inspect_text
 from factory.template.packer.missing_files import missing_files
+from factory.template.packer_files import Purpose
 from tests.template.packer.inspected import HCL, HCL_TEXT, JSON, JSON_TEXT
-from tests.template.packer.written import build_with, hcl, loaded
+from tests.template.packer.written import LEAST, build_with, hcl, loaded
 
 pytestmark = pytest.mark.unit
 
@@ -31,6 +32,52 @@ def test_console(tmp_path: Path) -> None:
         console_answer(config, "var.y")
     old = loaded(tmp_path, {"t.json": json.dumps(JSON)}, "t.json", variables={"req": "r"})
     assert console_answer(old, "{{ user `a` | upper }}") == "X"
+
+
+NEEDS = f"""variable "need" {{
+  type = string
+}}
+variable "many" {{
+  type = list(string)
+}}
+variable "opt" {{
+  default = "x"
+}}
+locals {{
+  a = "${{var.need}}-b"
+}}
+source "qemu" "v" {{
+  {LEAST}
+  vm_name = var.need
+  memory  = length(var.many)
+}}
+build {{
+  sources = ["qemu.v"]
+  provisioner "shell" {{
+    inline = var.many
+  }}
+}}
+"""
+
+
+def test_a_variable_without_a_value_is_unknown_to_who_looks(tmp_path: Path) -> None:
+    config = hcl(tmp_path, NEEDS, purpose=Purpose.SHOW)
+    assert 'var.many: "<unknown>"\nvar.need: "<unknown>"\nvar.opt: "x"\n' in inspect_text(config)
+    assert 'local.a: "<unknown>"' in inspect_text(config)
+    assert console_answer(config, "upper(var.opt)") == "X"
+    assert console_answer(config, "local.a") == "<unknown>"
+    with pytest.raises(TemplateError, match="“need” has no value"):
+        hcl(tmp_path, NEEDS)
+
+
+def test_a_json_template_lists_what_it_needs(tmp_path: Path) -> None:
+    builder = {"type": "qemu", "iso_url": "{{user `need`}}", "iso_checksum": "none", "memory": "{{user `mem`}}"}
+    text = json.dumps({"variables": {"need": None, "mem": None, "opt": "x"}, "builders": [builder]})
+    config = loaded(tmp_path, {"t.json": text}, "t.json", purpose=Purpose.SHOW)
+    assert "Required variables:\n\n  mem\n  need\n\nOptional" in inspect_text(config)
+    assert console_answer(config, "{{ user `opt` }}") == "x"
+    with pytest.raises(TemplateError, match="“need” has no value"):
+        loaded(tmp_path, {"t.json": text}, "t.json")
 
 
 def test_missing_files(tmp_path: Path) -> None:

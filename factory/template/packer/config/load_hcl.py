@@ -28,7 +28,7 @@ from factory.template.packer.language.values import (
 from factory.template.packer.model import COMPATIBLE_VERSION, PackerConfig, PackerVariable
 from factory.template.packer.reporting import raise_errors, warnings_of
 from factory.template.packer.selection import Selection, nothing_selected
-from factory.template.packer_files import DataReader
+from factory.template.packer_files import DataReader, Purpose
 
 _CONTENT = BlockSchema(blocks={"content": BlockSchema()})
 _STEPS: Mapping[str, BlockSchema] = {
@@ -64,6 +64,7 @@ def load_hcl(
     var_files: Sequence[Path],
     selection: Selection,
     data_reader: DataReader | None,
+    purpose: Purpose,
 ) -> PackerConfig:
     """Raises: TemplateError with everything that is wrong."""
     files = find_files(path)
@@ -76,7 +77,7 @@ def load_hcl(
             problems.append(item.name_span.problem(f"there can't be an argument “{item.name}” here", hint=hint))
     _check_kinds(blocks, problems)
     base = Scope(_context(files, world), FUNCTIONS, world, None, _FORBIDDEN)
-    inputs = _inputs(blocks, base, problems, files, variables, var_files)
+    inputs = _inputs(blocks, base, problems, files, variables, var_files, purpose)
     raise_errors(problems)
     scope = base.child({"var": object_value({k: v.value for k, v in inputs.items()})})
     computed = Computed(scope, problems, data_reader)
@@ -166,6 +167,7 @@ def _inputs(
     files: FileSet,
     options: Mapping[str, str],
     var_files: Sequence[Path],
+    purpose: Purpose,
 ) -> Mapping[str, PackerVariable]:
     inputs = Variables(Scope(base.names, base.functions, base.world), problems)
     for block in blocks:
@@ -180,7 +182,7 @@ def _inputs(
         found = file if file.is_absolute() else base.world.working / file
         inputs.from_file(found, shown=str(file))
     inputs.from_options(options)
-    return inputs.finish()
+    return inputs.finish(purpose)
 
 
 def _secrets(

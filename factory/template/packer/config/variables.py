@@ -23,6 +23,7 @@ from factory.template.packer.language.type_expressions import read_type
 from factory.template.packer.language.types import ANY, PRIMITIVES, Type
 from factory.template.packer.language.values import UNKNOWN_VALUE, Value, object_value, string
 from factory.template.packer.model import PackerVariable
+from factory.template.packer_files import Purpose
 
 ENVIRONMENT_PREFIX = "PKR_VAR_"
 _ARGUMENTS = ("type", "default", "description", "sensitive")
@@ -206,18 +207,19 @@ class Variables:
 
     # --- results
 
-    def finish(self) -> Mapping[str, PackerVariable]:
-        """Checks that every variable has a value and fulfils its conditions."""
+    def finish(self, purpose: Purpose = Purpose.CHECK) -> Mapping[str, PackerVariable]:
+        """Checks that every variable fulfils its conditions and has a value, which is not needed to show it."""
         result: dict[str, PackerVariable] = {}
         for name, declaration in self.declared.items():
             value = declaration.value if declaration.value is not None else declaration.default
             if value is None:
-                self.problems.append(
-                    declaration.span.problem(
-                        f"the variable “{name}” has no value",
-                        hint=f"give it one: -var {name}=…, {ENVIRONMENT_PREFIX}{name}=…, or a default",
+                if purpose is not Purpose.SHOW:
+                    self.problems.append(
+                        declaration.span.problem(
+                            f"the variable “{name}” has no value",
+                            hint=f"give it one: -var {name}=…, {ENVIRONMENT_PREFIX}{name}=…, or a default",
+                        )
                     )
-                )
                 value = UNKNOWN_VALUE
             value = value.with_sensitivity(declaration.sensitive)
             result[name] = PackerVariable(

@@ -33,6 +33,7 @@ from factory.template.packer.provisioners import Provisioner, read_provisioner
 from factory.template.packer.qemu_builder import BUILDER, read_qemu_source
 from factory.template.packer.reporting import raise_errors, warnings_of
 from factory.template.packer.selection import Selection, nothing_selected
+from factory.template.packer_files import Purpose
 
 ROOT_KEYS = ("builders", "variables", "provisioners", "post-processors", "sensitive-variables", "description",
              "min_packer_version", "error-cleanup-provisioner", "push")  # fmt: skip
@@ -46,6 +47,7 @@ def load_json(
     var_files: Sequence[Path],
     selection: Selection,
     text: Text | None = None,
+    purpose: Purpose = Purpose.CHECK,
 ) -> PackerConfig:
     """Raises: TemplateError with everything that is wrong."""
     root = parse_json(text or read_source(path))
@@ -55,10 +57,12 @@ def load_json(
     members = _root(root, problems)
     sensitive = frozenset(_texts(members.get("sensitive-variables"), problems))
     inputs = read_user_variables(
-        _members(members.get("variables"), problems), sensitive, world, var_files, variables, problems
+        _members(members.get("variables"), problems), sensitive, world, var_files, variables, problems, purpose
     )
     raise_errors(problems)
-    loader = _Loader(world, problems, selection, inputs)
+    # Options that a variable without a value leaves empty say nothing about the template.
+    unset = any(v.required and v.origin == "default" for v in inputs.values())
+    loader = _Loader(world, [] if unset else problems, selection, inputs)
     builds = tuple(loader.builds(members))
     if loader.names and not builds:
         problems.append(nothing_selected(loader.names))

@@ -16,6 +16,7 @@ from factory.template.packer.language.scope import World
 from factory.template.packer.language.values import from_python, string
 from factory.template.packer.legacy.nodes import is_comment, value_of
 from factory.template.packer.model import COMPATIBLE_VERSION, PackerVariable
+from factory.template.packer_files import Purpose
 
 
 def read_user_variables(
@@ -25,8 +26,12 @@ def read_user_variables(
     var_files: Sequence[Path],
     options: Mapping[str, str],
     problems: list[Problem],
+    purpose: Purpose = Purpose.CHECK,
 ) -> Mapping[str, PackerVariable]:
-    """Every variable with its rendered value; variables may use one another in any order."""
+    """Every variable with its rendered value; variables may use one another in any order.
+
+    One without a value is empty where variables are only shown, and a problem elsewhere.
+    """
     raw: dict[str, tuple[str | None, str, Span]] = {}
     for name, member in declared.items():
         if not is_comment(name):
@@ -39,7 +44,7 @@ def read_user_variables(
     rendered = _render(raw, world, problems)
     result: dict[str, PackerVariable] = {}
     for name, (text, origin, span) in raw.items():
-        if text is None:
+        if text is None and purpose is not Purpose.SHOW:
             problems.append(
                 span.problem(f"the variable “{name}” has no value", hint=f"give it one: -var {name}=…, or a default")
             )
@@ -95,7 +100,7 @@ def _render(
     raw: Mapping[str, tuple[str | None, str, Span]], world: World, problems: list[Problem]
 ) -> Mapping[str, str]:
     done: dict[str, str] = {}
-    waiting = {name: text for name, (text, _, _) in raw.items() if text is not None}
+    waiting = {name: text or "" for name, (text, _, _) in raw.items()}
     functions = packer_functions(Surroundings(world, COMPATIBLE_VERSION, done, in_variables=True))
     context = Context({}, functions, late=None, results_are_templates=True)
     while waiting:
