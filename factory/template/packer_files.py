@@ -37,6 +37,8 @@ def is_packer(path: Path) -> bool:
         return False
     try:
         content = json.loads(path.read_text("utf-8-sig", errors="replace"))
+    except RecursionError:  # nested more deeply than either form allows: the reader of JSON names the place
+        return True
     except (OSError, ValueError):
         # A template with a mistake in it is still one: its own reader says where the mistake is.
         return '"builders"' in path.read_text("utf-8", errors="replace") if path.is_file() else False

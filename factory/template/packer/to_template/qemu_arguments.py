@@ -93,7 +93,8 @@ def properties(value: str) -> dict[str, str]:
 class _Reader:
     def __init__(self, source: QemuSource, notes: Notes) -> None:
         self.source, self.notes, self.result = source, notes, Arguments()
-        self.pairs = [(switch.lstrip("-"), "".join(parts)) for switch, *parts in source.qemuargs]
+        # Packer passes over a list without a switch, too.
+        self.pairs = [(switch.lstrip("-"), "".join(parts)) for switch, *parts in filter(None, source.qemuargs)]
         self.networks = self._own_networks()
         self.reached_itself = bool(reached_host(source))
         self.own_drives: set[str] = set()

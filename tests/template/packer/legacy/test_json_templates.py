@@ -11,6 +11,7 @@ import pytest
 from factory.template.packer import OtherBuilder, PackerConfig, QemuSource, load
 from factory.template.packer.post_processors.kinds import Vagrant
 from factory.template.packer.provisioners.shell import Shell, ShellLocal
+from factory.template.packer_files import is_packer
 from tests.template.packer.written import loaded, problems_of
 
 pytestmark = pytest.mark.unit
@@ -31,6 +32,15 @@ def source_of(config: PackerConfig, index: int = 0) -> QemuSource:
     source = config.builds[index].source
     assert isinstance(source, QemuSource)
     return source
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"builders": ' + "[" * 3000 + "]" * 3000 + "}"])
+def test_what_is_nested_too_deeply_is_said_with_its_place(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(text)
+    assert is_packer(path)
+    assert "t.json:1:1" in messages(tmp_path, text)
+    assert "nested too deeply" in messages(tmp_path, text)
 
 
 def test_weak_types_and_functions(tmp_path: Path) -> None:

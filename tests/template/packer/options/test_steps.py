@@ -105,7 +105,7 @@ def test_kinds_of_plugins_are_kept_as_they_are(tmp_path: Path) -> None:
         ("provisioner {}", "has one label, its type"),
         ('post-processor "shell-local" {}', "shell-local: one of “inline”"),
         ('post-processor "shell-local" {\n    inline = ["a"]\n    script = "b"\n  }', "exclude one another"),
-        ('post-processor "compress" {\n    compression_level = 12\n  }', "compression level 12 is above 9"),
+        ('post-processor "vagrant" {\n    compression_level = 12\n  }', "compression level 12 is above 9"),
         ('post-processor "checksum" {\n    checksum_types = ["sha265"]\n  }', "did you mean “sha256”?"),
         ('post-processor "artifice" {}', "artifice: “files” must be set"),
         ('post-processor "manifest" {\n    outptu = "x"\n  }', "did you mean “output”?"),
@@ -120,6 +120,7 @@ def test_post_processors(tmp_path: Path) -> None:
     compress = post_processor(tmp_path, "compress", 'output = "{{.BuildName}}.tar.gz"\ncompression_level = 9')
     assert isinstance(compress, Compress)
     assert compress.output == "{{.BuildName}}.tar.gz"
+    assert isinstance(post_processor(tmp_path, "compress", "compression_level = 12"), Compress)
     checksum = post_processor(tmp_path, "checksum", "")
     assert isinstance(checksum, Checksum)
     assert checksum.checksum_types == ("md5",)

@@ -43,6 +43,13 @@ def option_notes(translation: Translation) -> set[str]:
     return {n.option for n in translation.notes if n.matters}
 
 
+@pytest.mark.parametrize("given", ["[[]]", '[[], ["-m", "1G"]]'])
+def test_a_list_without_a_switch_is_passed_over(tmp_path: Path, given: str) -> None:
+    machine = translated(tmp_path, f"  qemuargs = {given}\n").loaded.template.machine
+    assert machine.extra_args == ()
+    assert machine.memory == (2**30 if "1G" in given else 512 * 2**20)
+
+
 def test_machine(tmp_path: Path) -> None:
     machine = translated(
         tmp_path,
