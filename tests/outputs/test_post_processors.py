@@ -144,6 +144,25 @@ def test_a_manifest_grows_until_it_is_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.unit
+def test_a_manifest_without_its_time_has_no_time(tmp_path: Path) -> None:
+    run(tmp_path, chain(("manifest", {"output": "m.json", "strip_time": True})))
+    run(tmp_path, chain(("manifest", {"output": "m.json"})))
+    stripped, whole = json.loads((tmp_path / "m.json").read_text())["builds"]
+    assert "build_time" not in stripped
+    assert whole["build_time"] == 1000
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("ending", ["gz", "bgzf", "xz", "bzip2"])
+def test_a_level_above_the_best_is_the_best(tmp_path: Path, ending: str) -> None:
+    run(tmp_path, chain(("compress", {"output": f"x.{ending}", "compression_level": 99, "keep": True})))
+    run(tmp_path, chain(("compress", {"output": f"y.{ending}", "compression_level": 9, "keep": True})))
+    best = (tmp_path / f"y.{ending}").read_bytes()
+    assert opened(tmp_path / f"x.{ending}") == CONTENT
+    assert len((tmp_path / f"x.{ending}").read_bytes()) == len(best)
+
+
+@pytest.mark.unit
 def test_a_box_holds_what_vagrant_wants(tmp_path: Path) -> None:
     (tmp_path / "Vagrantfile.tpl").write_text("# mine\n")
     artifact = replace(delivered(tmp_path), details={"disks": ["out/one.txt"], "format": "qcow2", "size": 2**30 + 1})

@@ -28,6 +28,8 @@ from factory.quantity import Duration
 
 _ENDINGS = {"tar": "tar", "zip": "zip", "gz": "gzip", "lz4": "lz4", "bgzf": "bgzf", "xz": "xz", "bzip2": "bzip2",
             "zst": "zstd", "zstd": "zstd"}  # fmt: skip
+BEST_LEVEL = 9
+"""Packer takes a higher ``compression_level`` for this one."""
 _BLOCK = 2**20
 _BGZF_BLOCK = 0xFF00
 """Content of one BGZF block: what it becomes must fit into 64 KiB even when it can't be compressed."""
@@ -69,7 +71,7 @@ async def compress(artifact: Artifact, options: Mapping[str, Any], around: Surro
             f"compress: {len(artifact.files)} files can't become the one file {name}",
             hint="give `output` the ending of an archive: .tar.gz, .tar.zst, .zip, …",
         )
-    level = int(options.get("compression_level") or -1)
+    level = min(int(options.get("compression_level") or -1), BEST_LEVEL)
     target = around.path(name)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.part")

@@ -57,7 +57,7 @@ async def manifest(artifact: Artifact, options: Mapping[str, Any], around: Surro
         {
             "name": around.build,
             "builder_type": around.builder,
-            "build_time": 0 if options.get("strip_time") else around.time,
+            **({} if options.get("strip_time") else {"build_time": around.time}),
             "files": files or None,
             "artifact_id": artifact.id,
             "packer_run_uuid": around.run_id,

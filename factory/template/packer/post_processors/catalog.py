@@ -116,8 +116,8 @@ def _plain(settings: Settings) -> Mapping[str, Any]:
 
 
 def _check(decoder: Decoder, kind: str, options: Options, settings: Settings) -> None:
-    level = getattr(options, "compression_level", 0)
-    if level > BEST_LEVEL:
+    level = options.compression_level if isinstance(options, Vagrant) else 0
+    if level > BEST_LEVEL:  # compress takes its best instead, as Packer's does
         span = settings.options["compression_level"].span
         decoder.problems.append(span.problem(f"{kind}: the compression level {level} is above {BEST_LEVEL}"))
     if isinstance(options, ShellLocal) and not options.unknown:
