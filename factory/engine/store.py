@@ -226,8 +226,8 @@ class LayerStore:
         with store_errors(self.root):
             write_index(draft.path, about, recipe)
             destination = self.layers / draft.key
-            if destination.exists():  # damaged, or built afresh: what stands on the old one has lost its ground
-                self.remove(draft.key)
+            # Damaged, built afresh, or taken away by hand: what stands on the old one has lost its ground.
+            self.remove(draft.key)
             rename_durably(draft.path, destination)
             write_json(self.names / f"{template}.json", {**self.newest_keys(template), phase: draft.key})
         layer = self._read(draft.key)

@@ -24,6 +24,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from factory.engine.layer_index import INDEX
 from factory.engine.store import LayerStore
 from tests.e2e.command import FACTORY, PROJECT, Outcome, Place
 
@@ -140,8 +141,9 @@ class Drill:
             key = self._keys[phase]
             if PHASES.index(phase) >= PHASES.index(stage):
                 store.remove(key)
-            elif not (store.layers / key).exists():
-                _link_tree(self.gold.root / "cache" / "layers" / key, store.layers / key)
+            elif not _is_the_same(golden := self.gold.root / "cache" / "layers" / key, store.layers / key):
+                store.remove(key)  # of an installation of its own, on which no gold layer can stand
+                _link_tree(golden, store.layers / key)
         shutil.rmtree(self.place.output / "tiny", ignore_errors=True)
         media = self.place.root / "cache" / "media"
         if not with_media:
@@ -268,6 +270,11 @@ def random_kill(dice: random.Random, lengths: dict[str, float]) -> tuple[Target,
     else:
         phase = dice.choices(PHASES, weights=(2, 1, 2, 2, 2, 3))[0]
     return target, Moment(phase, after=dice.uniform(0, lengths[phase]))
+
+
+def _is_the_same(golden: Path, layer: Path) -> bool:
+    """Whether *layer* was linked from *golden*."""
+    return layer.exists() and os.path.samefile(golden / INDEX, layer / INDEX)
 
 
 def _link_tree(source: Path, destination: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,16 @@ def test_a_layer_takes_what_stands_on_it_along(store: LayerStore) -> None:
     add(store, "cc")
     store.remove("aa")
     assert [layer.key for layer in store.all()] == ["cc"]
+
+
+def test_a_new_layer_never_carries_what_stood_on_another_of_its_key(store: LayerStore) -> None:
+    """Two installations of one recipe differ in what they make up, such as the UUIDs of file systems."""
+    add(store, "aa")
+    add(store, "bb", "aa")
+    shutil.rmtree(store.layers / "aa")  # by hand
+    add(store, "aa", content="another installation")
+    assert store.find("aa") is not None
+    assert store.find("bb") is None
 
 
 def test_a_layer_in_use_stays(store: LayerStore) -> None:
