@@ -103,10 +103,15 @@ def seed_never_requested(record: Record) -> Verdict | None:
     served = expected_address(record)
     if not waited(record) or not installing(record) or not served or requests(record):
         return None
+    if not _seed_step(record) and "to fetch" not in record.message:
+        return None  # it was waited for something else, so that it may not be the seed's turn yet
     typed = any(e.text("step") == "type-boot-command" for e in record.named("step_finished", "step_failed"))
     line = _typed_line(record)
     wrong = bool(line) and served not in line[0].text
-    if wrong:
+    question = asked_question(record.screen)
+    if question:
+        why = f"it asks “{question}” instead"
+    elif wrong:
         why = f"what reached it does not name {served}"
     elif typed:
         why = "the boot command was typed wrong or in the wrong place, or the guest has no network"

@@ -14,6 +14,7 @@ from factory.plan.resources import SeedPlace
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration, Size
 from factory.steps.watch import panic_in, watching
+from factory.steps.while_running import while_running
 from factory.template.model import Finished
 
 
@@ -38,7 +39,10 @@ class AwaitSeedFetch(Step):
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         deadline = Deadline.after(self.budget, f"the installer to fetch {self.file}, its seed")
-        async with watching(scope, deadline, self.stall) as watched:
+        async with (
+            while_running(scope, f"{self.file}, its seed, was awaited"),
+            watching(scope, deadline, self.stall) as watched,
+        ):
             await scope.get(SeedEndpoint).wait_for_request(self.file, watched)
         yield
 

@@ -27,6 +27,7 @@ from factory.quantity import Duration
 from factory.steps.late import late_values
 from factory.steps.machine_waits import MachineWaits
 from factory.steps.watch import watching
+from factory.steps.while_running import while_running
 from factory.template.late import render_late
 from factory.template.model import DEFAULT_STALL, FAIL, Expect
 
@@ -126,5 +127,6 @@ class AwaitExpectation(Step):
 
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
-        await meet(Hands(scope, self.layout, self.stall), self.expect)
+        async with while_running(scope, f"this was awaited: {awaited(self.expect)}"):
+            await meet(Hands(scope, self.layout, self.stall), self.expect)
         yield

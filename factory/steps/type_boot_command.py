@@ -14,6 +14,7 @@ from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.steps.expectation import Hands, meet
 from factory.steps.late import late_values
+from factory.steps.while_running import while_running
 from factory.template.late import render_late
 from factory.template.model import DEFAULT_STALL, Expect, Text
 
@@ -44,6 +45,12 @@ class TypeBootCommand(Step):
             yield
             return
         hands = Hands(scope, self.layout, self.stall, self.dialect)
+        async with while_running(scope, "its boot command was typed"):
+            await self._type(scope, hands)
+        scope.detail(hands.told())
+        yield
+
+    async def _type(self, scope: Scope, hands: Hands) -> None:
         if self.wait:
             await hands.waits.wait(self.wait)
         late = late_values(scope)
@@ -55,5 +62,3 @@ class TypeBootCommand(Step):
             else:
                 # As Packer: the parts of a boot command are joined without anything between them.
                 await hands.type("".join(render_late(part, late) for part in parts if not isinstance(part, Expect)))
-        scope.detail(hands.told())
-        yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from factory.drivers.machine_spec import Bus, DiskSpec, MachineSpec
 from factory.drivers.protocols import Machine, ScreenReader, Typist
 from factory.drivers.qemu.machine import QemuDriver
 from factory.engine.scope import StepScope
-from factory.errors import DeadlineExpired, UnexpectedScreen
+from factory.errors import DeadlineExpired, StepError, UnexpectedScreen
 from factory.events import ignore
 from factory.plan.step import Step
 from factory.quantity import Duration, Size
@@ -112,3 +113,21 @@ def test_a_boot_command_ends_at_a_fatal_outcome() -> None:
     command = (Expect(on={"Install": [], "/No bootable|Booting from/": "fail"}, deadline=Duration(120)), "never typed")
     with pytest.raises(UnexpectedScreen, match=r"the screen showed '/No bootable\|Booting from/': Booting from Hard"):
         doing(TypeBootCommand(command), echo())
+
+
+RESETS = guests.sector(guests.CLI, guests.say("starting\n"), guests.RESET)
+
+
+@pytest.mark.parametrize(
+    ("step", "during"),
+    [
+        (TypeBootCommand((Expect(text="never shown", deadline=Duration(300)),)), "its boot command was typed"),
+        (AwaitExpectation(Expect(serial="never said", deadline=Duration(300))), "this was awaited: never said"),
+    ],
+)
+def test_a_guest_that_resets_ends_the_wait_at_once(step: Step, during: str) -> None:
+    """QEMU pauses it there, and nothing that is waited for can come any more."""
+    started = time.monotonic()
+    with pytest.raises(StepError, match=f"the installer reset the machine while {during}"):
+        doing(step, RESETS)
+    assert time.monotonic() - started < 200
