@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -53,7 +54,7 @@ def command(
         if is_packer(path) and not as_json:
             from factory.cli.inspecting_packer import inspect_packer
 
-            inspect_packer(path, variables, var_files, only, except_)
+            inspect_packer(path, variables, var_files, only, except_, packer)
             continue
         for loaded in load_all(
             path, variables=variables, var_files=var_files, environ=environment(), host=host, only=only, except_=except_
@@ -61,20 +62,20 @@ def command(
             description = describe(loaded)
             descriptions.append(description.to_json())
             if not as_json:
-                show(description)
+                packer.say("\n".join(shown(description)))
     if as_json:
         click.echo(json.dumps(descriptions, indent=2))
 
 
-def show(description: Description) -> None:
-    click.echo(click.style(description.name, bold=True) + f"  {description.description}".rstrip())
+def shown(description: Description) -> Iterator[str]:
+    yield click.style(description.name, bold=True) + f"  {description.description}".rstrip()
     for name in ("source", "profile", "seed", "machine", "access"):
-        click.echo(f"  {name + ':':<12} {getattr(description, name)}")
-    click.echo(f"  {'files:':<12} {', '.join(description.files)}")
-    click.echo(f"  {'outputs:':<12} {', '.join(description.outputs)}")
+        yield f"  {name + ':':<12} {getattr(description, name)}"
+    yield f"  {'files:':<12} {', '.join(description.files)}"
+    yield f"  {'outputs:':<12} {', '.join(description.outputs)}"
     for i, provisioner in enumerate(description.provisioners, 1):
-        click.echo(f"  provision-{i}: {provisioner}")
+        yield f"  provision-{i}: {provisioner}"
     for row in description.variables:
         allowed = f" [{row.allowed}]" if row.allowed else ""
         origin = f"({row.type}, {row.origin}){allowed}"
-        click.echo(f"  {click.style('var', dim=True)} {row.name} = {row.value}  {origin}  {row.help}")
+        yield f"  {click.style('var', dim=True)} {row.name} = {row.value}  {origin}  {row.help}"

@@ -30,6 +30,15 @@ class PackerFlags:
     evaluates: bool = False
     """Whether ``validate`` reads data sources, too."""
 
+    def say(self, text: str, kind: str = "say") -> None:
+        """Prints *text* for a person, or for a program where that was asked for."""
+        if self.machine_readable:
+            from factory.cli.report.machine_readable import say
+
+            say(click.unstyle(text), kind)
+        else:
+            click.echo(text)
+
     def apply(self) -> None:
         """For the whole process: styles are dropped, lines get the time in front of them."""
         if not self.color:

@@ -43,6 +43,12 @@ SINGLE_DASH = (
     "color", "timestamp-ui", "machine-readable",
 )  # fmt: skip
 """Long options that may be written with one dash, as Packer's users do."""
+SWITCHES = frozenset(SINGLE_DASH) - {
+    "var", "var-file", "only", "except", "on-error", "parallel-builds", "config-type", "color", "write"
+}  # fmt: skip
+"""Those that are there or not. In Go such a one takes a value all the same: ``-force=true``."""
+_TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
+MACHINE_READABLE = ("-machine-readable", "--machine-readable")
 
 
 class LazyGroup(click.Group):
@@ -83,13 +89,27 @@ def cli() -> None:
 
 
 def double_dashes(arguments: Sequence[str]) -> list[str]:
-    """Writes ``-var x=1`` as ``--var x=1``: click reads one dash as a row of one-letter options."""
+    """Writes ``-var x=1`` as ``--var x=1``: click reads one dash as a row of one-letter options.
+
+    ``-force=true`` is ``--force``, ``-force=false`` is nothing, and ``-machine-readable`` may stand before the command.
+    Raises: click.UsageError for any other value of a switch.
+    """
     result: list[str] = []
+    arguments = list(arguments)
+    if len(arguments) > 1 and arguments[0] in MACHINE_READABLE:
+        arguments[:2] = [arguments[1], arguments[0]]
     for i, argument in enumerate(arguments):
         if argument == "--":
             return [*result, *arguments[i:]]
-        name = argument[1:].partition("=")[0]
-        result.append(f"-{argument}" if argument.startswith("-") and name in SINGLE_DASH else argument)
+        name, equals, value = argument.lstrip("-").partition("=")
+        if not argument.startswith(("-" + name, "--" + name)) or name not in SINGLE_DASH:
+            result.append(argument)
+        elif not equals or name not in SWITCHES:
+            result.append("--" + argument.lstrip("-"))
+        elif value in _TRUE:
+            result.append("--" + name)
+        elif value not in _FALSE:
+            raise click.UsageError(f"-{name} is true or false, not {value!r}")
     return result
 
 

@@ -64,17 +64,20 @@ def command(
         every = (*found, *base_problems(made, known, loader), *_unknown_plugins(made))
         problems += every
         if not as_json:
-            _show(every)
+            _show(every, packer)
             if not any(p.severity == "error" for p in every):
-                click.echo(f"{path}: ok" + (f", {len(made)} builds" if len(made) > 1 else ""))
+                packer.say(f"{path}: ok" + (f", {len(made)} builds" if len(made) > 1 else ""))
     if as_json:
         click.echo(json.dumps([_as_json(p) for p in problems], indent=2))
     if any(p.severity == "error" for p in problems):
         sys.exit(TemplateError.exit_code)
 
 
-def _show(problems: Iterable[Problem]) -> None:
+def _show(problems: Iterable[Problem], packer: PackerFlags) -> None:
     for problem in problems:
+        if packer.machine_readable:
+            packer.say("\n".join(map(click.unstyle, problem_lines(problem))), "error")
+            continue
         for line in problem_lines(problem):
             click.echo(line, err=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -211,5 +212,30 @@ def test_every_flag_of_packer_may_have_one_dash() -> None:
     ]
 
 
-def test_lines_for_machines_are_packer_s() -> None:
+def test_a_switch_may_have_a_value() -> None:
+    arguments = ["build", "-force=true", "-debug=false", "--timestamp-ui=1", "-json=F", "-color=false", "x=true"]
+    assert double_dashes(arguments) == ["build", "--force", "--timestamp-ui", "--color=false", "x=true"]
+    with pytest.raises(click.UsageError, match="-force is true or false, not 'maybe'"):
+        double_dashes(["build", "-force=maybe"])
+
+
+def test_lines_for_machines_of_inspect_and_validate(folder: Path) -> None:
+    text = 'variable "need" {\n  type = string\n}\n' + TEMPLATE
+    (folder / "t.pkr.hcl").write_text(text)
+    for arguments in (("-machine-readable", "inspect", "."), ("inspect", "-machine-readable", ".")):
+        lines = [line.partition(",")[2] for line in factory(*arguments).output.splitlines()]
+        assert ",template-variable,need,,1" in lines
+        assert ",template-variable,password,<sensitive>,0" in lines
+        assert ",template-builder,b.qemu.one,qemu" in lines
+        assert ",template-provisioner,shell" in lines
+        assert ',ui,say,var.need: "<unknown>"' in lines
+    refused = factory("-machine-readable", "validate", ".")
+    assert refused.exit_code == 3
+    assert ",ui,error,t.pkr.hcl:1:1: error: the variable “need” has no value" in refused.output
+    assert (
+        ",ui,say,.: ok%!(PACKER_COMMA) 2 builds" in factory("validate", "-machine-readable", "-var=need=1", ".").output
+    )
+
+
+def test_lines_for_machines_are_packer_s_are_packer_s() -> None:
     assert machine_line("qemu.x", "ui", "say", "a, b\nc").partition(",")[2] == "qemu.x,ui,say,a%!(PACKER_COMMA) b\\nc"

@@ -19,6 +19,12 @@ def machine_line(target: str, kind: str, *data: str) -> str:
     return ",".join([str(int(time.time())), target, kind, *words])
 
 
+def say(text: str, kind: str = "say") -> None:
+    """Prints *text* as what a person would be told, one line of it a line; *kind*: ``say``, ``message``, ``error``."""
+    for line in text.split("\n"):
+        click.echo(machine_line("", "ui", kind, line))
+
+
 class MachineReadable:
     """A view: see ``report.view``."""
 
