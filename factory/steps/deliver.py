@@ -43,7 +43,7 @@ class DeliverDisks(Step):
 
     @property
     def title(self) -> str:
-        return f"deliver {self.delivery.file_name} in {_shown(self.delivery.folder, self.delivery.working)}"
+        return f"deliver {self.delivery.file_name} in {self.delivery.folder_name}"
 
     def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
         return self._enter(scope)
@@ -84,7 +84,7 @@ class DeliverDisks(Step):
             await asyncio.to_thread(shutil.copyfile, state.uefi_variables, draft / UEFI_VARIABLES)
             if delivery.lists_variables:
                 names.append(UEFI_VARIABLES)
-        shown = _shown(delivery.folder, delivery.working)
+        shown = delivery.folder_name
         details: dict[str, Any] = {
             "disks": [f"{shown}/{name}" for name in disks],
             "format": delivery.format,
@@ -99,7 +99,7 @@ def refuse_existing(delivery: Delivery) -> None:
     """As Packer: a folder that is there is somebody's work. Raises: TemplateError, unless it may be overwritten."""
     if delivery.folder.exists() and not delivery.overwrites:
         raise TemplateError(
-            f"the output directory {_shown(delivery.folder, delivery.working)} exists already",
+            f"the output directory {delivery.folder_name} exists already",
             hint="move it away, or give -force to have it replaced once the new one is made",
         )
 
@@ -108,11 +108,6 @@ def _put_in_place(draft: Path, folder: Path) -> None:
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
     deliver(draft, folder)
-
-
-def _shown(path: Path, working: Path) -> str:
-    """As Packer prints it: relative to the folder that the command runs in, where it lies below."""
-    return path.relative_to(working).as_posix() if path.is_relative_to(working) else str(path)
 
 
 @dataclass(frozen=True, slots=True)

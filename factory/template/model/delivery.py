@@ -22,10 +22,12 @@ class PostProcess:
 class Delivery:
     """Where the artifact goes: ``folder`` holds the disks as ``file_name``, ``file_name-1``, … and nothing of ours.
 
+    ``folder_name`` is how the template names it, clean: post-processors list files below it so.
     ``build`` and ``builder`` are the names that post-processors use; ``working`` is where relative names start.
     """
 
     folder: Path
+    folder_name: str
     file_name: str
     format: str
     compress: bool

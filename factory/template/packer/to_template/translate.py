@@ -140,6 +140,7 @@ def _delivery(
     machine, working = template.machine, config.working.absolute()
     return Delivery(
         folder=Path(os.path.normpath(working / source.output_directory)),
+        folder_name=os.path.normpath(source.output_directory),
         file_name=source.vm_name,
         format=source.format,
         compress=source.disk_compression,

@@ -43,6 +43,17 @@ def option_notes(translation: Translation) -> set[str]:
     return {n.option for n in translation.notes if n.matters}
 
 
+@pytest.mark.parametrize(
+    ("given", "name"), [("./out/", "out"), ("{{ template_dir }}/out", "TMP/out"), ("../x/out", "../x/out")]
+)
+def test_files_of_the_artifact_are_named_as_the_template_names_their_folder(
+    tmp_path: Path, given: str, name: str
+) -> None:
+    delivery = translated(tmp_path, f'  output_directory = "{given}"\n').loaded.delivery
+    assert delivery is not None
+    assert delivery.folder_name == name.replace("TMP", str(tmp_path))
+
+
 @pytest.mark.parametrize("given", ["[[]]", '[[], ["-m", "1G"]]'])
 def test_a_list_without_a_switch_is_passed_over(tmp_path: Path, given: str) -> None:
     machine = translated(tmp_path, f"  qemuargs = {given}\n").loaded.template.machine
