@@ -202,6 +202,20 @@ def test_convert_writes_what_validate_accepts(folder: Path) -> None:
     assert "finished: guest-connected" in factory("convert", "-o", "-", "-only=*.one", "t.pkr.hcl").output
 
 
+def test_convert_names_files_as_seen_from_where_the_template_goes(folder: Path) -> None:
+    (folder / "one.sh").write_text("true\n")
+    text = TEMPLATE.replace("ssh_username", 'disk_additional_size = ["1G"]\n  ssh_username')
+    text = text.replace('inline = ["true"]\n  }', 'script = "one.sh"\n  }\n  post-processor "vagrant" {}')
+    (folder / "t.pkr.hcl").write_text(text)
+    result = factory("convert", "-only=*.one", "t.pkr.hcl", "-o", "conv/deep")
+    assert result.exit_code == 0, result.output
+    checked = factory("validate", "conv/deep/b-qemu-one.yml")
+    assert checked.exit_code == 0, checked.output
+    written = (folder / "conv/deep/b-qemu-one.yml").read_text()
+    assert f"path: {folder}/tiny.iso" in written
+    assert "- vagrant:\n    box_format: v2\n" in written
+
+
 def test_every_flag_of_packer_may_have_one_dash() -> None:
     assert set(NAMES) <= set(SINGLE_DASH)
     assert double_dashes(["-timestamp-ui", "-var", "a=-b", "-only=x"]) == [

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from factory.quantity import Duration, Size
 from factory.secret import Secret
-from factory.template.model import Delivery, LateText, Loaded, SeedDelivery, Template
+from factory.template.model import LateText, Loaded, SeedDelivery, Template
 from factory.template.packer.to_template import Translation
 from factory.template.packer.to_template.texts import HTTP_HOST, HTTP_PORT
 
@@ -52,7 +52,7 @@ def profile_yaml(loaded: Loaded, name: str) -> str:
     """
     profile = loaded.profile
     assert profile is not None
-    content = _plain(profile, Path())
+    content = _plain(profile, Path(), Path())
     assert isinstance(content, dict)
     content |= {"format": 1, "name": name, "description": f"As {name} was installed by Packer."}
     content.pop("seed", None)
@@ -70,8 +70,7 @@ def _comments(translation: Translation) -> Iterator[str]:
             yield f"{note.option}: {note.message}"
     delivery = translation.loaded.delivery
     assert delivery is not None
-    folder = _relative(delivery.folder, delivery.working)
-    yield f"Packer delivered {delivery.file_name} in {folder}/; here it is output/NAME/."
+    yield f"Packer delivered {delivery.file_name} in {delivery.folder_name}/; here it is output/NAME/."
     for chain in delivery.chains:
         kinds = " → ".join(link.kind for link in chain)
         if [link.kind for link in chain] != ["vagrant"]:
@@ -83,9 +82,9 @@ def _comments(translation: Translation) -> Iterator[str]:
 def _template(loaded: Loaded, name: str, folder: Path) -> dict[str, Any]:
     template, delivery = loaded.template, loaded.delivery
     assert delivery is not None
-    content = _plain(template, folder)
+    content = _plain(template, folder, delivery.working)
     assert isinstance(content, dict)
-    content |= {"format": 1, "name": name, "seal": False, "verify": False, "outputs": list(_outputs(delivery))}
+    content |= {"format": 1, "name": name, "seal": False, "verify": False, "outputs": list(_outputs(loaded))}
     install = content.get("install", {})
     install["profile"] = name
     if loaded.seed_directory:
@@ -94,29 +93,34 @@ def _template(loaded: Loaded, name: str, folder: Path) -> dict[str, Any]:
     return {key: content[key] for key in order}
 
 
-def _outputs(delivery: Delivery) -> Iterator[Any]:
+def _outputs(loaded: Loaded) -> Iterator[Any]:
+    delivery = loaded.delivery
+    assert delivery is not None
     if delivery.format == "raw":
         yield "raw"
     else:
         yield {"qcow2": {"compress": "zlib" if delivery.compress else "none"}}
     for chain in delivery.chains:
         if chain and chain[0].kind in _OWN_OUTPUTS:
-            yield "vagrant"
+            yield {"vagrant": {"box_format": "v2"}} if len(loaded.template.machine.disks) > 1 else "vagrant"
 
 
-def _plain(value: Any, folder: Path, field: str = "") -> Any:
-    """Plain data with every field that is not at its default; names of files relative to *folder*."""
+def _plain(value: Any, folder: Path, working: Path, field: str = "") -> Any:
+    """Plain data with every field that is not at its default; names of files relative to *folder*.
+
+    Those that are relative in *value* start from *working*.
+    """
     if isinstance(value, BaseModel):
         found: dict[str, Any] = {}
         for name, info in type(value).model_fields.items():
             item = getattr(value, name)
             if item != info.get_default(call_default_factory=True):
-                found[info.alias or name] = _plain(item, folder, name)
+                found[info.alias or name] = _plain(item, folder, working, name)
         return found
     if isinstance(value, LateText):
         return value.source
     if isinstance(value, Secret):
-        return _plain(value.reveal(), folder, field)
+        return _plain(value.reveal(), folder, working, field)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Size):
@@ -124,13 +128,14 @@ def _plain(value: Any, folder: Path, field: str = "") -> Any:
     if isinstance(value, Duration):
         return str(value)
     if isinstance(value, str):
-        text = _relative(Path(value), folder) if field in _PLACES and Path(value).is_absolute() else value
+        names_a_file = field in _PLACES and value and not value.startswith("~")
+        text = _relative(working / value, folder) if names_a_file else value
         # What is plain in Packer must stay plain here: an opening brace of ours is written as a text of ours.
         return _OPENING.sub(lambda m: "{{ '" + m[0] + "' }}", text)
     if isinstance(value, Mapping):
-        return {str(k): _plain(v, folder) for k, v in value.items()}
+        return {str(k): _plain(v, folder, working) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v, folder, "path" if field in ("files", "scripts") else "") for v in value]
+        return [_plain(v, folder, working, "path" if field in ("files", "scripts") else "") for v in value]
     return value
 
 
