@@ -241,14 +241,14 @@ class Keyboard:
             return after if self._unseen < _UNSEEN_CHUNKS else None
         self._tally.retyped += len(chunk)
         what = self._what_went_wrong(chunk, judgement.shown)
-        if attempts <= 1 or not await self._wipe(before, judgement.shown):
+        current = await self._wipe(before, judgement.shown, chunk) if attempts > 1 else None
+        if current is None:
             raise UnexpectedScreen(
-                f"{what}, however slowly it is typed",
+                f"{what}, {'however slowly it is typed' if attempts <= 1 else 'and it can not be wiped'}",
                 hint="is `keyboard:` the layout that the guest uses at this prompt? Boot loaders always use 'us'",
                 evidence=Evidence(screen="" if self._secret else self._redact("\n".join(after))),
             )
         self._slow_down(what)
-        current: Sequence[str] | None = before
         for piece in _pieces(chunk, max(_SMALLEST, len(chunk) // 4)):
             current = await self._checked(piece, current, attempts - 1)
         return current
@@ -273,15 +273,22 @@ class Keyboard:
         after = await self._rest(before, stands)
         return judge(before, after, self._known, chunk), after
 
-    async def _wipe(self, before: Sequence[str], shown: str) -> bool:
-        """Takes back what is *shown* behind the known part of the line; False when it does not go away."""
+    async def _wipe(self, before: Sequence[str], shown: str, chunk: str) -> Sequence[str] | None:
+        """Takes back what is *shown* behind the known part of the line.
+
+        Returns: the screen without it; None when it does not go away.
+        """
+        last = ""
         for _ in range(ATTEMPTS):
             await self._send([Chord("backspace")] * len(shown))
             after = await self._rest(before, lambda after: not left_over(before, after, self._known))
             shown = left_over(before, after, self._known)
             if not shown:
-                return True
-        return False
+                return before
+            if shown == last and judge(before, after, self._known, chunk).echo is Echo.UNSEEN:
+                return after  # a prompt, which has appeared only after the first keys
+            last = shown
+        return None
 
     async def _rest(self, before: Sequence[str], done: Callable[[Sequence[str]], bool]) -> Sequence[str]:
         """The screen as soon as it is *done*, else when the guest has taken all keys and the screen stands still."""

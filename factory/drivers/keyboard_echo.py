@@ -18,6 +18,8 @@ _NARROWEST = 40  # no screen has fewer columns
 _WRAP = r"(?:\\?[ ]*[│|┃║*]?(?:[ ]*\n){1,3}[ ]*[│|┃║*]?[ ]*)?"
 _BLANK = r"(?: |(?=\n))"  # lines have no blanks at their ends
 _SIMILAR = 0.6
+_TELLING = 4  # characters in the order of those that were typed, which are no chance
+_REPEATED = 8
 
 
 class Echo(Enum):
@@ -45,14 +47,49 @@ def judge(before: Sequence[str], after: Sequence[str], known: str, chunk: str) -
     if not changed:
         return Judgement(Echo.UNSEEN)
     expected = known[-_TAIL:] + chunk
-    if _find(after, expected, changed):
-        return Judgement(Echo.RIGHT)
+    place = _find(after, expected, changed)
+    if place:
+        stuttered = _stuttered(before, after, known, chunk, place)
+        return Judgement(Echo.WRONG, stuttered) if stuttered else Judgement(Echo.RIGHT)
     for shown in _shown(before, after, known, changed):
-        if shown and len(shown) <= 2 * len(chunk) + 2:
-            ratio = difflib.SequenceMatcher(None, shown.strip(), chunk.strip(), autojunk=False).ratio()
-            if ratio >= _SIMILAR:
-                return Judgement(Echo.WRONG, shown)
+        if shown and _resembles(shown.strip(), chunk.strip()):
+            return Judgement(Echo.WRONG, shown)
     return Judgement(Echo.UNSEEN)
+
+
+def _resembles(shown: str, typed: str) -> bool:
+    """Whether *shown* is what may become of *typed*: keys lost, many even, or come twice, or in the other case."""
+    if len(shown) <= 2 * len(typed) + 2 and _similar(shown, typed):
+        return True
+    lost = len(shown) >= _TELLING and _is_among(shown, typed)
+    repeated = set(shown) == set(typed) and len(shown) <= _REPEATED * len(typed) and _is_among(typed, shown)
+    return lost or repeated
+
+
+def _similar(shown: str, typed: str) -> bool:
+    texts = [(shown, typed), (shown.lower(), typed.lower())]
+    return any(difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() >= _SIMILAR for a, b in texts)
+
+
+def _is_among(few: str, many: str) -> bool:
+    """Whether *few* are characters of *many*, in their order."""
+    left = iter(many)
+    return all(character in left for character in few)
+
+
+def _stuttered(before: Sequence[str], after: Sequence[str], known: str, chunk: str, place: tuple[int, int]) -> str:
+    """What stands there when the first or last key of *chunk* came more than once; else empty."""
+    row, end = place
+    old = before[row].rstrip() if row < len(before) else ""
+    text, start = after[row].rstrip(), end - len(chunk)
+    first, last = chunk[0], chunk[-1]
+    begin = start
+    while not known and first != " " and begin > max(len(old), 0) and begin > 0 and text[begin - 1] == first:
+        begin -= 1
+    behind = text[end:]
+    again = behind if behind and last != " " and not old[end:] and set(behind) == {last} else ""
+    front = first * (start - begin) if start >= 0 else ""
+    return front + chunk + again if front or again else ""
 
 
 def left_over(before: Sequence[str], after: Sequence[str], known: str) -> str:

@@ -35,6 +35,28 @@ def test_wrong(shown: str) -> None:
     assert judge(screen("boot: "), screen(f"boot: {shown}"), "", "install") == Judgement(Echo.WRONG, shown)
 
 
+TYPED = "install auto=true priority=critical url=http://10.0.2.2:8000/seed"
+
+
+@pytest.mark.parametrize(
+    ("shown", "typed"),
+    [
+        ("install aucal url=http://10.0.2.2:8000/seed", TYPED),  # many lost at once
+        (TYPED[::3], TYPED),  # one key of three arrives
+        ("INSTALL AUTO=TRUE", "install auto=true"),  # Caps Lock is on
+        ("roott", "root"), ("rroot", "root"), ("rroooott", "root"), ("rrrooottt", "rot"),
+    ],
+)  # fmt: skip
+def test_keys_that_are_lost_or_come_twice_are_no_password(shown: str, typed: str) -> None:
+    assert judge(screen("boot: "), screen(f"boot: {shown}"), "", typed) == Judgement(Echo.WRONG, shown)
+
+
+def test_a_prompt_that_ends_like_the_text_begins_is_no_key_that_came_twice() -> None:
+    assert judge(screen("grub>> "), screen("grub>> >x"), "", ">x").echo is Echo.RIGHT
+    assert judge(screen("boot:i"), screen("boot:iinstall"), "", "install").echo is Echo.RIGHT
+    assert judge(screen("a b"), screen("a xb"), "", "x").echo is Echo.RIGHT
+
+
 def test_wrong_behind_what_is_known() -> None:
     got = judge(screen("boot: install"), screen("boot: install sed=x"), "install", " seed=x")
     assert got == Judgement(Echo.WRONG, " sed=x")
