@@ -92,7 +92,8 @@ class IsoReader:
     @property
     def volume_id(self) -> str:
         """The label, without the blanks behind it."""
-        return str(self._image.pvd.volume_identifier.decode("ascii", "replace")).strip(" \0")
+        label = str(self._image.pvd.volume_identifier.decode("ascii", "replace")).strip(" \0")
+        return "".join(c if c.isprintable() else "\ufffd" for c in label)  # it is shown on terminals
 
     @property
     def size(self) -> Size:

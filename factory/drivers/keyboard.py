@@ -244,7 +244,7 @@ class Keyboard:
         current = await self._wipe(before, judgement.shown, chunk) if attempts > 1 else None
         if current is None:
             raise UnexpectedScreen(
-                f"{what}, {'however slowly it is typed' if attempts <= 1 else 'and it can not be wiped'}",
+                f"{what}, {'however slowly it is typed' if attempts <= 1 else 'and it cannot be wiped'}",
                 hint="is `keyboard:` the layout that the guest uses at this prompt? Boot loaders always use 'us'",
                 evidence=Evidence(screen="" if self._secret else self._redact("\n".join(after))),
             )

@@ -82,10 +82,14 @@ def identify(view: IsoView) -> Identity:
 
 
 def _all(view: IsoView) -> Iterator[Identity]:
-    yield _by_treeinfo(view)
-    yield _by_disk_info(view)
-    yield _by_windows_image(view)
-    yield _by_volume_id(view)
+    for one in (_by_treeinfo(view), _by_disk_info(view), _by_windows_image(view), _by_volume_id(view)):
+        words = {name: _one_line(getattr(one, name)) for name in ("family", "release", "codename", "edition")}
+        yield replace(one, **words)
+
+
+def _one_line(text: str) -> str:
+    """Without line breaks and control characters: what an ISO says of itself is shown on terminals and in YAML."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _by_treeinfo(view: IsoView) -> Identity:

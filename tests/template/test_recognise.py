@@ -165,3 +165,11 @@ def test_the_label_fills_in_what_treeinfo_leaves_open() -> None:
 @pytest.mark.parametrize("text", ["no section\n", "[general\n", "\0\0\0"])
 def test_a_broken_treeinfo_says_nothing(text: str) -> None:
     assert str(identify(IsoView("X", (), {".treeinfo": text}))) == ""
+
+
+def test_what_an_iso_says_of_itself_is_one_line_of_printable_text() -> None:
+    info = 'Debian GNU/Linux 12.5.0 "\x1b[31mBook\nworm" - Official amd64 NETINST'
+    view = IsoView("X", texts={".disk/info": info})
+    assert str(identify(view)).isprintable()
+    view = IsoView("X", texts={".treeinfo": "[general]\nfamily = Alma\x1b[31mLinux\nversion = 9\narch = x86_64\n"})
+    assert str(identify(view)) == "Alma [31mLinux 9, x86_64"

@@ -277,7 +277,9 @@ def test_a_guest_that_keeps_losing_keys_is_given_up_on() -> None:
                 parse("install the system").actions, waits=Waits()
             )
 
-    with pytest.raises(UnexpectedScreen, match=r"typed '.*', but the screen shows '.*', (however slowly|and it can not be wiped)"):
+    with pytest.raises(
+        UnexpectedScreen, match=r"typed '.*', but the screen shows '.*', (however slowly|and it cannot be wiped)"
+    ):
         asyncio.run(run())
 
 
