@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from factory.errors import TemplateError
 from factory.template.packer.hcl import syntax as ast
 from factory.template.packer.hcl.source import Span
 from factory.template.packer.language.convert import ConversionError, convert
@@ -49,6 +50,10 @@ class FunctionError(ValueError):
         super().__init__(message)
         self.parameter = parameter
         self.hint = hint
+
+
+class UnfinishedError(FunctionError):
+    """The function was ended before it had a result: nothing that ``can`` and ``try`` could judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,8 @@ def call_with_values(
         result = function.body(*converted)
     except FunctionError as error:
         place = places[error.parameter] if error.parameter is not None and error.parameter < len(places) else span
+        if isinstance(error, UnfinishedError):
+            raise TemplateError([place.problem(f"{function.name}(): {error}", hint=error.hint)]) from None
         raise failure(place, f"{function.name}(): {error}", hint=error.hint) from None
     except EvaluationError:
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from factory.template.packer.language.functions.bounded import bounded
 from factory.template.packer.language.functions.characters import clusters
 from factory.template.packer.language.functions.formatting import format_text
 from factory.template.packer.language.functions.patterns import compile_pattern, matches, replaced
@@ -100,7 +101,8 @@ def replace(text: str, part: str, replacement: str) -> str:
 
 @define("regex", "pattern:s string:s")
 def regex(pattern: str, text: str) -> Value:
-    match = compile_pattern(pattern).search(text)
+    with bounded(0):
+        match = compile_pattern(pattern).search(text)
     if match is None:
         raise FunctionError("the pattern does not match the text", 1)
     return _match_value(match)
@@ -108,7 +110,9 @@ def regex(pattern: str, text: str) -> Value:
 
 @define("regexall", "pattern:s string:s")
 def regexall(pattern: str, text: str) -> Value:
-    return list_value(_match_value(m) for m in matches(compile_pattern(pattern), text))
+    with bounded(0):
+        found = list(matches(compile_pattern(pattern), text))
+    return list_value(map(_match_value, found))
 
 
 def _match_value(match: re.Match[str]) -> Value:
@@ -126,7 +130,8 @@ def _match_value(match: re.Match[str]) -> Value:
 
 @define("regex_replace", "str:s pattern:s replace:s")
 def regex_replace(text: str, pattern: str, replacement: str) -> str:
-    return replaced(compile_pattern(pattern), text, replacement)
+    with bounded(1):
+        return replaced(compile_pattern(pattern), text, replacement)
 
 
 @define("split", "separator:s str:s")
