@@ -24,6 +24,8 @@ def missing_files(config: PackerConfig) -> tuple[Problem, ...]:
     for build in config.builds:
         if not isinstance(build.source, QemuSource):
             continue
+        for problem in _missing_checksums(build.source, build.span, world):
+            found[problem] = None
         for options, span in _parts(build.source, build.span, build.provisioners, build.post_processors):
             if isinstance(options, File) and (options.generated or options.direction == "download"):
                 continue
@@ -36,6 +38,16 @@ def missing_files(config: PackerConfig) -> tuple[Problem, ...]:
                     message = f"“{option}”: there is no file or folder “{name}”"
                     found[where.problem(message, severity=severity)] = None
     return tuple(found)
+
+
+def _missing_checksums(source: QemuSource, span: Span, world: World) -> Iterator[Problem]:
+    kind, _, name = source.iso_checksum.partition(":")
+    name = name.removeprefix("file://")
+    if kind.lower() != "file" or "://" in name or is_template(name) or "iso_checksum" in source.unknown:
+        return
+    if not world.find(name).is_file():
+        where = source.places.get("iso_checksum", span)
+        yield where.problem(f"“iso_checksum”: there is no file “{name}”")
 
 
 def _parts(source: QemuSource, span: Span, provisioners: Any, chains: Any) -> Iterator[tuple[Options, Span]]:

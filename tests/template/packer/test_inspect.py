@@ -80,6 +80,16 @@ def test_a_json_template_lists_what_it_needs(tmp_path: Path) -> None:
         loaded(tmp_path, {"t.json": text}, "t.json")
 
 
+def test_a_list_of_checksums_on_this_host_has_to_be_there(tmp_path: Path) -> None:
+    def found(checksum: str) -> list[str]:
+        text = build_with("").replace('"none"', f'"{checksum}"')
+        return [str(p) for p in missing_files(hcl(tmp_path, text)) if p.severity == "error"]
+
+    assert "“iso_checksum”: there is no file “nope”" in found("file:nope")[0]
+    (tmp_path / "nope").write_text("")
+    assert found("file:nope") == found("file:https://example.com/SHA256SUMS") == found("none") == []
+
+
 def test_missing_files(tmp_path: Path) -> None:
     (tmp_path / "there.sh").write_text("")
     config = hcl(

@@ -44,8 +44,12 @@ def fixed_builder(settings: Settings, problems: list[Problem]) -> Settings:
 
 
 def fixed_provisioner(kind: str, settings: Settings, problems: list[Problem]) -> Settings:
-    """``execute_command`` of shell-local was one text once."""
+    """``execute_command`` of shell-local was one text once; ``galaxy_command`` of ansible-local one word."""
     options = dict(settings.options)
+    if kind == "ansible-local" and "galaxycommand" in options:
+        old = options.pop("galaxycommand")
+        _warn(problems, old, "“galaxycommand” is out of date", "write galaxy_command")
+        options.setdefault("galaxy_command", old)
     given = options.get("execute_command")
     if kind == "shell-local" and given is not None and given.value is not None and isinstance(given.value.data, str):
         options["execute_command"] = replace(given, value=tuple_value([given.value]))

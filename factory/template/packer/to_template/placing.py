@@ -63,4 +63,5 @@ def _validated(options: Options, span: Span, message: str, location: tuple[int |
     names = [name for part in location for name in _OPTION_OF_FIELD.get(str(part), ())]
     given = next((name for name in names if name in options.places), "")
     where = options.places.get(given, span)
+    message = message.removeprefix("Value error, ")  # pydantic's word for what our own checks raise
     return where.problem(f"“{given}”: {message}" if given else message)

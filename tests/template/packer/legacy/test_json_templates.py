@@ -10,6 +10,7 @@ import pytest
 
 from factory.template.packer import OtherBuilder, PackerConfig, QemuSource, load
 from factory.template.packer.post_processors.kinds import Vagrant
+from factory.template.packer.provisioners.ansible import AnsibleLocal
 from factory.template.packer.provisioners.shell import Shell, ShellLocal
 from factory.template.packer_files import is_packer
 from tests.template.packer.written import loaded, problems_of
@@ -32,6 +33,15 @@ def source_of(config: PackerConfig, index: int = 0) -> QemuSource:
     source = config.builds[index].source
     assert isinstance(source, QemuSource)
     return source
+
+
+def test_old_names_of_a_provisioner_are_taken_with_a_warning(tmp_path: Path) -> None:
+    step = {"type": "ansible-local", "playbook_file": "p.yml", "galaxycommand": "my-galaxy"}
+    config = template(tmp_path, {"builders": [LEAST], "provisioners": [step]})
+    options = config.builds[0].provisioners[0].options
+    assert isinstance(options, AnsibleLocal)
+    assert options.galaxy_command == "my-galaxy"
+    assert "“galaxycommand” is out of date" in str(config.warnings)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"builders": ' + "[" * 3000 + "]" * 3000 + "}"])

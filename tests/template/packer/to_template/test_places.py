@@ -9,7 +9,11 @@ import pytest
 
 from factory.errors import TemplateError
 from factory.template.load import load_all
+from factory.template.model import Shell
 from factory.template.packer.builds import check_builds
+from factory.template.packer.hcl.source import NOWHERE
+from factory.template.packer.options import Options
+from factory.template.packer.to_template.placing import placed
 
 pytestmark = pytest.mark.unit
 HCL = """source "qemu" "vm" {
@@ -48,6 +52,12 @@ def test_an_error_points_at_the_option(option: str, message: str, tmp_path: Path
     (tmp_path / "t.pkr.hcl").write_text(HCL % option)
     (problem,) = told(tmp_path / "t.pkr.hcl")
     assert problem.startswith(f"6:3 {message}")
+
+
+def test_what_our_own_checks_say_comes_without_the_library_s_words() -> None:
+    with pytest.raises(TemplateError) as caught, placed(Options(), NOWHERE):
+        Shell()
+    assert str(caught.value.problems[0].message).startswith("a shell provisioner has exactly one of")
 
 
 @pytest.mark.parametrize(

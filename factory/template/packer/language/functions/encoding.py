@@ -124,7 +124,9 @@ def _check_csv(text: str) -> None:
 def jsondecode(text: str) -> Value:
     try:
         return from_python(json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse))
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise FunctionError("the text is nested too deeply", 0) from None
+    except ValueError as error:
         raise FunctionError(f"the text is not JSON: {error}", 0) from None
 
 

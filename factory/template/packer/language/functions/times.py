@@ -70,11 +70,12 @@ def timestamp(world: World) -> str:
 def timeadd(moment: str, duration: str) -> str:
     try:
         seconds = parse_go_duration(duration)
-        return rfc3339(parse_rfc3339(moment) + timedelta(seconds=float(seconds)))
-    except FunctionError:
-        raise
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise FunctionError(str(error), 1) from None
+    try:
+        return rfc3339(parse_rfc3339(moment) + timedelta(seconds=float(seconds)))
+    except OverflowError:
+        raise FunctionError(f"“{duration}” leads out of the years 1 to 9999", 1) from None
 
 
 _FORMAT = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+|'", re.DOTALL)
