@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from factory.cli.live_runs import KnownRun, known_run, living_machine
 from factory.deadline import pause
 from factory.drivers.qemu.observer import MachineGone, Observer
 from factory.drivers.screen import ocr
 from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.senses import ScreenText, Sense, Senses
-from factory.engine.run_control import MachineControl
+from factory.engine.run_control import MachineControl, RunState
 from factory.errors import StepError
 from factory.quantity import Duration
 
@@ -63,11 +64,29 @@ def look(machine: MachineControl, *, fonts: Path, again: bool) -> Iterator[Seen]
         yield Seen(machine.name, time.time(), read)
         while again:
             try:
-                newer = runner.run(_next(visitor, senses, read))
+                newer = runner.run(_next(machine, visitor, senses, read))
             except MachineGone:
                 return
             read = newer
             yield Seen(machine.name, time.time(), read)
+
+
+def watch(run: KnownRun, *, fonts: Path) -> Iterator[Seen]:
+    """``look`` again and again, at each machine of *run* in turn, until the run has ended. Raises: StepError."""
+    machine: MachineControl | None = living_machine(run)
+    while machine is not None:
+        yield from look(machine, fonts=fonts, again=True)
+        machine = asyncio.run(_following(run.path, machine))
+
+
+async def _following(path: Path, before: MachineControl) -> MachineControl | None:
+    """The machine that comes after *before* in the run at *path*; None when the run ends without another."""
+    while (run := known_run(path)).alive and run.state != RunState.ENDED.value:
+        machine = run.control.machine
+        if machine is not None and machine.alive and (machine.pid, machine.started) != (before.pid, before.started):
+            return machine
+        await pause(EVERY)
+    return None
 
 
 async def save_picture(machine: MachineControl, path: Path) -> None:
@@ -87,9 +106,11 @@ async def _read(visitor: Observer, senses: Senses) -> ScreenText:
         return await senses.read_screen()
 
 
-async def _next(visitor: Observer, senses: Senses, before: ScreenText) -> ScreenText:
+async def _next(machine: MachineControl, visitor: Observer, senses: Senses, before: ScreenText) -> ScreenText:
     while True:
         await pause(EVERY)
+        if not machine.alive:  # the next one listens in the same place
+            raise MachineGone(f"the machine {machine.name} has ended")
         read = await _read(visitor, senses)
         if read.lines != before.lines or read.sense is not before.sense:
             return read

@@ -24,10 +24,12 @@ def command(run: str, watch: bool, png: Path | None, as_json: bool) -> None:
     """
     from factory.cli.live_runs import find_run, living_machine
     from factory.cli.looking import look, save_picture
+    from factory.cli.looking import watch as follow
     from factory.cli.places import places
 
     where = places()
-    machine = living_machine(find_run(where.runs, run))
+    known = find_run(where.runs, run)
+    machine = living_machine(known)
     if png:
         if watch or as_json:
             raise click.UsageError("--png saves one picture: it does not go with --watch or --json")
@@ -35,7 +37,8 @@ def command(run: str, watch: bool, png: Path | None, as_json: bool) -> None:
         click.echo(str(png))
         return
     try:
-        for seen in look(machine, fonts=where.cache / "fonts", again=watch):
+        fonts = where.cache / "fonts"
+        for seen in follow(known, fonts=fonts) if watch else look(machine, fonts=fonts, again=False):
             if as_json:
                 click.echo(json.dumps(seen.to_json(), ensure_ascii=False))
             else:

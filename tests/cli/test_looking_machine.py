@@ -10,14 +10,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from factory.cli.live_runs import find_run, living_machine
-from factory.cli.looking import look, save_picture
-from factory.deadline import Deadline
+from factory.cli.looking import look, save_picture, watch
+from factory.deadline import Deadline, poll
 from factory.drivers.machine_spec import Bus, DiskSpec, MachineSpec
 from factory.drivers.qemu.machine import QemuDriver
 from factory.drivers.qemu.observer import MachineGone
@@ -83,6 +84,43 @@ def test_the_screen_is_read_while_the_build_goes_on(runs: Path, tmp_path: Path) 
             asyncio.run(save_picture(machine, tmp_path / "nowhere" / "now.png"))
 
     beside(runs, visit)
+
+
+def test_who_watches_sees_each_machine_of_a_run_by_its_name(runs: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def visit() -> None:
+        for one in watch(find_run(runs, ""), fonts=tmp_path / "fonts"):
+            seen.append(one.machine)  # noqa: PERF401  (at once, for whoever looks meanwhile)
+
+    async def noticed(name: str) -> bool | None:
+        return name in seen or None
+
+    async def build() -> None:
+        with ExitStack() as stack:
+            run = stack.enter_context(open_run(runs, "lab"))
+            control = RunControl(run.path)
+            image = guests.disk(run.path / "disk.raw", guests.CLI, guests.say("hello\r\n"), guests.HANG)
+            visitor = None
+            for name in ("install", "boot"):
+                spec = MachineSpec(
+                    "lab", "qemu-system-x86_64", "pc", "tcg", Size(64 * 2**20),
+                    disks=(DiskSpec("main", image, "raw", Bus.IDE, 0),),
+                )  # fmt: skip
+                folder = run.path / name
+                async with QemuDriver().start(spec, runtime_dir=run.runtime, log_dir=folder, emit=ignore) as machine:
+                    control.machine_started(folder, machine.pid, await machine.attachments())
+                    await machine.resume()
+                    visitor = visitor or asyncio.create_task(asyncio.to_thread(visit))
+                    await poll(partial(noticed, name), Deadline.after(Duration(120), f"{name} to be seen"))
+                    control.machine_ended(machine.pid)
+            control.ended()
+            assert visitor is not None
+        await visitor
+
+    asyncio.run(build())
+    assert set(seen) == {"install", "boot"}
+    assert seen == sorted(seen, key=["install", "boot"].index)
 
 
 def test_without_a_display_the_serial_line_is_read(runs: Path, tmp_path: Path) -> None:

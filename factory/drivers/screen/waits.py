@@ -107,9 +107,7 @@ class ScreenWaits:
             elif time.monotonic() - since >= still:
                 return read
             if deadline.expired:
-                raise deadline.error(
-                    seen=f"it kept changing, and shows {_seen(read)}", hint=_HINT, evidence=self._evidence(read)
-                )
+                raise deadline.error(seen=f"it kept changing; {_seen(read)}", hint=_HINT, evidence=self._evidence(read))
             await pause(Duration(min(LOOK_EVERY, still / 4, deadline.left + 0.001)))
 
     def _evidence(self, read: ScreenText) -> Evidence:
