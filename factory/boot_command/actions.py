@@ -21,7 +21,7 @@ SPECIAL_KEYS: dict[str, str] = {
         "insert", "home", "end", "pageUp", "pageDown", "up", "down", "left", "right",
         "f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f10", "f11", "f12",
         "leftShift", "rightShift", "leftCtrl", "rightCtrl", "leftAlt", "rightAlt",
-        "leftSuper", "rightSuper", "leftMeta", "rightMeta",
+        "leftSuper", "rightSuper",
         "leftCommand", "rightCommand", "leftOption", "rightOption",
     )
 }  # fmt: skip

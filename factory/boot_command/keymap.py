@@ -29,7 +29,6 @@ SPECIAL_KEYCODES: Mapping[str, str] = {
     **{f"f{n}": f"f{n}" for n in range(1, 13)},
     "leftShift": "shift", "rightShift": "shift_r", "leftCtrl": "ctrl", "rightCtrl": "ctrl_r",
     "leftAlt": "alt", "rightAlt": "alt_r", "leftSuper": "meta_l", "rightSuper": "meta_r",
-    "leftMeta": "meta_l", "rightMeta": "meta_r",
     # X11 keysyms FFE9, FFEA, FFE7 and FFE8, that is what QEMU's VNC server makes of them
     "leftCommand": "alt", "rightCommand": "alt_r", "leftOption": "meta_l", "rightOption": "meta_r",
 }  # fmt: skip

@@ -228,6 +228,7 @@ def test_what_is_never_closed_is_an_error() -> None:
     assert "is never closed" in problems("<enter text")[0]
     assert "is never closed" in problems('<waitText "Install"')[0]
     assert "is never closed" in problems("<wait")[0]
+    assert "unknown token <leftMeta>" in problems("<leftMeta>")[0]  # Packer has no such key
     assert "<leftShiftOn is never closed" in problems("a<leftShiftOn b")[0]
     assert "<wait5 is never closed" in problems("linux<wait5<enter>")[0]
     assert "<wait10s is never closed" in problems("<wait10s <enter>")[0]
