@@ -148,13 +148,17 @@ def test_a_stopped_qemu_ends_too(lab: Lab) -> None:
 
 
 _FACTORY = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from factory.deadline import pause
 from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.qemu.machine import QemuDriver
 from factory.events import ignore
 from factory.quantity import Duration, Size
+
+# A shell that starts this in the background has SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 async def main(root):
     spec = MachineSpec("killed", "qemu-system-x86_64", "pc", "tcg", Size(64 * 2**20))
