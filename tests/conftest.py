@@ -26,6 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests ask blkid, dumpe2fs and the like, which Debian leaves out of the PATH of an ordinary user."""
+    os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tiers = {"unit", "machine", "e2e"}
     missing = [item.nodeid for item in items if not tiers & {mark.name for mark in item.iter_markers()}]
