@@ -23,6 +23,7 @@ from factory.drivers.protocols import CommandResult
 from factory.errors import GuestCommandFailed, StepError
 from factory.events import Progress
 from factory.provision.context import ProvisionContext
+from factory.provision.untrusted_tar import unpack
 
 
 class Direction(enum.StrEnum):
@@ -296,10 +297,9 @@ def _dress(path: Path, mode: int | None) -> None:
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """What comes from a guest is not trusted: nothing is written outside of *target* (tarfile's "data" filter)."""
+    """What comes from a guest is not trusted: nothing is written outside of *target*."""
     target.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(target, filter="data")
+        unpack(archive, target)
     except (tarfile.TarError, OSError) as error:
         raise StepError(f"can't unpack what the guest sent: {error}", hint="is there room on this disk?") from error
