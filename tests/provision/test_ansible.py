@@ -45,6 +45,7 @@ def test_a_playbook_runs_on_our_connection(tmp_path: Path, playbook: Path, monke
     user_home = tmp_path / "user"
     user_home.mkdir()
     monkeypatch.setenv("HOME", str(user_home))
+    monkeypatch.setenv("ANSIBLE_REMOTE_TMP", str(tmp_path / "remote"))  # the guest is this host, its root another's
 
     async def body() -> None:
         async with surroundings(tmp_path) as context:
