@@ -84,11 +84,11 @@ def _stuttered(before: Sequence[str], after: Sequence[str], known: str, chunk: s
     text, start = after[row].rstrip(), end - len(chunk)
     first, last = chunk[0], chunk[-1]
     begin = start
-    while not known and first != " " and begin > max(len(old), 0) and begin > 0 and text[begin - 1] == first:
+    while not known and first != " " and begin > len(old) and text[begin - 1] == first:
         begin -= 1
     behind = text[end:]
     again = behind if behind and last != " " and not old[end:] and set(behind) == {last} else ""
-    front = first * (start - begin) if start >= 0 else ""
+    front = first * (start - begin)
     return front + chunk + again if front or again else ""
 
 

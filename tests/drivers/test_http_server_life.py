@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +15,7 @@ from factory.drivers.http_server import HttpSeedServer
 from factory.errors import DeadlineExpired, HostError, SeedError
 from factory.events import SeedRequested, ignore
 from factory.quantity import Duration
+from tests.drivers.outcome import outcome
 from tests.drivers.seed_client import MemorySeed, run, serving, soon
 
 pytestmark = pytest.mark.machine
@@ -53,7 +52,7 @@ def test_a_file_that_cannot_be_rendered_ends_every_wait_at_once() -> None:
         broken = SeedError("'mirorr' is undefined", hint="did you mean 'mirror'?")
         async with serving({"preseed.cfg": broken, "late.sh": b"x"}) as server, httpx.AsyncClient() as client:
             async with asyncio.TaskGroup() as group:
-                waiting = group.create_task(_outcome(server.endpoint.wait_for_request("late.sh", soon())))
+                waiting = group.create_task(outcome(server.endpoint.wait_for_request("late.sh", soon())))
                 answer = await client.get(f"{server.url}/preseed.cfg")
             assert answer.status_code == 500
             assert "mirorr" not in answer.text
@@ -67,14 +66,6 @@ def test_a_file_that_cannot_be_rendered_ends_every_wait_at_once() -> None:
                 await server.endpoint.wait_for_request("late.sh", soon())
 
     run(body())
-
-
-async def _outcome(awaitable: Coroutine[Any, Any, None]) -> Exception | None:
-    try:
-        await awaitable
-    except Exception as error:
-        return error
-    return None
 
 
 def test_an_expired_wait_says_that_nothing_came() -> None:

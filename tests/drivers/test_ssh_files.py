@@ -6,15 +6,14 @@ import asyncio
 import os
 import shutil
 import stat
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from factory.deadline import poll
 from factory.errors import GuestCommandFailed, GuestUnreachable
 from factory.quantity import Duration
+from tests.drivers.outcome import outcome
 from tests.drivers.ssh_guest import connected, run, soon
 
 pytestmark = pytest.mark.machine
@@ -167,7 +166,7 @@ def test_a_download_that_breaks_leaves_the_old_file_and_prints_nothing(
                 return bool(parts and parts[0].stat().st_size) or None
 
             async with asyncio.TaskGroup() as group:
-                download = group.create_task(_outcome(connection.download("big", target)))
+                download = group.create_task(outcome(connection.download("big", target)))
                 await poll(begun, soon(), every=Duration(0.01))
                 host.hang_up()
             assert isinstance(download.result(), GuestUnreachable)
@@ -176,14 +175,6 @@ def test_a_download_that_breaks_leaves_the_old_file_and_prints_nothing(
 
     run(body())
     assert "Traceback" not in capfd.readouterr().err
-
-
-async def _outcome(awaitable: Coroutine[Any, Any, None]) -> Exception | None:
-    try:
-        await awaitable
-    except Exception as error:
-        return error
-    return None
 
 
 def test_cancelling_a_transfer_returns_at_once(home: Path) -> None:
