@@ -86,7 +86,7 @@ def _section(name: str, field: FieldInfo, value: Any) -> Any:
     except ValidationError as error:
         wrong = {e["loc"][1] for e in error.errors(include_url=False) if len(e["loc"]) > 1}
         right = {k: v for k, v in value.items() if k not in wrong} if isinstance(value, dict) else {}
-        return _section(name, field, right) if right and wrong else None
+        return _section(name, field, right) if right and right != value else None  # a missing field stays missing
 
 
 def rule_problems(draft: Draft) -> list[Problem]:

@@ -185,6 +185,13 @@ outputs: [qcow2, qcow2, nope]
     assert "two disks have the id 'b'" in messages
 
 
+def test_a_section_without_a_field_that_it_needs_is_judged_once(project: Project) -> None:
+    text = "format: 1\nname: a\nsource: {iso: {path: x.iso, checksum: none}}\ninstall: {boot: direct}\n"
+    project.write("images/a.yml", text)
+    _, problems = check(Path("images/a.yml"))
+    assert [p.message for p in problems if "profile" in p.message] == ["missing field 'profile' in `install`"]
+
+
 def test_problems_of_a_profile_are_placed_in_it(project: Project) -> None:
     project.write(
         "boot_configs/small.yml",
