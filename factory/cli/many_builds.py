@@ -25,7 +25,7 @@ from factory.events import BuildFinished, BuildWaiting, Note, PhaseFinished, Sta
 from factory.plan.model import Keeps
 from factory.quantity import Duration
 
-ORDERLY = Duration(2)
+ORDERLY = Duration(5)
 """How long a build lets those before it get ready, so that they begin in their order; one whose plan waits for the
 network loses its place."""
 TICK = Duration(0.5)
@@ -133,7 +133,6 @@ class ManyBuilds:
             return "unchanged"
         if request.base:
             ordered = await self._await_base(request, ordered)
-        await self._let_others_get_ready(request.name)
         attempts = Attempts(around.options.on_error)
         while not await self._attempt(ordered, attempts):
             ordered = await self._plan_again(request.name)
@@ -149,6 +148,8 @@ class ManyBuilds:
         name = ordered.planned.plan.name
         emit = self._around.bus.emitter(name)
         job = await asyncio.to_thread(self._job, ordered)
+        await self._let_others_get_ready(name)  # nothing is awaited between this and the queue
+        job.makes -= self._around.made
         async with self._scheduler.turn(job, waiting=lambda reason: emit(BuildWaiting(reason))):
             self._began.setdefault(name, time.monotonic())
             if self._around.noticed:
@@ -195,13 +196,13 @@ class ManyBuilds:
         return ordered
 
     async def _let_others_get_ready(self, name: str) -> None:
-        """Until every earlier build has come as far, ended, or waits for what it starts from."""
-        self._now_ready(name)
+        """Until every earlier build stands in the scheduler's queue, ended, or waits for what it starts from."""
         earlier = [e for other, e in self._ready.items() if self._positions[other] < self._positions[name]]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(float(ORDERLY)):
                 for event in earlier:
                     await event.wait()
+        self._now_ready(name)
 
     def _now_ready(self, name: str) -> None:
         if name in self._ready:

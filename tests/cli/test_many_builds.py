@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -162,3 +163,26 @@ def test_a_failure_is_tried_again_only_where_that_is_wanted(world: World) -> Non
     world.run = run
     assert world.build("below", on_error=OnError.CLEAN) == 1
     assert world.notes == []
+
+
+def test_builds_begin_in_their_order_however_long_each_takes_to_get_ready(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is measured only when the next one has been: the last given is ready first."""
+    names = ["first", "second", "third"]
+    measured = {name: threading.Event() for name in names}
+    for name in names:
+        (world.folder / f"{name}.yml").write_text(IMAGE.format(name=name, source="{path: disk.raw}"))
+    begun: list[str] = []
+
+    def measure(planned: Planned, *_: object) -> object:
+        name = planned.plan.name
+        for later in names[names.index(name) + 1 :][:1]:
+            assert measured[later].wait(10)
+        measured[name].set()
+        return NOTHING
+
+    monkeypatch.setattr(many_builds, "load_of", measure)
+    world.run = lambda ordered: begun.append(ordered.planned.plan.name)
+    assert world.build(*names) == 0
+    assert begun == names
