@@ -14,6 +14,7 @@ from factory.cli.given import HostPrograms
 from factory.drivers import protocols
 from factory.drivers.http_server import HttpSeedServer
 from factory.drivers.libvirt import Libvirt
+from factory.drivers.process import gone_with_us
 from factory.drivers.qemu.checkpoint import QemuCheckpoints
 from factory.drivers.qemu.disk_image import QemuImg
 from factory.drivers.qemu.machine import QemuDriver
@@ -94,5 +95,6 @@ def base_scope(
     scope.put_as(protocols.SshProbe, wait_for_banner)
     scope.put_as(protocols.MediaMaker, DiscMaker())
     scope.put_as(protocols.Programs, HostPrograms())
+    scope.put_as(protocols.FolderGuard, gone_with_us)
     scope.put_as(protocols.LibvirtDriver, Libvirt())
     return scope

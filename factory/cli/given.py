@@ -25,7 +25,7 @@ GIVEN = (
     Redactor, BuildName, MediaLibrary, MachineState, protocols.MachineDriver, protocols.DiskImages,
     protocols.Communicator, protocols.SeedServer, protocols.ApplianceDriver, protocols.Checkpoints, protocols.KeyMaker,
     protocols.ScreenReader, protocols.ActivityProbe, protocols.Typist, protocols.SshProbe, protocols.MediaMaker,
-    protocols.Programs, protocols.LibvirtDriver,
+    protocols.Programs, protocols.LibvirtDriver, protocols.FolderGuard,
 )  # fmt: skip
 """What every build has before its first step: by this, wiring is checked."""
 

@@ -17,6 +17,7 @@ from factory.cli.file_kind import FileKind, kind_of
 from factory.cli.places import places
 from factory.cli.report.terminal import Terminal
 from factory.cli.signals import ended_by_signals
+from factory.drivers.process import gone_with_us
 from factory.drivers.protocols import ApplianceDisk, ApplianceDriver, DiskImages
 from factory.drivers.qemu.disk_image import QemuImg
 from factory.errors import StepError
@@ -69,7 +70,7 @@ def _work_folder(beside: Path) -> Iterator[Path]:
     """Where images grow before they are renamed; the next command sweeps what a killed one has left."""
     with contextlib.ExitStack() as stack:
         try:
-            folder = stack.enter_context(staging_folder(beside, "image"))
+            folder = stack.enter_context(staging_folder(beside, "image", gone_with_us))
         except OSError as error:
             raise StepError(
                 f"{beside} can't be written to: {error.strerror}", hint="name a folder with `--output` that can"

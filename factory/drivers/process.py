@@ -21,8 +21,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,7 +216,7 @@ class _Watchdog:
     def __init__(self) -> None:
         self._popen: subprocess.Popen[bytes] | None = None
         self._owner = 0
-        self._groups: set[int] = set()
+        self._open: set[str] = set()
 
     def start(self) -> None:
         if self._popen is not None and self._owner == os.getpid() and self._popen.poll() is None:
@@ -232,17 +232,19 @@ class _Watchdog:
             env={"PATH": os.defpath, "LANG": "C.UTF-8"},
         )
         if self._owner != os.getpid():
-            self._owner, self._groups = os.getpid(), set()
-        for group in self._groups:
-            self._tell(f"+{group}\n")
+            self._owner, self._open = os.getpid(), set()
+        for name in self._open:
+            self._tell(f"+{name}\n")
 
-    def opened(self, group: int) -> None:
-        self._groups.add(group)
-        self._tell(f"+{group}\n")
+    def opened(self, what: int | Path) -> None:
+        name = _name(what)
+        self._open.add(name)
+        self._tell(f"+{name}\n")
 
-    def closed(self, group: int) -> None:
-        self._groups.discard(group)
-        self._tell(f"-{group}\n")
+    def closed(self, what: int | Path) -> None:
+        name = _name(what)
+        self._open.discard(name)
+        self._tell(f"-{name}\n")
 
     def _tell(self, line: str) -> None:
         if self._popen is not None and self._popen.stdin is not None:
@@ -250,7 +252,23 @@ class _Watchdog:
                 os.write(self._popen.stdin.fileno(), line.encode())
 
 
+def _name(what: int | Path) -> str:
+    """A process group or a folder, as the watchdog reads it."""
+    return f"/{os.fsencode(what.absolute()).hex()}" if isinstance(what, Path) else str(what)
+
+
 _watchdog = _Watchdog()
+
+
+@contextmanager
+def gone_with_us(folder: Path) -> Iterator[None]:
+    """*folder* is removed when we are killed in the body. What was renamed before that is another folder."""
+    _watchdog.start()
+    _watchdog.opened(folder)
+    try:
+        yield
+    finally:
+        _watchdog.closed(folder)
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """Where an artifact grows: a folder beside its final place, so that one rename is enough.
 
 Whoever makes one holds a lock on the folder itself (``flock``): the kernel releases it when the maker dies, however it
-dies, and the next one removes what it finds unlocked.
+dies, and the next one removes what it finds unlocked. A ``FolderGuard`` that outlives the maker does
+so at once.
 """
 
 from __future__ import annotations
@@ -15,16 +16,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from factory.drivers.protocols import FolderGuard
+
 STAGING = ".staging"
 
 
 @contextmanager
-def staging_folder(output: Path, name: str) -> Iterator[Path]:
-    """A new folder below *output* for the artifact *name*; gone afterwards unless it was renamed. Raises: OSError."""
+def staging_folder(output: Path, name: str, guard: FolderGuard) -> Iterator[Path]:
+    """A new folder below *output* for the artifact *name*; gone afterwards unless it was renamed.
+
+    *guard* removes it when we are killed. Raises: OSError.
+    """
     sweep_staging(output)
     folder, descriptor = _claim(output / STAGING, name)
     try:
-        yield folder
+        with guard(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)

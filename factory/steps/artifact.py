@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from factory.disk.driver_readiness import Drivers, judge
-from factory.drivers.protocols import DiskImages
+from factory.drivers.protocols import DiskImages, FolderGuard
 from factory.errors import VerificationFailed
 from factory.events import Note
 from factory.outputs.delivery import deliver
@@ -43,6 +43,7 @@ class OpenStaging(Step):
     output: Path
     image: str
 
+    needs: ClassVar[tuple[type, ...]] = (FolderGuard,)
     provides: ClassVar[tuple[type, ...]] = (Staging,)
 
     @property
@@ -54,7 +55,7 @@ class OpenStaging(Step):
 
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
-        with staging_folder(self.output, self.image) as folder:
+        with staging_folder(self.output, self.image, scope.get(FolderGuard)) as folder:
             scope.put(Staging(folder, self.output / self.image))
             yield
 

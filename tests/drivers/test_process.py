@@ -224,22 +224,26 @@ def test_cancelling_ends_the_child() -> None:
 
 
 _PARENT = """
-import asyncio, sys
-from factory.drivers.process import spawn
+import asyncio, pathlib, sys
+from factory.drivers.process import gone_with_us, spawn
 
 async def main():
-    # The child leaves a grandchild in its group; both tell their numbers.
-    script = "sleep 1000 & echo $$ $!; wait"
-    async with spawn(["sh", "-c", script], on_stdout_line=lambda line: print(line, flush=True)) as child:
-        await child.wait()
+    # The child leaves a grandchild in its group, which makes files in a folder; both tell their numbers.
+    script = "i=0; (while i=$((i+1)); do echo half > $0/$i.raw; done) & echo $$ $!; wait"
+    folder = pathlib.Path(sys.argv[1])
+    with gone_with_us(folder):
+        async with spawn(["sh", "-c", script, folder], on_stdout_line=lambda line: print(line, flush=True)) as child:
+            await child.wait()
 
 asyncio.run(main())
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_nothing_survives_the_death_of_the_factory(number: signal.Signals) -> None:
-    with subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True) as parent:
+def test_nothing_survives_the_death_of_the_factory(number: signal.Signals, tmp_path: Path) -> None:
+    folder = tmp_path / ".staging" / "image"
+    folder.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", _PARENT, folder], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child, grandchild = map(int, parent.stdout.readline().split())
         assert alive(child)
@@ -247,6 +251,11 @@ def test_nothing_survives_the_death_of_the_factory(number: signal.Signals) -> No
         parent.send_signal(number)
         parent.wait()
     assert gone(child, grandchild)
+    if number == signal.SIGKILL:  # else it is the program's own to tidy up
+        limit = time.monotonic() + float(SOON)
+        while folder.parent.exists() and time.monotonic() < limit:
+            time.sleep(0.02)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_watchdog_that_was_killed_is_replaced() -> None:

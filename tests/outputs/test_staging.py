@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,15 +10,26 @@ from factory.outputs.staging import STAGING, staging_folder, sweep_staging
 
 pytestmark = pytest.mark.unit
 
+guarded: list[str] = []
+
+
+@contextmanager
+def guard(folder: Path) -> Iterator[None]:
+    guarded.append(folder.name)
+    yield
+    guarded.remove(folder.name)
+
 
 def test_a_staging_folder_that_was_not_renamed_is_gone_afterwards(tmp_path: Path) -> None:
-    with staging_folder(tmp_path, "image") as folder:
+    with staging_folder(tmp_path, "image", guard) as folder:
         (folder / "image.raw").write_text("half")
+        assert guarded == [folder.name]
     assert list(tmp_path.iterdir()) == []
+    assert guarded == []
 
 
 def test_a_renamed_one_stays(tmp_path: Path) -> None:
-    with staging_folder(tmp_path, "image") as folder:
+    with staging_folder(tmp_path, "image", guard) as folder:
         (folder / "image.raw").write_text("whole")
         folder.rename(tmp_path / "image")
     assert (tmp_path / "image" / "image.raw").read_text() == "whole"
@@ -27,7 +40,7 @@ def test_what_a_killed_build_left_is_removed_and_what_grows_is_not(tmp_path: Pat
     left = tmp_path / STAGING / "image-dead"
     left.mkdir(parents=True)
     (left / "image.raw").write_text("half")
-    with staging_folder(tmp_path, "image") as one, staging_folder(tmp_path, "image") as other:
+    with staging_folder(tmp_path, "image", guard) as one, staging_folder(tmp_path, "image", guard) as other:
         assert not left.exists()
         assert one != other
         assert sweep_staging(tmp_path) == ()

@@ -29,7 +29,7 @@ from factory.drivers.protocols.guest import (
 from factory.drivers.protocols.images import DiskImages, ImageInfo
 from factory.drivers.protocols.libvirt import LibvirtDriver, LibvirtPlace, LibvirtVolume
 from factory.drivers.protocols.machine import Checkpoints, Machine, MachineDriver, Qmp, ShutdownReason
-from factory.drivers.protocols.media import Downloader, MediaMaker, ProgramResult, Programs
+from factory.drivers.protocols.media import Downloader, FolderGuard, MediaMaker, ProgramResult, Programs
 from factory.drivers.protocols.seed import SeedEndpoint, SeedServer, SeedSource
 from factory.drivers.protocols.senses import BootWaits, Outcome, ScreenReader, TypingReport, Typist, Where
 
@@ -50,6 +50,7 @@ __all__ = [
     "DiskAccess",
     "DiskImages",
     "Downloader",
+    "FolderGuard",
     "GuestAddress",
     "GuestConnection",
     "ImageInfo",

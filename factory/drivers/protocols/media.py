@@ -1,8 +1,9 @@
-"""CDs, floppies, downloads, and programs of this host."""
+"""CDs, floppies, downloads, programs and folders of this host."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -68,3 +69,11 @@ class Downloader(Protocol):
 
     async def identity(self, urls: Sequence[str], checksum: str) -> str:
         """What names the content before it is here: its checksum (``file:`` resolved, from memory when offline)."""
+
+
+class FolderGuard(Protocol):
+    """Sees to it that a folder does not outlive the factory (``drivers/process.gone_with_us``)."""
+
+    def __call__(self, folder: Path) -> AbstractContextManager[None]:
+        """For as long as the context lasts, *folder* is removed when the factory is killed, however that happens."""
+        ...
