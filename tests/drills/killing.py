@@ -219,18 +219,24 @@ class Drill:
         """What must never be there after a kill. *survived*: the factory itself was not killed, and has cleaned up."""
         found = [f"process left: {line}" for line in self._processes()]
         found += [f"still listening: socket {inode}" for inode in _still_listening(ports)]
-        found += [f"half an artifact: {path}" for path in self.place.half_made()]
+        found += [f"half an artifact: {path}" for path in (*self.place.half_made(), *self._growing())]
         store = LayerStore(self.place.root / "cache")
         layers = [path.name for path in store.layers.iterdir() if not path.name.startswith(".")]
         found += [f"half a layer: {key}" for key in layers if store.find(key) is None]
         return found + (self.remains() if survived else [])
 
     def remains(self) -> list[str]:
-        """What only a dead factory may leave, and the next build removes: drafts, staging, temporary files."""
+        """What only a dead factory may leave, and the next build removes: drafts, temporary files."""
         cache = self.place.root / "cache"
-        left = [*cache.glob("layers/.*"), *cache.glob("**/.*.tmp"), *self.place.output.glob(".staging/*")]
-        left += list(cache.glob("media/built/.*"))
+        left = [*cache.glob("layers/.*"), *cache.glob("**/.*.tmp"), *cache.glob("media/built/.*")]
         return [f"left behind: {path}" for path in (*left, *self.temporary.iterdir())]
+
+    def _growing(self) -> list[Path]:
+        """What the watchdog has not removed: it is given a moment."""
+        deadline = time.monotonic() + 15
+        while (found := list(self.place.output.glob(".staging/*"))) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return found
 
     def _processes(self) -> list[str]:
         deadline = time.monotonic() + 15
