@@ -10,7 +10,7 @@ from typing import Protocol
 
 from factory.deadline import Deadline, pause
 from factory.drivers.protocols import GuestConnection, Programs
-from factory.errors import GuestUnreachable, StepError
+from factory.errors import DeadlineExpired, GuestUnreachable, StepError
 from factory.events import Emit, GuestOutput, Note
 from factory.quantity import Duration
 from factory.secret import Secret
@@ -61,6 +61,11 @@ class Provisioner(Protocol):
         """
 
 
+_MORE_TIME = (
+    "give it more time with `timeout`; `build --on-error keep` leaves the machine up to look at what it waits for"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How a provisioner is run. ``timeout`` bounds each try; ``retries`` is how many tries may follow the first."""
@@ -85,6 +90,8 @@ async def run_provisioner(provisioner: Provisioner, context: ProvisionContext, p
             break
         except StepError as error:
             if not left:
+                if isinstance(error, DeadlineExpired) and policy.timeout and not error.hint:
+                    error.hint = _MORE_TIME
                 raise
             tries = "1 more try" if left == 1 else f"{left} more tries"
             context.emit(Note(f"{context.name}: {error.message}; {tries}", "warning"))

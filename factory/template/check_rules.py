@@ -43,7 +43,7 @@ LONGEST_ID = 24
 """Characters: QEMU's names of block nodes end at 31, and ours add "-format" to a disk's id."""
 _DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 _WEAK = ("md5", "sha1")
-_SCHEMES = ("http", "https", "ftp", "file")
+_SCHEMES = ("http", "https", "file")
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 """What a shell can set; ``provision.shell`` takes no other, for Windows neither."""
 

@@ -105,6 +105,6 @@ def _find(node: Node, folder: Path, folders: Sequence[Path], problems: list[Prob
     for candidate in dict.fromkeys([folder / relative, *(f / relative for f in folders)]):
         if candidate.is_file():
             return candidate
-    looked = ", ".join(dict.fromkeys(f.name + "/" for f in [folder, *folders]))
+    looked = ", ".join(dict.fromkeys(f"{f.name or f}/" for f in [folder, *folders]))
     problems.append(node.problem(f"there is no fragment '{name}'", f"looked for {relative} in {looked}"))
     return None

@@ -146,6 +146,8 @@ def _unknown_field(field: str, parent: Node, loc: Loc, full: tuple[Any, ...], mo
         node = child
     known = fields_at(model, full[:-1])
     hint = did_you_mean(field, known, kind="known here") if known else "no options are known here"
+    if field in fields_at(model, full[:-2]) and loc:
+        hint = f"it belongs beside `{_label(loc)}`, not in it"
     return node.key_problem(f"unknown field '{field}'" + (f" in `{_label(loc)}`" if loc else ""), hint)
 
 

@@ -218,8 +218,9 @@ def test_a_timeout_bounds_each_try_and_ends_what_it_started(tmp_path: Path, remo
         async with surroundings(tmp_path) as context:
             script = inline(remote, "echo $$ >> pids", "sleep 1000 & wait")
             policy = Policy(retries=1, timeout=Duration(1), pause_before=Duration(0.01))
-            with pytest.raises(DeadlineExpired, match="waited 1s for provisioner 'test'"):
+            with pytest.raises(DeadlineExpired, match="waited 1s for provisioner 'test'") as caught:
                 await run_provisioner(script, context, policy)
+            assert "give it more time with `timeout`" in caught.value.hint
             pids = (context.host.home / "pids").read_text().split()
             assert len(pids) == 2
             assert [pid for pid in pids if _runs(pid)] == []

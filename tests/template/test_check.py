@@ -90,6 +90,7 @@ def test_a_good_template_has_no_problems(project: Project) -> None:
     [
         ("nmae: x\n", "5:1: unknown field 'nmae' (did you mean 'name'?)"),
         ("machine: {memroy: 1}\n", "5:11: unknown field 'memroy' in `machine` (did you mean 'memory'?)"),
+        ("provision: [{shell: {inline: [x], timeout: 8s}}]\n", "5:35: unknown field 'timeout' in `shell` (it belongs beside `shell`, not in it)"),
         ("machine: {disks: [{size: 1 GiB, buss: scsi}]}\n", "5:33: unknown field 'buss' in `disks` (did you mean 'bus'?)"),
         ("outputs: [{raw: {compres: 1}}]\n", "5:18: unknown field 'compres' in `raw` (did you mean 'compress'?)"),
         ("outputs: [{kind: raw, compres: 1}]\n", "5:23: unknown field 'compres' in `outputs` (did you mean 'compress'?)"),

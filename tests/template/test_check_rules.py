@@ -106,7 +106,7 @@ def test_checksums(checksum: str, message: str, hint: str) -> None:
     ("source", "expected"),
     [
         ("{image: {url: 'https://x/y', checksum: none}}", []),
-        ("{image: {url: 'htps://x/y', checksum: none}}", ["3:18: 'htps://x/y' is no URL that can be fetched (known: http, https, ftp, file)"]),
+        ("{image: {url: 'htps://x/y', checksum: none}}", ["3:18: 'htps://x/y' is no URL that can be fetched (known: http, https, file)"]),
         ("{image: {urls: ['https://x/y', x.iso], checksum: none}}", ["3:40: 'x.iso' is no URL that can be fetched (a file of this host goes under `path`)"]),
         ("{image: {url: 'http://[::1/x.iso', checksum: none}}", ["3:18: 'http://[::1/x.iso' is no URL that can be fetched: Invalid IPv6 URL"]),
         ("{image: {urls: ['https://x/y', 'http://x:port/y'], checksum: none}}", ["3:40: 'http://x:port/y' is no URL that can be fetched: Port could not be cast to integer value as 'port'"]),

@@ -22,7 +22,7 @@ class BuiltFile(Strict):
 class IsoSource(Strict):
     """An installer ISO: downloaded, local, or built by a script."""
 
-    url: Text | None = Field(None, description="http, https, ftp or file.")
+    url: Text | None = Field(None, description="http, https or file.")
     urls: tuple[Text, ...] = Field((), description="Mirrors, tried in order.")
     path: Text | None = Field(None, description="A file of this host.")
     build: BuiltFile | None = Field(None, description="Made by a script.")
