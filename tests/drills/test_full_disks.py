@@ -48,7 +48,8 @@ class Small:
         return self
 
     def remount(self, options: str) -> Small:
-        self.lines.append(f"mount -o remount,{options} {shlex.quote(str(self.mounted))}")
+        # Named in full: else mount(8) hands back the uid that it reads in mountinfo, which our user namespace has not.
+        self.lines.append(f"mount -t tmpfs -o remount,{options} small {shlex.quote(str(self.mounted))}")
         return self
 
     def run(self) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.deadline import Deadline
+from factory.drivers.full_disk import no_space_left, tells_full_disk
 from factory.drivers.process import ProcessResult, run
 from factory.drivers.protocols import ImageInfo
 from factory.errors import CommandFailed, Evidence
@@ -56,7 +57,7 @@ class QemuImg:
                 argv.append("-u")  # the base need not be there yet: a live layer gets its name when it is committed
         argv += [word for name, value in (options or {}).items() for word in ("-o", f"{name}={value}")]
         argv += [_name(path), *([str(int(size))] if size is not None else [])]
-        await self._call(argv, QUICK, f"qemu-img to create {path.name}")
+        await self._call(argv, QUICK, f"qemu-img to create {path.name}", writes=path)
 
     async def info(self, path: Path, *, format: str = "") -> ImageInfo:
         found = await self._json(["info", "-U", "--output=json", *_format("-f", format), _name(path)], path)
@@ -92,7 +93,11 @@ class QemuImg:
         told = _teller(progress) if progress is not None else None
         try:
             await self._call(
-                [*argv, _name(source), _name(part)], LONG, f"qemu-img to write {destination.name}", on_line=told
+                [*argv, _name(source), _name(part)],
+                LONG,
+                f"qemu-img to write {destination.name}",
+                on_line=told,
+                writes=destination,
             )
             os.replace(part, destination)
         finally:
@@ -120,12 +125,12 @@ class QemuImg:
         before = (await self.info(path, format=format)).virtual_size
         shrink = ["--shrink"] if size < before else []
         argv = ["resize", "-q", "-f", format, *shrink, _name(path), str(int(size))]
-        await self._call(argv, QUICK, f"qemu-img to resize {path.name}")
+        await self._call(argv, QUICK, f"qemu-img to resize {path.name}", writes=path)
 
     async def rebase(self, path: Path, backing: str, backing_format: str = "qcow2") -> None:
         base = ["-b", backing, *(["-F", backing_format] if backing else [])]
         argv = ["rebase", "-q", "-u", "-f", "qcow2", *base, _name(path)]
-        await self._call(argv, QUICK, f"qemu-img to rebase {path.name}")
+        await self._call(argv, QUICK, f"qemu-img to rebase {path.name}", writes=path)
 
     async def map_extents(self, path: Path, *, format: str) -> Sequence[tuple[int, int]]:
         found = await self._json(["map", "--output=json", "-f", format, _name(path)], path, patience=LONG)
@@ -159,16 +164,23 @@ class QemuImg:
         keep: Size = Size(64 * 1024),
         on_line: Callable[[str], None] | None = None,
         hint: str = "",
+        writes: Path | None = None,
     ) -> ProcessResult:
-        return await run(
-            [self._program, *argv],
-            deadline=Deadline.after(patience, what),
-            emit=self._emit,
-            ok=ok,
-            keep=keep,
-            on_stdout_line=on_line,
-            hint=hint,
-        )
+        """Raises: StoreError when *writes* grows on a disk that is full; else as ``process.run``."""
+        try:
+            return await run(
+                [self._program, *argv],
+                deadline=Deadline.after(patience, what),
+                emit=self._emit,
+                ok=ok,
+                keep=keep,
+                on_stdout_line=on_line,
+                hint=hint,
+            )
+        except CommandFailed as error:
+            if writes is None or not tells_full_disk(error.evidence.stderr):
+                raise
+            raise no_space_left(writes.parent, f"{writes.name} can't grow", error.evidence) from error
 
 
 def _name(path: Path) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 
 from factory.deadline import Deadline, poll
 from factory.drivers import swtpm
+from factory.drivers.full_disk import no_space_left, tells_full_disk
 from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.process import Patience, Process, spawn
 from factory.drivers.protocols import ShutdownReason
@@ -223,11 +224,7 @@ class QemuMachine:
         await self._disks_end.wait()
         if self._disk_full:
             disk = self._spec.disks[0].path if self._spec.disks else self._log_dir
-            raise StoreError(
-                f"no space left in {_existing(disk.parent)}: the guest's disk can't grow",
-                hint="free space there, run `factory cache gc`, or set FACTORY_CACHE to a larger disk",
-                evidence=self.evidence(),
-            )
+            raise no_space_left(disk.parent, "the guest's disk can't grow", self.evidence())
 
     async def _death(self) -> MachineDied:
         with suppress(TimeoutError):
@@ -378,11 +375,6 @@ def listening(path: Path) -> socket.socket:
     return server
 
 
-def _existing(folder: Path) -> Path:
-    """A layer in the making moves while its machine runs."""
-    return next((place for place in (folder, *folder.parents) if place.is_dir()), folder)
-
-
 def _said(stderr: str) -> str:
     """The line of QEMU's that matters: its last complaint, which explanations may follow."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
@@ -398,7 +390,7 @@ def _hint(stderr: str) -> str:
         return "this computer has not enough free memory: give the machine less, or end something"
     if "Could not set up host forwarding rule" in stderr:
         return "the host port is taken: leave it to the kernel (0), or choose another"
-    if "No space left on device" in stderr:
+    if tells_full_disk(stderr):
         return "the disk is full: free some space, then build again"
     if "Could not access KVM" in stderr or "failed to initialize kvm" in stderr:
         return "KVM does not work here: `factory doctor` tells which accelerator does"

@@ -12,7 +12,7 @@ import pytest
 
 from factory.drivers.protocols import DiskImages
 from factory.drivers.qemu.disk_image import QemuImg
-from factory.errors import CommandFailed
+from factory.errors import CommandFailed, StoreError
 from factory.events import CommandStarted, Event
 from factory.quantity import Size
 
@@ -52,6 +52,28 @@ def test_create_and_info(images: DiskImages, tmp_path: Path) -> None:
 def test_info_of_nothing_fails_with_qemu_imgs_words(images: DiskImages, tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="No such file"):
         go(images.info(tmp_path / "missing"))
+
+
+def test_a_full_disk_is_told_as_one_where_it_is_written_to(tmp_path: Path) -> None:
+    """The words are QEMU's; that it says them on a disk that is really full, ``tests/drills`` shows."""
+    program = tmp_path / "qemu-img"
+    program.write_text(
+        "#!/bin/sh\necho 'qemu-img: error while writing at byte 0: No space left on device' >&2\nexit 1\n"
+    )
+    program.chmod(0o755)
+    full, target = QemuImg(program=str(program)), tmp_path / "out" / "copy.qcow2"
+    for call in (
+        full.convert(tmp_path / "a.raw", target, source_format="raw", format="qcow2"),
+        full.create(target, size=Size(MIB)),
+        full.rebase(target, ""),
+    ):
+        with pytest.raises(
+            StoreError, match=rf"no space left in {tmp_path} \(.* free\): copy.qcow2 can't grow"
+        ) as caught:
+            go(call)
+        assert "qemu-img: error while writing" in caught.value.evidence.stderr
+    with pytest.raises(CommandFailed):
+        go(full.check(target, format="qcow2"))
 
 
 def test_convert_tells_progress_and_keeps_contents(images: DiskImages, tmp_path: Path) -> None:
