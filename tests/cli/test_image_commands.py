@@ -139,7 +139,11 @@ def test_an_image_that_a_machine_has_open_is_refused(factory: Factory, disk: Pat
     machine = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert machine.stdout is not None
-        assert machine.stdout.readline()  # QMP's greeting: by now it has its disks
+        assert machine.stdin is not None
+        machine.stdin.write(b'{"execute": "qmp_capabilities"}\n')
+        machine.stdin.flush()
+        assert b"QMP" in machine.stdout.readline()
+        assert b"return" in machine.stdout.readline()  # its greeting may come before it has its disks, no answer does
         result = factory("seal", disk, code=5)
         assert "disk.raw is in use" in result.stderr
         assert "shut that machine down" in result.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from factory.deadline import Deadline
 from factory.drivers import process
-from factory.errors import CommandFailed, Evidence, HostError
+from factory.errors import CommandFailed, Evidence, HostError, StepError
 from factory.quantity import Duration, Size
 
 PACKAGES = "python3-guestfs libguestfs-tools supermin libguestfs-xfs zerofree linux-image-cloud-amd64"
@@ -112,6 +112,11 @@ _REMEDIES = (
         "free some 500 MB below the cache folder, or set FACTORY_CACHE to a folder with space",
     ),
     Remedy(
+        r"socket path too long",
+        "the folder for temporary files has too long a path for sockets",
+        "set TMPDIR to a shorter one, such as /tmp",
+    ),
+    Remedy(
         r"qemu-system-\S+: (?:command )?not found|qemu: No such file|failed to execute.*qemu",
         "libguestfs finds no QEMU",
         "on Debian or Ubuntu: apt-get install --no-install-recommends qemu-system-x86",
@@ -119,9 +124,19 @@ _REMEDIES = (
 )
 
 
-def launch_error(text: str, log: str = "") -> HostError:
+_LOCKED = re.compile(r"Failed to get (?:shared )?\"\w+\" lock(?:.*\n.*image \[(?P<image>[^\]\n]+)\])?")
+"""QEMU's words, block/file-posix.c; libguestfs opens a disk as QEMU does."""
+
+
+def launch_error(text: str, log: str = "") -> HostError | StepError:
     """The error for an appliance that did not come up: libguestfs's words and the command that mends it."""
     evidence = Evidence(stderr=text, serial=log)
+    if locked := _LOCKED.search(f"{text}\n{log}"):
+        return StepError(
+            f"{Path(locked['image'] or 'the disk').name} is in use: a running machine writes to it",
+            hint="shut that machine down first",
+            evidence=evidence,
+        )
     for remedy in _REMEDIES:
         if re.search(remedy.pattern, f"{text}\n{log}"):
             return HostError(f"{remedy.message}: {_first_line(text)}", hint=remedy.hint, evidence=evidence)

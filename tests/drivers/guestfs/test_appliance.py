@@ -6,7 +6,10 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +35,12 @@ def driver() -> GuestfsDriver:
     return GuestfsDriver(ApplianceSettings(asyncio.run(find_interpreter()), cache))
 
 
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="gf") as name:  # pytest's own folders are too long for sockets
+        yield Path(name)
+
+
 def image(path: Path) -> ApplianceDisk:
     with path.open("wb") as stream:
         stream.truncate(32 * 2**20)
@@ -42,7 +51,7 @@ async def _gone(pid: int) -> bool | None:
     return None if Path(f"/proc/{pid}").exists() else True
 
 
-def test_calls_travel_both_ways_and_a_dead_child_is_told(driver: GuestfsDriver, tmp_path: Path) -> None:
+def test_calls_travel_both_ways_and_a_dead_child_is_told(driver: GuestfsDriver, tmp_path: Path, runtime: Path) -> None:
     """One launch for all of it: values, bytes, names that are no UTF-8, refusals, and the end by SIGKILL."""
     events: list[Event] = []
 
@@ -50,7 +59,7 @@ def test_calls_travel_both_ways_and_a_dead_child_is_told(driver: GuestfsDriver, 
         async with driver.launch(
             [image(tmp_path / "disk")],
             access=DiskAccess.READ_WRITE,
-            runtime_dir=tmp_path / "run",
+            runtime_dir=runtime,
             deadline=Deadline.after(LONG, "the test"),
             emit=events.append,
         ) as appliance:
@@ -76,7 +85,7 @@ def test_calls_travel_both_ways_and_a_dead_child_is_told(driver: GuestfsDriver, 
 
     with pytest.raises(StepError, match=r"ended in the middle|ended already"):  # the context's own farewell
         asyncio.run(body())
-    assert list((tmp_path / "run").iterdir()) == []
+    assert list(runtime.iterdir()) == []
 
 
 class Dying:
@@ -106,12 +115,12 @@ def test_a_child_that_reads_no_more_is_told_by_its_exit_status(tmp_path: Path) -
         asyncio.run(body())
 
 
-def test_a_passed_deadline_ends_the_launch(driver: GuestfsDriver, tmp_path: Path) -> None:
+def test_a_passed_deadline_ends_the_launch(driver: GuestfsDriver, tmp_path: Path, runtime: Path) -> None:
     async def body() -> None:
         async with driver.launch(
             [image(tmp_path / "disk")],
             access=DiskAccess.READ_ONLY,
-            runtime_dir=tmp_path / "run",
+            runtime_dir=runtime,
             deadline=Deadline.after(Duration(0.5), "an appliance"),
             emit=ignore,
         ):
@@ -119,15 +128,17 @@ def test_a_passed_deadline_ends_the_launch(driver: GuestfsDriver, tmp_path: Path
 
     with pytest.raises(StepError, match="waited 500ms for an appliance"):
         asyncio.run(body())
-    assert list((tmp_path / "run").iterdir()) == []
+    assert list(runtime.iterdir()) == []
 
 
-def test_a_disk_that_is_not_there_is_no_matter_of_the_host(driver: GuestfsDriver, tmp_path: Path) -> None:
+def test_a_disk_that_is_not_there_is_no_matter_of_the_host(
+    driver: GuestfsDriver, tmp_path: Path, runtime: Path
+) -> None:
     async def body() -> None:
         async with driver.launch(
             [ApplianceDisk(tmp_path / "nothing", "raw")],
             access=DiskAccess.READ_ONLY,
-            runtime_dir=tmp_path / "run",
+            runtime_dir=runtime,
             deadline=Deadline.after(LONG, "an appliance"),
             emit=ignore,
         ):
@@ -154,6 +165,7 @@ def test_an_interpreter_that_lacks_the_binding_is_named_with_the_remedy() -> Non
         ("supermin exited with error status 1", "install"),
         ("Could not access KVM kernel module: No such file", "accelerators"),
         ("cp: write error: No space left on device", "FACTORY_CACHE"),
+        ("libguestfs: launch: socket path too long: /tmp/a/b/guestfsd.sock", "TMPDIR"),
         ("something new", "libguestfs-test-tool"),
     ],
 )
@@ -161,6 +173,38 @@ def test_each_failure_of_the_appliance_has_a_way_out(said: str, remedy: str) -> 
     error = launch_error(said, "")
     assert remedy in error.hint
     assert said in error.evidence.stderr
+
+
+def test_a_disk_that_a_machine_has_opened_meanwhile_is_no_matter_of_the_host(
+    driver: GuestfsDriver, tmp_path: Path, runtime: Path
+) -> None:
+    disk = image(tmp_path / "disk.raw")
+    argv = ["qemu-system-x86_64", "-S", "-display", "none", "-nodefaults", "-qmp", "stdio"]
+    argv += ["-drive", f"file={disk.path},format=raw,if=virtio"]
+    machine = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    async def body() -> None:
+        async with driver.launch(
+            [disk],
+            access=DiskAccess.READ_WRITE,
+            runtime_dir=runtime,
+            deadline=Deadline.after(LONG, "an appliance"),
+            emit=ignore,
+        ):
+            raise AssertionError("it must not start")
+
+    try:
+        assert machine.stdin is not None
+        assert machine.stdout is not None
+        machine.stdin.write(b'{"execute": "qmp_capabilities"}\n')
+        machine.stdin.flush()
+        assert b"QMP" in machine.stdout.readline()
+        assert b"return" in machine.stdout.readline()  # now it has its disks
+        with pytest.raises(StepError, match=r"disk\.raw is in use: a running machine writes to it"):
+            asyncio.run(body())
+    finally:
+        machine.kill()
+        machine.communicate()
 
 
 def test_settings_force_tcg_unless_kvm_was_measured(tmp_path: Path) -> None:
