@@ -107,7 +107,8 @@ class MachineProbes:
 
     async def sample(self, machine: Machine) -> Activity:
         if machine.pid not in self._probes:
-            self._probes[machine.pid] = MachineProbe(machine, self._screens.senses(machine).frame)
+            senses = self._screens.senses(machine)
+            self._probes[machine.pid] = MachineProbe(machine, senses.frame, senses.read_lines)
         return await self._probes[machine.pid].sample()
 
 

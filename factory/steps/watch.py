@@ -2,8 +2,8 @@
 
 Two limits bound every long wait. ``stall`` is the inner one: when nothing but time has passed for so long (no disk,
 network, serial line or screen has moved), the guest has hung. The deadline is the outer one, and it ends guests that do
-not get on: one that is at work when it passes, by what its disks and connections carry, goes on, up to ``GRACE`` times
-the deadline, so that a slow computer does not kill what a quick one would have finished.
+not get on: one that is at work when it passes, by what its disks and connections carry or by what new things it says,
+goes on, up to ``GRACE`` times the deadline, so that a slow computer does not kill what a quick one would have finished.
 """
 
 from __future__ import annotations
@@ -227,10 +227,15 @@ class _Watch:
         return f"the guest rebooted {resets} times" if resets >= LOOPING else ""
 
     def _works(self, look: Activity) -> bool:
-        """True when its disks and connections have carried enough of late."""
-        past = next((a for a in self._looks if look.at - a.at <= _RECENTLY), look)
+        """True when its disks and connections have carried enough of late, or it has gone on saying new things.
+
+        One that is silent for half of the time may be idle: a system that has booted logs something now and then.
+        """
+        late = [a for a in self._looks if look.at - a.at <= _RECENTLY]
+        past, middle = late[0], late[len(late) // 2]
         seconds = look.at - past.at
-        return seconds > 0 and (look.disk + look.network - past.disk - past.network) / seconds >= WORK
+        carries = seconds > 0 and (look.disk + look.network - past.disk - past.network) / seconds >= WORK
+        return carries or look.serial > middle.serial > past.serial
 
     def _prolong(self, look: Activity) -> None:
         left = (self._patience.grace - 1) * self._budget - self._shift.seconds

@@ -51,14 +51,6 @@ def run(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     return called
 
 
-CHATTER = (
-    b"\xba\xf8\x03"  # 1: mov dx, 0x3f8
-    b"\xb0\x2e"  # mov al, '.'
-    b"\xee"  # out dx, al
-    b"\xb9\xff\xff"  # mov cx, 0xffff
-    b"\xe2\xfe"  # 2: loop 2b
-    b"\xeb\xf3"  # jmp 1b
-)
 SPIN = b"\xeb\xfe"  # 1: jmp 1b
 
 
@@ -120,18 +112,6 @@ async def test_a_guest_that_spins_hangs_too_but_is_given_longer(lab: Lab) -> Non
 
 @pytest.mark.machine
 @run
-async def test_a_guest_that_writes_without_end_is_alive_but_its_deadline_holds(lab: Lab) -> None:
-    async with awaited(lab, CLI, CHATTER) as (scope, _):
-        with pytest.raises(DeadlineExpired, match="waited 2s for the installer to finish") as caught:
-            async with AwaitPowerOff(Finished.POWER_OFF, Duration(2), Duration(0.5)).enter(scope):
-                pass
-    assert not isinstance(caught.value, MachineStalled)
-    assert told(lab).serial > 0
-    assert not [e for e in lab.events if isinstance(e, Note)]
-
-
-@pytest.mark.machine
-@run
 async def test_a_guest_at_work_may_pass_its_deadline(lab: Lab) -> None:
     step = AwaitPowerOff(Finished.POWER_OFF, Duration(2), Duration(3))
     async with awaited(lab, reads_disk(3), POWER_OFF, HANG) as (scope, machine), step.enter(scope):
@@ -173,7 +153,7 @@ async def test_a_guest_that_resets_without_end_loops(lab: Lab) -> None:
 async def test_a_status_line_that_is_drawn_again_is_no_news(lab: Lab) -> None:
     """As the Debian installer's, once a minute, also while it waits for an answer."""
     async with awaited(lab, CLI, say("up\n"), ECHO) as (scope, machine):
-        probe = scope.find(ActivityProbe)  # type: ignore[type-abstract]
+        probe = scope.find(ActivityProbe)
         assert probe is not None
         await until_serial(machine, "up")
         counts = []
@@ -183,6 +163,84 @@ async def test_a_status_line_that_is_drawn_again_is_no_news(lab: Lab) -> None:
             counts.append((await probe.sample(machine)).serial)
         first, second, third = counts
     assert first == second < third
+
+
+REPORT = "INFO: task udevd:1 blocked for more than 120 seconds; it does not get on and says so again and again.\r\n"
+UNPACKED = " is unpacked, and another will be soon, and so on and so forth\r\n"
+
+
+def repeats(text: str, first: str, last: str) -> bytes:
+    """Writes lines to serial line and screen for ever, *text* behind two characters that are others each time.
+
+    The characters count from *first* to *last*. There is a pause after each ten (digits) or twenty (letters) lines.
+    """
+    said = first.encode() * 2 + text.encode()
+    begin = 0x7C02
+    end = begin + len(said)
+    return (
+        b"\xeb" + bytes([len(said)]) + said +  # jmp over the text
+        b"\x31\xc0\x8e\xd8"  # xor ax, ax; mov ds, ax
+        b"\xbe" + begin.to_bytes(2, "little") +  # 1: mov si, begin
+        b"\xba\xfd\x03\xec\xa8\x20\x74\xf8"  # 2: mov dx, 0x3fd; 3: in al, dx; test al, 0x20; jz 2b: until it is free
+        b"\xac\xba\xf8\x03\xee"  # lodsb; mov dx, 0x3f8; out dx, al
+        b"\xb4\x0e\x31\xdb\x56\xcd\x10\x5e"  # mov ah, 0x0e; xor bx, bx; push si; int 0x10: the screen; pop si
+        b"\x81\xfe" + end.to_bytes(2, "little") +  # cmp si, end
+        b"\x75\xe5"  # jne 2b
+        b"\xbe" + (begin + 1).to_bytes(2, "little") +  # mov si, the second character
+        b"\xfe\x04\x80\x3c" + bytes([ord(last) + 1]) +  # 4: inc byte [si]; cmp byte [si], last + 1
+        b"\x75\xd8"  # jne 1b
+        b"\xc6\x04" + first.encode() +  # mov byte [si], first
+        b"\xfb\xb1\x06\xf4\xfe\xc9\x75\xfb"  # sti; mov cl, 6; 5: hlt; dec cl; jnz 5b: a third of a second
+        b"\x4e\xeb\xeb"  # dec si; jmp 4b: carry
+    )  # fmt: skip
+
+
+@pytest.mark.machine
+@run
+async def test_a_guest_that_repeats_its_report_for_ever_hangs(lab: Lab) -> None:
+    """On both its serial line and its screen, with another number each time: more than 1 KiB in every look."""
+    async with awaited(lab, repeats(REPORT, "0", "9")) as (scope, machine):
+        with pytest.raises(MachineStalled, match="no disk, network, serial line or screen has moved"):
+            async with AwaitPowerOff(Finished.POWER_OFF, Duration(60), Duration(1)).enter(scope):
+                pass
+    assert len(machine.serial_text()) > 4096
+
+
+@pytest.mark.machine
+@run
+async def test_a_guest_that_unpacks_one_thing_after_the_other_is_alive(lab: Lab) -> None:
+    async with awaited(lab, repeats(UNPACKED, "g", "z")) as (scope, machine):
+        probe = scope.find(ActivityProbe)
+        assert probe is not None
+        await until_serial(machine, "is unpacked")
+        before = await probe.sample(machine)
+        await until_serial(machine, "hz is unpacked")
+        after = await probe.sample(machine)
+    assert after.serial > before.serial
+    assert after.screen > before.screen
+
+
+@pytest.mark.machine
+@run
+async def test_a_guest_that_goes_on_saying_new_things_may_pass_its_deadline(lab: Lab) -> None:
+    async with awaited(lab, repeats(UNPACKED, "g", "z")) as (scope, _):
+        with pytest.raises(DeadlineExpired, match="waited 3s for the installer to finish") as caught:
+            async with AwaitPowerOff(Finished.POWER_OFF, Duration(3), Duration(20)).enter(scope):
+                pass
+    assert not isinstance(caught.value, MachineStalled)
+    assert told(lab).serial > 0
+    assert "but the guest is still at work" in next(e.message for e in lab.events if isinstance(e, Note))
+
+
+@pytest.mark.machine
+@run
+async def test_one_that_repeats_itself_may_not(lab: Lab) -> None:
+    async with awaited(lab, repeats(REPORT, "0", "9")) as (scope, machine):
+        await until_serial(machine, "99INFO")
+        with pytest.raises(DeadlineExpired, match="waited 2s for the installer to finish"):
+            async with AwaitPowerOff(Finished.POWER_OFF, Duration(2), Duration(20)).enter(scope):
+                pass
+    assert not [e for e in lab.events if isinstance(e, Note)]
 
 
 @pytest.mark.machine

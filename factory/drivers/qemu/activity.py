@@ -9,39 +9,52 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from factory.drivers.protocols import Activity, Machine
+from factory.drivers.qemu.news import News
 from factory.drivers.qemu.sockets import TcpTraffic
 from factory.drivers.screen.frame import Frame
+from factory.drivers.screen.waits import added
 from factory.errors import MachineDied, StepError
-from factory.quantity import Size
+from factory.quantity import Duration, Size
 
 _PIECE = 48  # bytes: 16 pixels of a row
 VISIBLE = 0.005
 """The share of a screen that must have changed for it to count: a cursor that blinks and a clock that ticks, such as
 the Debian installer's status line shows, prove nothing. What changes bit by bit adds up, and counts in the end."""
-_STATUS = 1024  # bytes: what is written at once beyond this is no status line
-_PLAIN = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])|[\x00-\x1f\d]")
-"""What is left out when lines are compared: control sequences (ECMA-48) and digits, which are the time or a counter."""
+_HEARD = Size(256 * 1024)
+"""Of the serial line are listened to in one look."""
+_READING = Duration(10)
+"""For the text on a screen to be read: fonts are looked up for the first one."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class MachineProbe:
-    """Looks at one machine, again and again. *picture* gives its screen, None when it has none."""
+    """Looks at one machine, again and again.
 
-    def __init__(self, machine: Machine, picture: Callable[[], Awaitable[Frame | None]]) -> None:
-        self._machine, self._picture = machine, picture
+    Args:
+        picture: gives its screen, None when it has none.
+        text: gives the screen's lines, None where they can't be read with certainty.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        picture: Callable[[], Awaitable[Frame | None]],
+        text: Callable[[], Awaitable[Sequence[str] | None]],
+    ) -> None:
+        self._machine, self._picture, self._text = machine, picture, text
         self._traffic = TcpTraffic(machine.pid)
         self._frame: Frame | None = None
         self._changes = 0
         self._resets = 0
-        self._written = 0
+        self._heard = ""
         self._said = 0
-        self._lines: set[str] = set()
+        self._serial_news, self._screen_news = News(), News()
+        self._lines: Sequence[str] | None = None
         machine.subscribe(lambda name, data: self._on_event(name, bool(data.get("guest"))))
 
     async def sample(self) -> Activity:
@@ -77,31 +90,36 @@ class MachineProbe:
         return sum(_thread_time(self._machine.pid, thread) for thread in threads)
 
     def _serial(self) -> int:
-        """Bytes that said something: a status line that is drawn again with another time proves nothing."""
-        log = self._machine.spec.serial_log
-        try:
-            size = log.stat().st_size if log else 0
-        except OSError:
-            return self._said
-        grown, self._written = size - self._written, size
-        if grown > _STATUS or (grown > 0 and self._is_news(self._machine.serial_text(Size(grown)))):
-            self._said += grown
+        """Bytes that said something new: no clock, nor the report that a kernel which hangs repeats for ever."""
+        # Not the log: QEMU writes a character to it twice when the line was full and it tries again.
+        before, self._heard = self._heard, self._machine.serial_text(_HEARD)
+        said = added(before, self._heard)
+        if said and self._serial_news.hear(said):
+            self._said += len(said)
         return self._said
-
-    def _is_news(self, text: str) -> bool:
-        lines = {_PLAIN.sub("", line).strip() for line in text.splitlines()} - {""}
-        news = lines - self._lines
-        self._lines |= news
-        return bool(news)
 
     async def _screen(self) -> int:
         frame = await self._picture()
         if frame is None:
             return self._changes
         if self._frame is None or await asyncio.to_thread(differs, self._frame, frame):
-            self._changes += self._frame is not None
+            news = await self._shows_news()
+            self._changes += news and self._frame is not None
             self._frame = frame
         return self._changes
+
+    async def _shows_news(self) -> bool:
+        """False when all that has changed is text, and all of it was there before: it scrolls, and says the same."""
+        try:
+            async with asyncio.timeout(float(_READING)):
+                lines = await self._text()
+        except TimeoutError:
+            lines = None
+        before, self._lines = self._lines, lines
+        if lines is None:
+            return True
+        new = self._screen_news.see(lines)
+        return new or before is None or list(before) == list(lines)  # the same text: what changed was drawn
 
 
 def differs(first: Frame, second: Frame) -> bool:

@@ -1,0 +1,119 @@
+"""What of a guest's words counts as life: a hung kernel's report does once, an installer's work every time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from factory.drivers.qemu.news import News
+
+pytestmark = pytest.mark.unit
+
+
+def rcu_stall(seconds: int, chance: random.Random) -> str:
+    """As Linux 6.1 prints it every minute on a processor that never gets out of a loop (more than 1 KiB)."""
+
+    def word(length: int = 16) -> str:
+        return "".join(chance.choice("0123456789abcdef") for _ in range(length))
+
+    function = chance.choice(("delay_tsc", "native_queued_spin_lock_slowpath", "default_idle", "pv_native_safe_halt"))
+    lines = (
+        "rcu: INFO: rcu_preempt self-detected stall on CPU",
+        f"rcu: \t0-....: ({seconds * 250} ticks this GP) idle={word(3)}/1/0x{word()} softirq=712/712 fqs={seconds * 9}",
+        f"\t(t={seconds * 250} jiffies g=-{chance.randrange(999)} q={chance.randrange(99)} ncpus=1)",
+        f"CPU: 0 PID: 1 Comm: swapper/0 Not tainted 6.1.0-{chance.randrange(9)}-amd64 #1",
+        "Hardware name: QEMU Standard PC (i440FX + PIIX, 1996), BIOS 1.16.2-debian-1.16.2-1 04/01/2014",
+        f"RIP: 0010:{function}+0x{word(2)}/0x60",
+        f"Code: {' '.join(word(2) for _ in range(42))}",
+        f"RSP: 0018:ffff{word(12)} EFLAGS: 00000{word(3)}",
+        *(f"R{name}: {word()} RBX: {word()} RCX: {word()}" for name in ("AX", "DX", "BP", "08", "11", "14")),
+        f"CR2: {word()} CR3: {word()} CR4: {word()}",
+        "Call Trace:",
+        " <TASK>",
+        *(f" {chance.choice('?_')} {function}_{part}+0x{word(3)}/0x{word(3)}" for part in ("slow", "work", "init")),
+        " </TASK>",
+    )
+    return "".join(f"[{seconds:5}.{chance.randrange(10**6):06}] {line}\r\n" for line in lines)
+
+
+def blocked_task(seconds: int, chance: random.Random) -> str:
+    return (
+        f"[{seconds:5}.{chance.randrange(10**6):06}] INFO: task udevd:{chance.randrange(400)} blocked for more than "
+        f"{seconds // 120 * 120} seconds.\r\n"
+        f'[{seconds:5}.{chance.randrange(10**6):06}] "echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this '
+        f"message.\r\n"
+    )
+
+
+@pytest.mark.parametrize("report", [rcu_stall, blocked_task])
+def test_a_report_of_a_hung_kernel_is_news_once(report: Callable[[int, random.Random], str]) -> None:
+    chance, news = random.Random(5), News()
+    assert news.hear(report(21, chance))
+    assert [s for s in range(84, 84 + 63 * 400, 63) if news.hear(report(s, chance))] == []
+
+
+def test_it_may_be_cut_anywhere() -> None:
+    chance, news = random.Random(7), News()
+    news.hear(rcu_stall(21, chance) + rcu_stall(84, chance))
+    said = "".join(rcu_stall(s, chance) for s in range(147, 147 + 63 * 40, 63))
+    alive = []
+    while said:
+        cut = chance.randrange(1, 300)
+        alive.append(news.hear(said[:cut]))
+        said = said[cut:]
+    assert alive.count(True) <= len(alive) // 50  # half a number may look like half a word, once in a while
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["Unpacking libc6\r\n", "Unpacking zlib1g\r\n", "Unpacking perl-base\r\n"],
+        ["12%", "\r13%", "\r14%", "\r15.2%"],
+        ["(1/700): bash.rpm\n", "(2/700): bash.rpm\n", "(31/700): bash.rpm\n"],
+        ["#", "#", "###", "#"],
+        ["\rcopying [#   ]", "\rcopying [##  ]", "\rcopying [### ]"],
+        ["\x1b[5;20H 41%", "\x1b[5;20H 42%"],
+        ["retrieving base system ", "...", ".", "..... done"],
+    ],
+)  # fmt: skip
+def test_an_installer_that_gets_on_is_alive(said: list[str]) -> None:
+    news = News()
+    assert [news.hear(piece) for piece in said] == [True] * len(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["\x1b[24;1H\x1b[7m[ installer ][ 4:51 ]", "\x1b[24;1H\x1b[7m[ installer ][ 4:52 ]\x1b[0m"],
+        ["login: ", "\r\nlogin: ", "\r\nlogin: "],
+        ["\b|", "\b/", "\b-", "\b\\"] * 4,
+        ["still waiting after 10 s\n", "still waiting after 20 s\n"],
+    ],
+)
+def test_what_is_said_again_is_no_news(said: list[str]) -> None:
+    news = News()
+    alive = [news.hear(piece) for piece in said]
+    assert alive[0]
+    assert not any(alive[len(alive) // 2 :])
+
+
+def test_a_line_without_end_is_no_work() -> None:
+    news = News()
+    assert news.hear("." * 1000)
+    assert news.hear("." * 1000)
+    assert news.hear("." * 100_000)
+    assert not news.hear("." * 1000)
+
+
+def test_a_screen_that_scrolls_the_same_is_no_news() -> None:
+    """And what stands in its last line may have been printed by half."""
+    chance, news = random.Random(3), News()
+    said = "".join(rcu_stall(s, chance) for s in range(21, 2100, 63)).splitlines()
+    assert news.see(said[:25])
+    news.see(said[20:45])
+    assert not news.see(said[60:85])
+    assert not news.see([*said[61:85], said[85][:40]])
+    assert news.see([*said[61:85], "Unpacking libc6"])
+    assert not news.see([])
