@@ -14,9 +14,16 @@ BUSY = 0.5
 """CPU time over time: a guest at this or more was held up by nothing but its own speed."""
 
 _PANIC = (
-    re.compile(r"Kernel panic - not syncing: *(.+)"),
-    re.compile(r"^(?:panic: )(.+)", re.MULTILINE),  # FreeBSD, OpenBSD
-    re.compile(r"(?:Your (?:device|PC) ran into a problem|\*\*\* STOP: *)(.*)"),
+    # Linux, where a line or what the kernel prints begins: another text without an end may stand before its time
+    re.compile(
+        r"(?:^(?:<\d+>)?|\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? )Kernel panic - not syncing: *([^\n]+)", re.MULTILINE
+    ),
+    # FreeBSD, OpenBSD, NetBSD: what follows tells it from a program in Go, which says "panic: " as well
+    re.compile(
+        r"^panic: ([^\n]+)(?=\n(?:[^\n]*\n){0,4}?(?:cpuid = \d|KDB: |Stopped at |Uptime: |cpu\d+: Begin traceback))",
+        re.MULTILINE,
+    ),
+    re.compile(r"^ *(?:Your (?:device|PC) ran into a problem|\*\*\* STOP: (?=0x))(.*)", re.MULTILINE),
 )
 _PANIC_ADVICE = (
     (

@@ -21,17 +21,35 @@ from factory.dossier.verdict import (
 _OUT_OF_DISK = (
     re.compile(r"No space left on device|ENOSPC|not enough (?:free )?(?:disk )?space|disk (?:is )?full", re.I),
 )
-_MIRROR = (
-    re.compile(r"Bad archive mirror|(?:mirror|repository) (?:is not available|does not|could not be)[^\n]*", re.I),
-    re.compile(r"(?:Temporary failure|Could not|Couldn't|Failed to) resol\w+[^\n]*", re.I),
-    re.compile(r"bad address '[^']+'|Name or service not known|unable to resolve host address[^\n]*", re.I),
-    re.compile(
-        r"(?:Failed to fetch|Cannot download|Unable to fetch|Download(?:ing)? failed|Error downloading)[^\n]*", re.I
-    ),
-    re.compile(r"(?:can't|cannot|could not|unable to|failed to) connect to (?!the bus)[^\n]*", re.I),
-    re.compile(r"Network is unreachable|No route to host|Connection timed out", re.I),
-    re.compile(r"Curl error \(\d+\)[^\n]*|wget: [^\n]*(?:refused|timed out|server returned error)[^\n]*", re.I),
+_LOGGED = r"^(?:\w{3} +\d+ [\d:]{8} (?:\S+ )?[\w./+-]+(?:\[\d+\])?: +)?"
+"""Where a program's own line begins, in its output or in a log of syslog's form."""
+_FETCHING = (
+    r"Temporary failure resolving '|Could not resolve '|Could not connect to \S+:\d+ |Unable to connect to \S+:|"
+    r"Cannot initiate the connection to \S+:"
 )
+_MIRROR = tuple(
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        # the Debian installer's dialogs (choose-mirror, net-retriever), debootstrap, apt
+        r"\bBad archive mirror\b|archive mirror is either not available|failed to download a file from the mirror",
+        _LOGGED + r"(?:debootstrap: )?[EW]: (?:Failed getting release file|Couldn't download) [^\n]*",
+        _LOGGED + r"[EW]: (?:Failed to fetch \w+:|Unable to fetch some archives|Some index files failed)[^\n]*",
+        rf"^ +(?:{_FETCHING})[^\n]*",
+        # wget of GNU and of busybox, curl, git
+        _LOGGED + r"wget: (?:unable to resolve|bad address|can't connect|server returned error|[^\n]*timed out)[^\n]*",
+        r"^Connecting to [^\n]+ failed: (?:Connection (?:refused|timed out)|No route to host|Network is)[^\n]*",
+        r"^Resolving [^\n]+ failed: [^\n]+",
+        _LOGGED + r"curl: \((?:5|6|7|22|28|35|52|56)\) [^\n]*",
+        _LOGGED + r"fatal: unable to access '[^\n]*(?:Could not resolve|Failed to connect)[^\n]*",
+        # librepo below dnf and anaconda, anaconda's own, libzypp, pacman, apk
+        r"Curl error \(\d+\): [^\n]*|Failed to download metadata for repo '[^\n]*|: All mirrors were tried",
+        r"Error setting up (?:base |software )?(?:repository|source)\b",
+        r"Download \(curl\) error for '[^\n]*",
+        r"^error: failed retrieving file '[^\n]*",
+        r"^(?:WARNING: (?:Ignoring|fetching|opening)|ERROR:) \w+://[^\n]*: (?:DNS|network|temporary|connection)[^\n]*",
+    )
+)
+"""What these programs say of a server that is out of reach, word for word: a script may talk of such things, too."""
 _URL = re.compile(r"(?:https?|ftp)://[^\s'\"|│>]+|(?<=bad address ')[^']+")
 _BUTTONS = re.compile(
     r"<\s*(?:Go Back|Continue|Yes|No|Ok|OK|Cancel|Retry|Abort)\s*>|\[\s*(?:Continue|Done|Back|Retry)[^\]]*\]"
@@ -45,6 +63,8 @@ _ASKS = re.compile(
 _MENU = re.compile(r"to boot\b|to edit\b|selected (?:OS|entry)", re.I)
 """A boot menu asks nobody anything."""
 _LAST_LINES = 8
+_WAIT_SEED = re.compile(r"(?:waited \S+|while waiting) for the guest to fetch ")
+"""How ``steps/machine_waits`` names that wait."""
 
 
 def requests(record: Record) -> tuple[Entry, ...]:
@@ -103,7 +123,7 @@ def seed_never_requested(record: Record) -> Verdict | None:
     served = expected_address(record)
     if not waited(record) or not installing(record) or not served or requests(record):
         return None
-    if not _seed_step(record) and "to fetch" not in record.message:
+    if not _awaited_seed(record):
         return None  # it was waited for something else, so that it may not be the seed's turn yet
     typed = any(e.text("step") == "type-boot-command" for e in record.named("step_finished", "step_failed"))
     line = _typed_line(record)
@@ -239,6 +259,13 @@ def _dialog_text(lines: Sequence[str]) -> str:
 def _seed_step(record: Record) -> bool:
     step = record.failed_step
     return bool(step and step.text("step") == "await-seed-fetch")
+
+
+def _awaited_seed(record: Record) -> bool:
+    """The step that waits for it failed, or a ``<waitSeed>`` in another one, whose error begins with it."""
+    step = record.failed_step
+    waits = step is not None and step.text("step") in ("type-boot-command", "await-expectation")
+    return _seed_step(record) or (waits and bool(_WAIT_SEED.match(record.message)))
 
 
 def _told(entries: Sequence[Entry]) -> tuple[Quote, ...]:

@@ -43,7 +43,10 @@ _LEAVE = Duration(5)
 """For whoever waits by the deadline to notice that it has been moved to now, and to say what he has seen; then he is
 cancelled."""
 _ANSWER = Duration(120)
-_PANIC = re.compile(r"Kernel panic - not syncing: ([^\r\n]+)[\r\n]")
+_PANIC = re.compile(
+    r"(?:^(?:<\d+>)?|\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? )Kernel panic - not syncing: ([^\r\n]+)[\r\n]", re.MULTILINE
+)
+"""A kernel's own line, not somebody's talk of one."""
 
 
 def panic_in(serial: str) -> str:

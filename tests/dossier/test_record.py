@@ -165,6 +165,94 @@ def test_a_command_that_fails_for_its_own_reasons(tmp_path: Path) -> None:
     assert found.quotes[0].text == "make: *** no rule"
 
 
+def said_by_a_provisioner(tmp_path: Path, *lines: str) -> Verdict:
+    output = [event("guest_output", 60, provisioner="p", stream="stderr", line=line) for line in lines]
+    failed = (step_failed("run-provisioner"), broke("GuestCommandFailed", "it ended with 100"))
+    return verdict(tmp_path, BOOTED, *output, *failed)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "E: Failed to fetch http://deb.debian.org/x.deb  Temporary failure resolving 'deb.debian.org'",
+        "  Could not connect to deb.debian.org:80 (151.101.2.132), connection timed out",
+        "wget: bad address 'dl-cdn.alpinelinux.org'",
+        "Connecting to example.org (example.org)|192.0.2.1|:80... failed: Connection refused.",
+        "curl: (6) Could not resolve host: example.org",
+        "  - Curl error (6): Couldn't resolve host name for https://mirrors.fedoraproject.org/metalink",
+        "Error: Failed to download metadata for repo 'baseos': Cannot prepare internal mirrorlist",
+        "E: Failed getting release file http://deb.debian.org/debian/dists/bookworm/Release",
+        "WARNING: Ignoring https://dl-cdn.alpinelinux.org/alpine: network error (check Internet connection)",
+        "fatal: unable to access 'https://example.org/x.git/': Could not resolve host: example.org",
+        "Nov 26 13:17:35 choose-mirror[412]: wget: bad address 'deb.debian.org'",
+    ],
+)
+def test_what_programs_say_of_a_mirror_out_of_reach(tmp_path: Path, line: str) -> None:
+    found = said_by_a_provisioner(tmp_path, line)
+    assert found.rule == "mirror-unreachable"
+    assert found.quotes[0].text == line.strip()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "could not resolve the conflict between a and b",
+        "panic: runtime error: index out of range",
+        "Kernel panic - not syncing: only a test",
+        "# if this says 'Connection timed out', ask the network team",
+        "ERROR: failed to connect to the database's socket",
+        "unable to resolve host address of the printer",
+        "Downloading failed tests' logs",
+        "repository does not follow the layout",
+    ],
+)
+def test_what_a_provisioner_says_in_its_own_words_is_no_cause(tmp_path: Path, line: str) -> None:
+    assert said_by_a_provisioner(tmp_path, line).rule == "command-failed"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[    1.234567] Kernel panic - not syncing: VFS: no root\n", "VFS: no root"),
+        ("Kernel panic - not syncing: Attempted to kill init!\n", "Attempted to kill init!"),
+        ("login: [  901.000001][    T1] Kernel panic - not syncing: Fatal exception\n", "Fatal exception"),
+        ("panic: mountroot: unable to (re-)mount root.\ncpuid = 0\ntime = 1\n", "mountroot: unable to (re-)mount root"),
+        ("panic: init died\nStopped at      db_enter+0x10:\n", "init died"),
+    ],
+)
+def test_what_kernels_say_when_they_panic(tmp_path: Path, text: str, reason: str) -> None:
+    found = verdict(tmp_path, PHASE, MACHINE, serial(f"starting\n{text}"), broke())
+    assert (found.rule, found.sentence) == ("kernel-panic", f"The installer's kernel panicked: {reason}.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "test: a line of 'Kernel panic - not syncing: x' is told from talk of it\n",
+        "panic: runtime error: index out of range [3] with length 3\n\ngoroutine 1 [running]:\nmain.main()\n",
+        "don't panic: all is well\n",
+        "exit *** STOP: nobody listens\n",
+    ],
+)
+def test_talk_of_a_panic_is_none(tmp_path: Path, text: str) -> None:
+    assert verdict(tmp_path, PHASE, MACHINE, serial(text), broke()).rule == "other"
+
+
+@pytest.mark.parametrize(
+    ("step", "message", "is_it"),
+    [
+        ("await-seed-fetch", "the installer hung", True),
+        ("type-boot-command", "waited 1m for the guest to fetch preseed.cfg; no request", True),
+        ("type-boot-command", "while waiting for the guest to fetch its seed, the guest hung", True),
+        ("type-boot-command", "waited 1m for the screen to show 'ready to fetch'", False),
+        ("await-power-off", "the installer was unable to fetch its packages", False),
+    ],
+)
+def test_only_who_waits_for_the_seed_misses_it(tmp_path: Path, step: str, message: str, is_it: bool) -> None:
+    found = verdict(tmp_path, PHASE, SERVED, MACHINE, step_failed(step), broke(message=message))
+    assert (found.rule == "seed-never-requested") is is_it
+
+
 def test_a_seed_asked_for_by_another_token(tmp_path: Path) -> None:
     asked = event(
         "seed_requested", 40, method="GET", path="/wrong/preseed.cfg", status=404, size=0,
