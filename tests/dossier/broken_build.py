@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.cli.adapters import DiscMaker, MachineProbes, MachineScreens
+from factory.cli.given import HostPrograms
 from factory.deadline import Deadline, poll
 from factory.dossier.collector import Collector, write_report
 from factory.dossier.record import Record, read_record
@@ -190,6 +191,7 @@ class Bench:
         scope.put_as(protocols.DiskImages, QemuImg(emit))
         scope.put_as(protocols.Communicator, SshCommunicator())
         scope.put_as(protocols.SeedServer, HttpSeedServer())
+        scope.put_as(protocols.Programs, HostPrograms())
         scope.put_as(protocols.ScreenReader, screens)
         scope.put_as(protocols.ActivityProbe, MachineProbes(screens))
         if self.appliances is not None:

@@ -153,7 +153,7 @@ async def test_a_guest_that_resets_without_end_loops(lab: Lab) -> None:
 async def test_a_status_line_that_is_drawn_again_is_no_news(lab: Lab) -> None:
     """As the Debian installer's, once a minute, also while it waits for an answer."""
     async with awaited(lab, CLI, say("up\n"), ECHO) as (scope, machine):
-        probe = scope.find(ActivityProbe)
+        probe = scope.find(ActivityProbe)  # type: ignore[type-abstract]
         assert probe is not None
         await until_serial(machine, "up")
         counts = []
@@ -210,7 +210,7 @@ async def test_a_guest_that_repeats_its_report_for_ever_hangs(lab: Lab) -> None:
 @run
 async def test_a_guest_that_unpacks_one_thing_after_the_other_is_alive(lab: Lab) -> None:
     async with awaited(lab, repeats(UNPACKED, "g", "z")) as (scope, machine):
-        probe = scope.find(ActivityProbe)
+        probe = scope.find(ActivityProbe)  # type: ignore[type-abstract]
         assert probe is not None
         await until_serial(machine, "is unpacked")
         before = await probe.sample(machine)
