@@ -8,6 +8,7 @@
     ├─ StepError              5  a step of a build failed
     │   ├─ CommandFailed         a program on the host ended badly
     │   ├─ MachineDied           QEMU ended without being asked to
+    │   ├─ MachineSilent         QEMU runs, but does not answer
     │   ├─ GuestUnreachable      no usable connection into the guest
     │   ├─ GuestCommandFailed    a command inside the guest ended badly
     │   ├─ UnexpectedScreen      the screen shows something else than what was waited for
@@ -140,6 +141,10 @@ class CommandFailed(StepError):
 
 class MachineDied(StepError):
     """QEMU ended without being asked to."""
+
+
+class MachineSilent(StepError):
+    """QEMU is there, but does not answer: its process is stopped, held by a debugger, or waits for a disk."""
 
 
 class GuestUnreachable(StepError):

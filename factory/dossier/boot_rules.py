@@ -182,6 +182,15 @@ def _how_it_stalled(message: str) -> str:
     return _first_sentence(said or f"hung: {message}")
 
 
+def machine_silent(record: Record) -> Verdict | None:
+    if record.kind != "MachineSilent":
+        return None
+    why = re.search(r"QEMU does not answer: its process (\d+) ([^;]+)", record.message)
+    said = f"its process {why[1]} {why[2]}" if why else _first_sentence(record.message)
+    hint = record.broke.text("hint") if record.broke else ""
+    return Verdict("machine-silent", f"QEMU does not answer: {said}.", tuple(filter(None, (hint,))))
+
+
 def machine_died(record: Record) -> Verdict | None:
     if record.kind != "MachineDied":
         return None

@@ -15,6 +15,7 @@ RULES: tuple[Rule, ...] = (
     boot_rules.kernel_panic,
     install_rules.out_of_disk,
     boot_rules.machine_died,
+    boot_rules.machine_silent,
     install_rules.seed_broken,
     boot_rules.no_bootable_device,
     boot_rules.reboot_loop,

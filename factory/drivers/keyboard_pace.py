@@ -16,7 +16,7 @@ from typing import Protocol
 
 from factory.deadline import Deadline, pause
 from factory.drivers.protocols import Qmp
-from factory.errors import DeadlineExpired, MachineDied, StepError
+from factory.errors import DeadlineExpired, MachineDied, MachineSilent, StepError
 from factory.quantity import Duration, Size
 
 PS2_QUEUE = Size(16)
@@ -47,7 +47,7 @@ async def sense_pace(qmp: Qmp, *, patience: Duration = Duration(60)) -> Pace:
     try:
         others = _OTHER_KEYBOARDS.search(await _monitor(qmp, "info qtree"))
         status = await _status(qmp)
-    except MachineDied:
+    except (MachineDied, MachineSilent):
         raise
     except (StepError, ValueError):
         return ClockPace()

@@ -25,12 +25,15 @@ from factory.plan.resources import (
     TpmAt,
 )
 from factory.plan.step import Scope, Step
+from factory.quantity import Duration
 from factory.steps.late import late_values
 from factory.template.late import render_late
 from factory.template.model import Text
 
 SERIAL_LOG = "serial.log"
 TPM_LINK = "tpm-state"
+_PICTURE = Duration(7)
+"""For the last look at the screen: within the runner's patience for all evidence."""
 
 
 class Role(enum.StrEnum):
@@ -188,10 +191,13 @@ async def collect(scope: Scope, machine: Machine, log_dir: Path) -> Evidence:
     notes: list[str] = []
     screen, screenshot = "", log_dir / "failure.png"
     try:
-        await machine.screenshot(screenshot)
-        reader = scope.find(ScreenReader)
-        if reader:
-            screen = await reader.read_text(machine)
+        async with asyncio.timeout(float(_PICTURE)):  # a QEMU that does not answer must not hide the rest
+            await machine.screenshot(screenshot)
+            reader = scope.find(ScreenReader)
+            if reader:
+                screen = await reader.read_text(machine)
+    except TimeoutError:
+        notes.append(f"no screenshot within {_PICTURE}")
     except (FactoryError, OSError) as error:
         notes.append(f"no screenshot: {error}")
     requests = scope.find(SeedLog)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -18,7 +19,15 @@ from typing import TypeAlias
 
 from factory.deadline import Deadline, Shift, pause
 from factory.drivers.protocols import Activity, ActivityProbe, GuestConnection, Machine
-from factory.errors import DeadlineExpired, Evidence, FactoryError, GuestUnreachable, MachineDied, MachineStalled
+from factory.errors import (
+    DeadlineExpired,
+    Evidence,
+    FactoryError,
+    GuestUnreachable,
+    MachineDied,
+    MachineSilent,
+    MachineStalled,
+)
 from factory.events import Emit, MachineActivity, Note
 from factory.plan.step import Scope
 from factory.quantity import Duration, Size
@@ -118,7 +127,8 @@ async def watching_machine(
     """Yields the deadline to wait by, and moves it as the machine works or hangs.
 
     A body that does not wait by it is cancelled when the guest has hung. Raises: what the body raises; MachineStalled
-    in place of its DeadlineExpired or GuestUnreachable when it was the watch that ended the wait.
+    in place of its DeadlineExpired or GuestUnreachable when it was the watch that ended the wait, MachineSilent when
+    QEMU itself does not answer.
     """
     watch = _Watch(machine, probe, emit, deadline, patience)
     failure: Exception | None = None
@@ -156,6 +166,7 @@ class _Watch:
         self._told: Activity | None = None
         self._moved: Activity | None = None
         self._first: Activity | None = None
+        self._silent: tuple[float, MachineSilent] | None = None
         self._why = ""
 
     async def run(self) -> None:
@@ -166,6 +177,13 @@ class _Watch:
                     look = await self._probe.sample(self._machine)
             except MachineDied:
                 return  # whoever waits is told
+            except MachineSilent as error:
+                if self._keeps_silent(error):
+                    self._shift.move(-float(self.deadline.left) - 0.001)
+                    await pause(_LEAVE)
+                    raise _HungError from None
+                await pause(Duration(self._every))
+                continue
             except (FactoryError, OSError, TimeoutError):
                 await pause(Duration(self._every))
                 continue
@@ -177,8 +195,17 @@ class _Watch:
                 raise _HungError
             await pause(Duration(min(self._every, max(0.02, float(self.deadline.left) / 3))))
 
+    def _keeps_silent(self, error: MachineSilent) -> bool:
+        """True when QEMU has not answered for as long as its guest may do nothing: it may be let go on before."""
+        if self._silent is None:
+            self._silent = (time.monotonic(), error)
+            self._emit(Note(f"{error.message}: {error.hint}", "warning"))
+        self._moved = None  # what it did not do meanwhile is not the guest's fault
+        return bool(self._stall) and time.monotonic() - self._silent[0] >= self._stall
+
     async def _take(self, look: Activity) -> bool:
         """Judges one look. Returns True when the wait is over."""
+        self._silent = None
         self._first = self._first or look
         self._looks.append(look)
         if self._moved is None or look.moved_since(self._moved):
@@ -277,7 +304,13 @@ class _Watch:
 
     def explained(self, error: Exception) -> Exception:
         """The error with what was seen of the machine: a wait that the watch has ended is a stall."""
-        if not self._why or not isinstance(error, (DeadlineExpired, GuestUnreachable)):
+        if not isinstance(error, (DeadlineExpired, GuestUnreachable)):
+            return error
+        if self._silent:
+            silent = self._silent[1]
+            message = f"while waiting for {self.deadline.what}, {silent.message}"
+            return MachineSilent(message, hint=silent.hint, evidence=replace(error.evidence))
+        if not self._why:
             return error
         words = error.message.partition("; ")[2]
         return MachineStalled(

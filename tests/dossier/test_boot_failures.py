@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from factory.deadline import Deadline, poll
 from factory.drivers.machine_spec import Forward, KernelSpec, NicSpec, Reboot
 from factory.drivers.protocols import GuestAddress, Machine
+from factory.drivers.qemu.silence import is_stopped
 from factory.plan.resources import GuestAt, KernelFiles
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
@@ -22,7 +24,7 @@ from factory.steps.await_installer import AwaitPowerOff
 from factory.steps.connect_guest import ConnectGuest
 from factory.steps.start_machine import Role, StartMachine
 from factory.template.model import Finished
-from tests.dossier.broken_build import Bench, Given
+from tests.dossier.broken_build import Bench, Given, Heard
 from tests.drivers.qemu.guests import CLI, HANG, RESET, say
 from tests.steps.test_watch import reads_disk
 
@@ -117,6 +119,43 @@ class KillQemu(Step):
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         os.kill(scope.get(Machine).pid, signal.SIGKILL)  # type: ignore[type-abstract]
         yield
+
+
+@dataclass(frozen=True)
+class StopQemu(Step):
+    """Stops QEMU's process, as `kill -STOP` does."""
+
+    @property
+    def title(self) -> str:
+        return "stop QEMU"
+
+    def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._enter(scope)
+
+    @asynccontextmanager
+    async def _enter(self, scope: Scope) -> AsyncIterator[None]:
+        pid = scope.get(Machine).pid  # type: ignore[type-abstract]
+        os.kill(pid, signal.SIGSTOP)
+
+        async def stopped() -> bool | None:
+            return True if is_stopped(pid) else None
+
+        await poll(stopped, Deadline.after(Duration(60), "QEMU to stop"))
+        yield
+
+
+@pytest.mark.parametrize("stall", [1, 0], ids=["found by the watch", "at the deadline"])
+def test_a_machine_that_is_stopped(bench: Bench, stall: float) -> None:
+    spec = bench.spec(CLI, say("at work\n"), HANG)
+    budget = float(PATIENCE) if stall else 2
+    found = bench.fails(
+        StartMachine(spec, Role.INSTALL), Heard("at work"), StopQemu(), installer_ends(budget=budget, stall=stall)
+    )
+    assert found.verdict.rule == "machine-silent"
+    pid = found.record.machine.data["pid"] if found.record.machine else 0
+    assert found.verdict.sentence == f"QEMU does not answer: its process {pid} is stopped (state T)."
+    assert f"kill -CONT {pid}" in found.verdict.advice[0]
+    assert "while waiting for the installer to finish" in str(found.error)
 
 
 def test_a_machine_that_is_killed(bench: Bench) -> None:

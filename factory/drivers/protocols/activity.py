@@ -39,5 +39,5 @@ class ActivityProbe(Protocol):
     async def sample(self, machine: Machine) -> Activity:
         """What *machine* has done so far. A sense that is not there here counts as nothing.
 
-        Raises: MachineDied.
+        Raises: MachineDied; MachineSilent when QEMU does not answer.
         """

@@ -32,7 +32,8 @@ class Qmp(Protocol):
     async def execute(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """Runs one QMP command and returns its value.
 
-        Raises: MachineDied when QEMU is gone; StepError with QEMU's words when it refuses.
+        Raises: MachineDied when QEMU is gone; MachineSilent when it does not answer; StepError with QEMU's words when
+        it refuses.
         """
 
 

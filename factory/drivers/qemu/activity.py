@@ -15,10 +15,11 @@ from pathlib import Path
 
 from factory.drivers.protocols import Activity, Machine
 from factory.drivers.qemu.news import News
+from factory.drivers.qemu.silence import is_held, is_stopped, silent
 from factory.drivers.qemu.sockets import TcpTraffic
 from factory.drivers.screen.frame import Frame
 from factory.drivers.screen.waits import added
-from factory.errors import MachineDied, StepError
+from factory.errors import MachineDied, MachineSilent, StepError
 from factory.quantity import Duration, Size
 
 _PIECE = 48  # bytes: 16 pixels of a row
@@ -29,6 +30,8 @@ _HEARD = Size(256 * 1024)
 """Of the serial line are listened to in one look."""
 _READING = Duration(10)
 """For the text on a screen to be read: fonts are looked up for the first one."""
+_ANSWER = Duration(10)
+"""For QEMU to tell its counters."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -58,9 +61,17 @@ class MachineProbe:
         machine.subscribe(lambda name, data: self._on_event(name, bool(data.get("guest"))))
 
     async def sample(self) -> Activity:
-        """Raises: MachineDied."""
-        disk = await self._disk()
-        cpu = await self._cpu()
+        """Raises: MachineDied; MachineSilent at once when QEMU's process is stopped."""
+        if is_stopped(self._machine.pid):
+            raise silent(self._machine.pid)
+        try:
+            async with asyncio.timeout(float(_ANSWER)):
+                disk = await self._disk()
+                cpu = await self._cpu()
+        except TimeoutError:
+            if is_held(self._machine.pid):
+                raise silent(self._machine.pid, asked=f"waited {_ANSWER} for its counters") from None
+            raise
         screen = await self._screen()
         network = await asyncio.to_thread(self._traffic.bytes)
         return Activity(time.monotonic(), disk, network, self._serial(), screen, cpu, self._resets)
@@ -72,7 +83,7 @@ class MachineProbe:
     async def _disk(self) -> int:
         try:
             devices = await self._machine.execute("query-blockstats")
-        except MachineDied:
+        except (MachineDied, MachineSilent):
             raise
         except StepError:
             return 0
@@ -82,7 +93,7 @@ class MachineProbe:
     async def _cpu(self) -> float:
         try:
             cpus = await self._machine.execute("query-cpus-fast")
-        except MachineDied:
+        except (MachineDied, MachineSilent):
             raise
         except StepError:
             return 0.0

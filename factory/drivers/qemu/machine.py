@@ -37,6 +37,7 @@ from factory.drivers.qemu.arguments import (
 from factory.drivers.qemu.qmp import ConnectionLost, QmpConnection
 from factory.drivers.qemu.serial import SerialLine
 from factory.drivers.qemu.serial_events import SerialEvents
+from factory.drivers.qemu.silence import silent
 from factory.errors import DeadlineExpired, Evidence, HostError, MachineDied, StepError, StoreError
 from factory.events import Emit, MachineEnded, MachineStarted, Note, QmpEvent
 from factory.quantity import Duration, Size
@@ -90,6 +91,8 @@ class QemuMachine:
             return await self._qmp.execute(command, arguments)
         except ConnectionLost as error:
             raise await self._death() from error
+        except DeadlineExpired as error:
+            raise silent(self.pid, asked=error.message, evidence=self.evidence()) from error
 
     async def send_file(self, name: str, descriptor: int) -> None:
         """Hands an open file to QEMU, to be used as ``fd:name``. Raises: as ``execute``."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from factory.deadline import pause
 from factory.drivers.screen.frame import Frame
 from factory.drivers.screen.senses import ScreenText, Sense, Senses
-from factory.errors import FactoryError
+from factory.errors import FactoryError, MachineSilent
 from factory.events import Emit, Note, ScreenChanged
 from factory.quantity import Duration, Size
 
@@ -89,6 +89,11 @@ class ScreenRecorder:
         self._number = 0
         self._stop = senses.watch(self._seen)
 
+    async def _frame(self) -> Frame | None:
+        with suppress(MachineSilent):  # it may answer again
+            return await self._senses.frame()
+        return None
+
     async def run(self) -> None:
         """Looks again and again. Returns when the machine is gone or nothing can be written."""
         try:
@@ -98,7 +103,7 @@ class ScreenRecorder:
             blind = 0
             while True:
                 started = time.monotonic()
-                frame = await self._senses.frame()
+                frame = await self._frame()
                 blind = blind + 1 if frame is None else 0
                 if blind == _BLIND and not self._pixels:
                     return  # there is no display

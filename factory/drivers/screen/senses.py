@@ -25,7 +25,7 @@ from factory.drivers.screen.glyphs import GlyphReader, GlyphText
 from factory.drivers.screen.learning import SIZES, learn
 from factory.drivers.screen.serial_terminal import terminal_lines
 from factory.drivers.screen.vga_memory import BASE, SIZE, read_memory, text_modes
-from factory.errors import MachineDied, StepError
+from factory.errors import MachineDied, MachineSilent, StepError
 from factory.quantity import Size
 
 _EXACT = 0.97
@@ -181,7 +181,7 @@ class Senses:
         path = self._scratch / "screen.ppm"
         try:
             await self._machine.execute("screendump", {"filename": str(path.absolute())})
-        except MachineDied:
+        except (MachineDied, MachineSilent):
             raise
         except StepError:
             return None
@@ -212,7 +212,7 @@ class Senses:
         path = self._scratch / "vga.bin"
         try:
             await self._machine.execute("pmemsave", {"val": BASE, "size": SIZE, "filename": str(path.absolute())})
-        except MachineDied:
+        except (MachineDied, MachineSilent):
             raise
         except StepError:
             return None

@@ -13,7 +13,8 @@ import time
 import pytest
 
 from factory.deadline import pause
-from factory.errors import MachineDied, StoreError
+from factory.drivers.qemu.qmp import QmpConnection
+from factory.errors import MachineDied, MachineSilent, StoreError
 from factory.events import CommandStarted, QmpEvent
 from factory.quantity import Duration, Size
 from tests.drivers.qemu import guests
@@ -135,6 +136,19 @@ def test_cancelling_ends_qemu(lab: Lab) -> None:
         return next(event.pid for event in lab.events if isinstance(event, CommandStarted))
 
     assert gone(go(test()))
+
+
+def test_a_stopped_qemu_is_told_as_one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QmpConnection.execute, "__kwdefaults__", {"patience": Duration(0.5)})
+
+    async def test() -> None:
+        async with lab.start(lab.spec()) as machine:
+            os.kill(machine.pid, signal.SIGSTOP)
+            await machine.execute("query-status")
+
+    with pytest.raises(MachineSilent, match=r"its process \d+ is stopped \(state T\); waited 500ms for QEMU") as caught:
+        go(test())
+    assert "kill -CONT" in caught.value.hint
 
 
 def test_a_stopped_qemu_ends_too(lab: Lab) -> None:
