@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -37,14 +37,19 @@ _SAMPLES: Mapping[str, Any] = MappingProxyType(
 _EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _UNKNOWN = "\ufffc"
 """Stands for each character of an expression that can't be filled in."""
+_WORD = "secret"
+"""Stands for a secret value."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of a boot command: as written, and as it will be typed."""
+    """A part of a boot command: as written, as it will be typed with its secrets made up, and with the real ones."""
 
     node: Node
     typed: str
+    real: str | None = field(default=None, repr=False)
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and values of those that ``real`` may hold."""
 
     def problem(self, offset: int, problem: Problem) -> Problem:
         placed = self.node.text_problem(self._written_offset(offset), problem.message, problem.hint)
@@ -130,8 +135,8 @@ def _expected(draft: Draft) -> list[_Pair]:
 
 def _branches(wait: Node, shown_wait: Node) -> Iterator[_Pair]:
     """What is typed at the outcomes of a wait."""
-    for field in ("on", "on_serial"):
-        written, rendered = wait.at(field), shown_wait.at(field)
+    for place in ("on", "on_serial"):
+        written, rendered = wait.at(place), shown_wait.at(place)
         if written is None or rendered is None or not isinstance(written.value, dict):
             continue
         for key, branch in written.value.items():
@@ -156,14 +161,15 @@ def _pieces(pairs: Iterable[_Pair], draft: Draft) -> Iterator[_Piece]:
         if isinstance(value, Unrendered):
             yield _Piece(node, _EXPRESSION.sub(lambda match: _UNKNOWN * len(match[0]), value))
         elif isinstance(value, LateText):
-            yield _Piece(node, _sampled(value, draft))
+            real = _sampled(value, draft, secrets=True)
+            yield _Piece(node, _sampled(value, draft), real, tuple(_secrets(value.variables)))
         elif isinstance(value, str) and isinstance(node.value, str):
             yield _Piece(node, value)
 
 
-def _sampled(text: LateText, draft: Draft) -> str:
-    """*text* as it could be typed."""
-    early = {k: _unsaid(v) for k, v in text.variables.items()}
+def _sampled(text: LateText, draft: Draft, *, secrets: bool = False) -> str:
+    """*text* as it could be typed, with its secret values or in their place a word."""
+    early = text.variables if secrets else {k: _unsaid(v) for k, v in text.variables.items()}
     late = {**_SAMPLES, "vars": dict.fromkeys(draft.variables.generated, "generated")}
     try:
         return jinja.render_text(text.source, late_names(early, late), jinja.value_environment())
@@ -175,7 +181,16 @@ def _sampled(text: LateText, draft: Draft) -> str:
 def _unsaid(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _unsaid(v) for k, v in value.items()}
-    return "secret" if isinstance(value, Secret) else value
+    return _WORD if isinstance(value, Secret) else value
+
+
+def _secrets(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and values of the secret texts among *variables*."""
+    for name, value in variables.items():
+        if isinstance(value, Mapping):
+            yield from _secrets(value)
+        elif isinstance(value, Secret) and isinstance(value.reveal(), str):
+            yield name, value.reveal()
 
 
 def _keyboard(draft: Draft) -> str:
@@ -195,12 +210,40 @@ def _command_problems(pieces: list[_Piece], keyboard: str, seed_names: tuple[str
     with contextlib.suppress(TemplateError):  # an unknown layout is the model's problem
         found += check(actions, layout(keyboard))
     problems = [_at(pieces, p) for p in found if not _is_unknown(text, p)]
+    problems += _secret_problems(pieces, text, keyboard)
     for action in actions:
         if isinstance(action, WaitSeed) and action.path and seed_names is not None and action.path not in seed_names:
             hint = did_you_mean(action.path, seed_names, kind="it has")
             problem = Problem(f"<waitSeed> waits for '{action.path}', which the seed does not have", hint=hint)
             problems.append(_placed(pieces, action.column, problem))
     return problems
+
+
+def _secret_problems(pieces: list[_Piece], text: str, keyboard: str) -> Iterator[Problem]:
+    """What the layout can't type of secret values, which are not shown: only where in the value it stands."""
+    with contextlib.suppress(TemplateError):
+        told = _untypable(text, keyboard)
+        for piece in pieces:
+            wrong = _untypable(piece.real, keyboard) - told if piece.real is not None else frozenset()
+            if not wrong:
+                continue
+            shown = [(name, value) for name, value in piece.secrets if value in (piece.real or "")]
+            places = [(name, i) for name, value in shown for i, c in enumerate(value, 1) if c in wrong]
+            for name, position in places[:1]:
+                message = f"the keyboard layout '{keyboard}' can't type character {position} of the secret '{name}'"
+                yield piece.problem(max(piece.typed.find(_WORD), 0), Problem(message, hint=_SECRET_HINT))
+            if not places:
+                message = f"the keyboard layout '{keyboard}' can't type what is made of a secret here"
+                yield piece.problem(0, Problem(message, hint=_SECRET_HINT))
+
+
+_SECRET_HINT = "choose a value of characters that the keyboard has"
+
+
+def _untypable(text: str, keyboard: str) -> frozenset[str]:
+    actions, _ = read(text)
+    wrong = check(actions, layout(keyboard))
+    return frozenset(text[p.place.column - 1] for p in wrong if p.place)
 
 
 def _is_unknown(text: str, problem: Problem) -> bool:

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from factory.boot_command.keymap import LAYOUTS
+from factory.steps.build_secrets import generate
 from factory.template.model.text import Keyboard
 from tests.template.conftest import Project
 
@@ -72,9 +73,25 @@ def test_the_value_of_a_variable_is_typed_as_it_is(project: Project) -> None:
     assert found[0].startswith("6:20:")
 
 
-def test_a_secret_is_not_shown(project: Project) -> None:
-    more = "variables: {pw: {sensitive: true, default: 'ünsafe'}}\n"
-    assert problems(project, "  boot_command: '{{ vars.pw }}<enter>'\n", more) == []
+def test_a_secret_that_cannot_be_typed_is_told_and_not_shown(project: Project) -> None:
+    more = "variables: {pw: {sensitive: true, default: 'unsafè, ünsafe'}, other: {sensitive: true, default: plain}}\n"
+    assert problems(project, "  boot_command: 'x {{ vars.other }} {{ vars.pw }}<enter>'\n", more) == [
+        "6:20: the keyboard layout 'us' can't type character 6 of the secret 'pw' (choose a value of characters that the keyboard has)"
+    ]
+    assert problems(project, "  boot_command: 'x {{ vars.pw }}<enter>'\n  keyboard: de\n", more) == []
+    assert problems(project, "  boot_command: '{{ vars.pw | upper }}<enter>'\n", more) == [
+        "6:18: the keyboard layout 'us' can't type what is made of a secret here (choose a value of characters that the keyboard has)"
+    ]
+    assert problems(project, "  boot_command: '{{ vars.pw | sha512_crypt }}<enter>'\n", more) == []
+    assert problems(project, "  boot_command: 'è {{ vars.other }}<enter>'\n", more) == [
+        "6:18: the keyboard layout 'us' can't type 'è' (U+00E8) (the layouts that can: de, fr)"
+    ]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("kind", ["password", "uuid", "hex"])
+def test_what_is_generated_can_be_typed_with_every_keyboard(name: str, kind: str) -> None:
+    assert set("".join(generate(kind) for _ in range(40))) <= LAYOUTS[name].characters
 
 
 def test_the_profiles_boot_command_when_the_template_has_none(project: Project) -> None:
