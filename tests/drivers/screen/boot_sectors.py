@@ -105,6 +105,56 @@ def echo(*, text_mode: int | None = None, lose_every: int = 0, silent: bool = Fa
     )
 
 
+def late_prompt(keys: int) -> bytes:
+    """Throws away so many keys on an empty screen, then prints "boot: " and edits a line, as a loader that starts late.
+
+    Backspace does not go back beyond the prompt.
+    """
+    return assemble(
+        (
+            *SET_UP,
+            "B8 03 00         ; mov ax, 3: 80x25, cleared",
+            "CD 10            ; int 0x10",
+            "B0 52            ; mov al, 'R'",
+            "E6 E9            ; out 0xe9, al",
+            f"B9 {keys:02X} 00         ; mov cx, keys",
+            "lost:",
+            "B4 00            ; mov ah, 0: wait for a key",
+            "CD 16            ; int 0x16",
+            "E2 ->lost        ; loop lost",
+            "BB 07 00         ; mov bx, 7",
+            "BE @prompt       ; mov si, prompt",
+            "show:",
+            "AC               ; lodsb",
+            "84 C0            ; test al, al",
+            "74 ->next        ; jz next",
+            "B4 0E            ; mov ah, 0x0e: teletype",
+            "CD 10            ; int 0x10",
+            "EB ->show        ; jmp show",
+            "next:",
+            "B4 00            ; mov ah, 0: wait for a key",
+            "CD 16            ; int 0x16",
+            "B4 0E            ; mov ah, 0x0e",
+            "3C 08            ; cmp al, 8",
+            "74 ->back        ; je back",
+            "CD 10            ; int 0x10",
+            "41               ; inc cx: characters behind the prompt",
+            "EB ->next        ; jmp next",
+            "back:",
+            "E3 ->next        ; jcxz next: nothing to wipe",
+            "49               ; dec cx",
+            "CD 10            ; int 0x10",
+            "B0 20            ; mov al, ' '",
+            "CD 10            ; int 0x10",
+            "B0 08            ; mov al, 8",
+            "CD 10            ; int 0x10",
+            "EB ->next        ; jmp next",
+            "prompt:",
+            f"{b'boot: '.hex(' ')} 00",
+        )
+    )
+
+
 def scan_codes() -> bytes:
     """Sends what the keyboard controller delivers (scan code set 1) to the debug console, byte for byte."""
     return assemble(

@@ -14,7 +14,7 @@ import pytest
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
 from factory.deadline import Deadline, poll
-from factory.drivers.keyboard import Keyboard
+from factory.drivers.keyboard import Keyboard, TypingReport
 from factory.drivers.machine_spec import KernelSpec
 from factory.drivers.protocols import Outcome
 from factory.drivers.screen.codepage import CP437
@@ -27,7 +27,7 @@ from factory.drivers.screen.waits import ScreenWaits
 from factory.errors import DeadlineExpired, UnexpectedScreen
 from factory.quantity import Duration, Size
 from factory.secret import Redactor
-from tests.drivers.screen.boot_sectors import all_codes, deaf, echo
+from tests.drivers.screen.boot_sectors import all_codes, deaf, echo, late_prompt
 from tests.drivers.screen.machine import GRUB_MENU, OVMF, Guest, grub_iso, guest
 from tests.drivers.test_keyboard_machine import Waits
 
@@ -267,6 +267,24 @@ def test_lost_keys_are_noticed_wiped_and_typed_again() -> None:
     assert text in shown.replace("\n", "")
     assert retyped > 0
     assert verified == len(text)
+
+
+@pytest.mark.parametrize("keys", [1, 4, 9])
+def test_a_prompt_that_appears_only_after_the_first_keys(keys: int) -> None:
+    """What was typed before it is lost: the rest is wiped, up to the prompt, and all of it is typed again."""
+    text = "install seed=http://10.0.2.2:8123/abcdef/seed quiet"
+
+    async def run() -> tuple[str, TypingReport]:
+        async with guest(boot_sector=late_prompt(keys)) as machine:
+            await machine.sent(1)
+            senses = Senses(machine)
+            report = await Keyboard(machine, layout("us"), screen=senses).type(parse(text).actions, waits=Waits())
+            return (await senses.read_screen()).lines[0], report
+
+    line, report = asyncio.run(run())
+    assert line == f"boot: {text}"
+    assert report.retyped > 0
+    assert "wiped it, typing it again slower" in report.warnings[0]
 
 
 def test_a_guest_that_keeps_losing_keys_is_given_up_on() -> None:
