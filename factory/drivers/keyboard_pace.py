@@ -58,7 +58,8 @@ async def sense_pace(qmp: Qmp, *, patience: Duration = Duration(60)) -> Pace:
 class ClockPace:
     """For keyboards that QEMU does not let us look into (USB, virtio, other machines): a fixed, slow pace.
 
-    QEMU queues 16 events of a USB keyboard; SeaBIOS fetches one per tick of the timer, 18.2 times a second.
+    QEMU queues 16 events of a USB keyboard (``hw/input/hid.c``, ``QUEUE_LENGTH``) and tells nobody how many are left;
+    SeaBIOS fetches one per tick of the timer, 18.2 times a second.
     """
 
     def __init__(self, every: Duration = Duration(0.06)) -> None:
