@@ -19,7 +19,7 @@ def command(run: str, watch: bool, png: Path | None, as_json: bool) -> None:
 
     \b
     RUN is a run's name or folder, or the name of a template: its newest run. One running build needs no name.
-    The first line says which sense has read the text, and how sure it is: serial and vga-memory are exact,
+    The first line says which sense has read the text, and how sure it is: serial is exact, vga-memory and
     glyphs are exact for the characters that they claim, ocr guesses.
     """
     from factory.cli.live_runs import find_run, living_machine

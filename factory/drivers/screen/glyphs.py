@@ -129,7 +129,7 @@ def _decode(rows: Sequence[Sequence[Shape]], counts: Mapping[Shape, int], font: 
                     painted[shape] = (character, mask.count(1) >= RICH)
                     break
             continue
-        character = font.by_shape.get(shape.bitmap) or _under_cursor(shape.bitmap, font) or UNKNOWN
+        character = font.by_shape.get(shape.bitmap) or under_cursor(shape.bitmap, font) or UNKNOWN
         meaning[shape] = character
         if character == UNKNOWN:
             unknown += count
@@ -168,7 +168,7 @@ def _add_painted(characters: list[str], row: Sequence[Shape], painted: Mapping[S
     return added
 
 
-def _under_cursor(bitmap: Bitmap, font: Font) -> str:
+def under_cursor(bitmap: Bitmap, font: Font) -> str:
     """The character beneath an underline cursor: full rows of ink in the lower part of the cell; empty if in doubt."""
     full = [bitmap.count(1, i, i + font.width) == font.width for i in range(0, len(bitmap), font.width)]
     last = max((i for i, row in enumerate(full) if row), default=-1)

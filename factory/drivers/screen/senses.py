@@ -24,7 +24,8 @@ from factory.drivers.screen.frame import Frame, Grid
 from factory.drivers.screen.glyphs import GlyphReader, GlyphText
 from factory.drivers.screen.learning import SIZES, learn
 from factory.drivers.screen.serial_terminal import terminal_lines
-from factory.drivers.screen.vga_memory import BASE, SIZE, read_memory, text_modes
+from factory.drivers.screen.vga_font import Checked, checked
+from factory.drivers.screen.vga_memory import BASE, SIZE, MemoryText, read_memory, text_modes
 from factory.errors import MachineDied, MachineSilent, StepError
 from factory.quantity import Size
 
@@ -219,7 +220,7 @@ class Senses:
         if not len(self._shelf):
             await self._more_fonts()
 
-        def read() -> ScreenText | None:
+        def read() -> tuple[MemoryText, Checked] | None:
             def by_glyphs() -> Sequence[str]:
                 glyphs = self._reader.read(frame)
                 return glyphs.lines if glyphs else ()
@@ -228,10 +229,16 @@ class Senses:
             if found is None:
                 return None
             self._start = found.start
-            picture = (frame.width, frame.height)
-            return ScreenText(found.lines, Sense.VGA_MEMORY, 1.0, found.mode.columns, picture)
+            return found, checked(found, frame, self._shelf.of_size(8, found.mode.grid.height))
 
-        return await asyncio.to_thread(read)
+        while (found := await asyncio.to_thread(read)) and found[1].unknown:
+            if not await self._more_fonts():  # a console's font that this computer has, too
+                break
+        if found is None:
+            return None
+        memory, text = found
+        picture = (frame.width, frame.height)
+        return ScreenText(text.lines, Sense.VGA_MEMORY, text.confidence, memory.mode.columns, picture)
 
     async def _read_glyphs(self, frame: Frame) -> GlyphText | None:
         """Reads with the fonts on the shelf; fetches the next ones while those don't do."""

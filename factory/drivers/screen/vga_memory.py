@@ -1,4 +1,4 @@
-"""Reads a VGA text screen out of the card's memory: exact, whatever font the guest has loaded.
+"""Reads a VGA text screen out of the card's memory: exact in ASCII, whatever font the guest has loaded (``vga_font``).
 
 The 32 KiB at 0xB8000 hold pairs of a character code and an attribute. Which part is shown depends on the CRT
 controller's start address (index registers 0x0C, 0x0D), which Linux moves to scroll. It can't be read from outside
@@ -20,8 +20,8 @@ BASE = 0xB8000
 SIZE = 0x8000
 _CELL_HEIGHTS = (16, 8, 14)
 _MOST_COLUMNS, _MOST_ROWS = 132, 60
-_BLANK_CODES = frozenset((0x00, 0x20, 0xFF))
-_IS_WRITTEN = bytes(code not in _BLANK_CODES for code in range(256))
+BLANK_CODES = frozenset((0x00, 0x20, 0xFF))
+_IS_WRITTEN = bytes(code not in BLANK_CODES for code in range(256))
 _FULL_BLOCK = 0xDB
 _CONVINCING = 12
 _TOLERATED = 2
@@ -39,11 +39,12 @@ class TextMode:
 
 @dataclass(frozen=True, slots=True)
 class MemoryText:
-    """What was read. ``start`` is the offset of the first cell in bytes."""
+    """What was read. ``start`` is the offset of the first cell in bytes; ``codes`` are all cells', row by row."""
 
     lines: tuple[str, ...]
     start: int
     mode: TextMode
+    codes: bytes = b""
 
 
 def text_modes(frame: Frame) -> Iterator[TextMode]:
@@ -101,7 +102,8 @@ def read_memory(
             # A blank screen shows nothing to compare with; it is blank all the same.
             return MemoryText(("",) * mode.rows, last_start, mode)
         starts = _starts(memory, shown, mode, last_start)
-        found += [MemoryText(_lines(_window(memory, start, mode), mode), start, mode) for start in starts]
+        windows = [(start, _window(memory, start, mode)) for start in starts]
+        found += [MemoryText(_lines(window, mode), start, mode, window[::2]) for start, window in windows]
         if len(starts) == 1 and _evidence(_window(memory, starts[0], mode)) >= _CONVINCING:
             return found[-1]
     if glyphs and len({text.lines for text in found}) > 1:
@@ -132,7 +134,7 @@ def _starts(memory: bytes, shown: Looks, mode: TextMode, last_start: int) -> lis
 
 def _evidence(window: bytes) -> int:
     """How many cells had to look like another one: few, and another start might fit by accident."""
-    words = [word for word in _words(window) if word & 0xFF not in _BLANK_CODES]
+    words = [word for word in _words(window) if word & 0xFF not in BLANK_CODES]
     return len(words) - len(set(words))
 
 
@@ -162,7 +164,7 @@ def _differing(words: Sequence[int], shown: Looks) -> int:
 def _is_odd(word: int, plain: bool) -> bool:
     """Whether a blank does not look blank, or a letter does (unless it is painted in the paper's colour, or blinks)."""
     code, attribute = word & 0xFF, word >> 8
-    if code in _BLANK_CODES:
+    if code in BLANK_CODES:
         return not plain
     invisible = attribute & 0x80 or (attribute >> 4) & 7 == attribute & 0xF or code == _FULL_BLOCK
     return plain and not invisible

@@ -181,6 +181,42 @@ def deaf() -> bytes:
     )
 
 
+def own_glyph(code: int, glyph: bytes, text: bytes) -> bytes:
+    """Loads another glyph (8x16) for *code* into the card's font, and shows *text* on the first line."""
+    return assemble(
+        (
+            *SET_UP,
+            "B8 03 00         ; mov ax, 3: 80x25, cleared",
+            "CD 10            ; int 0x10",
+            "B8 00 11         ; mov ax, 0x1100: load glyphs",
+            "BB 00 10         ; mov bx, 0x1000: of 16 rows, into block 0",
+            "B9 01 00         ; mov cx, 1: one",
+            f"BA {code:02X} 00         ; mov dx, code",
+            "BD @glyph        ; mov bp, glyph",
+            "CD 10            ; int 0x10",
+            "B8 00 B8         ; mov ax, 0xb800",
+            "8E C0            ; mov es, ax",
+            "31 FF            ; xor di, di",
+            "BE @text         ; mov si, text",
+            "B4 07            ; mov ah, 7: grey on black",
+            f"B9 {len(text):02X} 00         ; mov cx, length",
+            "again:",
+            "AC               ; lodsb",
+            "AB               ; stosw",
+            "E2 ->again       ; loop again",
+            "B0 52            ; mov al, 'R'",
+            "E6 E9            ; out 0xe9, al",
+            "stop:",
+            "F4               ; hlt",
+            "EB ->stop        ; jmp stop",
+            "text:",
+            text.hex(" "),
+            "glyph:",
+            glyph.hex(" "),
+        )
+    )
+
+
 def all_codes(*, rows_of_8: bool = False, columns: int = 80, start_line: int = 0) -> bytes:
     """Shows every code 0 … 255 in 256 different colours, on lines of their own, below a title that says "CODES".
 

@@ -19,7 +19,7 @@ from factory.drivers.machine_spec import KernelSpec
 from factory.drivers.protocols import Outcome
 from factory.drivers.screen.codepage import CP437
 from factory.drivers.screen.font_library import FontLibrary
-from factory.drivers.screen.fonts import FontShelf
+from factory.drivers.screen.fonts import DIGITS, FontShelf
 from factory.drivers.screen.frame import Frame
 from factory.drivers.screen.glyphs import GlyphReader
 from factory.drivers.screen.senses import ScreenText, Sense, Senses
@@ -27,7 +27,7 @@ from factory.drivers.screen.waits import ScreenWaits
 from factory.errors import DeadlineExpired, UnexpectedScreen
 from factory.quantity import Duration, Size
 from factory.secret import Redactor
-from tests.drivers.screen.boot_sectors import all_codes, deaf, echo, late_prompt
+from tests.drivers.screen.boot_sectors import all_codes, deaf, echo, late_prompt, own_glyph
 from tests.drivers.screen.machine import GRUB_MENU, OVMF, Guest, grub_iso, guest
 from tests.drivers.test_keyboard_machine import Waits
 
@@ -245,6 +245,36 @@ def test_a_machine_without_a_display_is_read_by_its_serial_line() -> None:
 
     read = asyncio.run(run())
     assert read.sense is Sense.SERIAL
+
+
+def glyph_of(character: str) -> bytes:
+    """As the VGA BIOS draws it, in 16 rows of a byte."""
+    fonts = next(FontLibrary().groups())
+    (font,) = (font for font in fonts if (font.width, font.height) == (8, 16))
+    bitmap = next(bitmap for bitmap, other in font.glyphs.items() if other == character)
+    return bytes(int(bitmap[i : i + 8].translate(DIGITS), 2) for i in range(0, 128, 8))
+
+
+@pytest.mark.parametrize(
+    ("glyph", "line"),
+    [
+        (bytes((0x3C, 0x42, 0x99, 0xA5) * 4), "Caf\ufffd ══ b\ufffdte"),
+        (glyph_of("ü"), "Cafü ══ büte"),
+        (glyph_of("é"), "Café ══ béte"),
+    ],
+    ids=["of nobody's", "of another letter", "as it was"],
+)
+def test_a_letter_beyond_ascii_is_what_it_looks_like(glyph: bytes, line: str) -> None:
+    """A guest that has loaded a font of its own shows another letter, or nobody knows what, for the same code."""
+
+    async def run() -> ScreenText:
+        async with guest(boot_sector=own_glyph(0x82, glyph, "Café ══ béte".encode("cp437"))) as machine:
+            await machine.sent(1)
+            return await Senses(machine).read_screen()
+
+    read = asyncio.run(run())
+    assert (read.sense, read.lines[0]) == (Sense.VGA_MEMORY, line)
+    assert (read.confidence == 1.0) is ("\ufffd" not in line)
 
 
 # --- typing with open eyes --------------------------------------------------------------------------------------------
