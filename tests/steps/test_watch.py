@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from factory.cli.adapters import MachineProbes, MachineScreens
-from factory.deadline import Deadline, Shift, pause
+from factory.deadline import Deadline, Shift, pause, poll
 from factory.drivers.machine_spec import Forward, NicSpec, Reboot
 from factory.drivers.protocols import ActivityProbe, Communicator, GuestAddress, Machine, ShutdownReason
 from factory.drivers.qemu.activity import differs
 from factory.drivers.qemu.machine import QemuMachine
+from factory.drivers.qemu.silence import is_stopped
 from factory.drivers.qemu.sockets import TcpTraffic
 from factory.drivers.screen.frame import Frame
 from factory.drivers.ssh import SshCommunicator
@@ -264,6 +265,28 @@ async def test_the_death_of_the_machine_is_not_taken_for_a_stall(lab: Lab) -> No
 
     with pytest.raises(MachineDied):
         await killed()
+
+
+@pytest.mark.machine
+@run
+async def test_a_qemu_that_is_stopped_for_a_while_may_go_on(lab: Lab) -> None:
+    """How long it stood still is not counted as its guest's."""
+    async with awaited(lab, reads_disk(3), POWER_OFF, HANG) as (scope, machine):
+
+        async def stopped() -> bool | None:
+            return True if is_stopped(machine.pid) else None
+
+        async def wake() -> None:
+            await pause(Duration(1.5))
+            os.kill(machine.pid, signal.SIGCONT)
+
+        os.kill(machine.pid, signal.SIGSTOP)
+        await poll(stopped, soon())
+        async with asyncio.TaskGroup() as group, watching(scope, soon(), Duration(2)) as deadline:
+            group.create_task(wake())
+            await machine.wait_for_shutdown(deadline)
+    (note,) = [e.message for e in lab.events if isinstance(e, Note)]
+    assert f"QEMU does not answer: its process {machine.pid} is stopped (state T): `kill -CONT {machine.pid}`" in note
 
 
 @pytest.mark.machine

@@ -17,7 +17,10 @@ _VARIES = re.compile(
     r"|=[0-9a-f]+\b|0x[0-9a-f]*|\b(?=[a-f]*\d)[0-9a-f]+\b|\b[0-9a-f]{8,}\b|\b[0-9a-f]{2}\b|[\d\s\x00-\x1f]",
     re.IGNORECASE,
 )
-_TRACE = re.compile(r"\brcu(?:_\w+)?: |\+0x[0-9a-f]+/0x[0-9a-f]+|\b(?:[RE][A-Z0-9]{2}|CR\d|[C-GS]S|Code): ")
+_TRACE = re.compile(
+    r"\brcu(?:_\w+)?: |\+0x[0-9a-f]+/0x[0-9a-f]+|\bCode: (?:<?[0-9a-f]{2}>? ){4}"
+    r"|\b(?:[RE][A-Z0-9]{2}|CR\d|[C-GS]S): *(?:[0-9a-f]{4}:)?[0-9a-f]{8}"
+)
 """Lines of a Linux kernel's report on a processor that is stuck: where it was stuck tells of no progress."""
 _HALF = re.compile(r"\b[0-9a-fx]+$", re.IGNORECASE)
 """The end of a line that may be a number cut in two."""

@@ -75,6 +75,7 @@ def test_it_may_be_cut_anywhere() -> None:
         ["#", "#", "###", "#"],
         ["\rcopying [#   ]", "\rcopying [##  ]", "\rcopying [### ]"],
         ["\x1b[5;20H 41%", "\x1b[5;20H 42%"],
+        ["ETA: 00:12 bash\n", "ETA: 00:11 coreutils\n", "Code: of conduct\n"],
         ["retrieving base system ", "...", ".", "..... done"],
     ],
 )  # fmt: skip
