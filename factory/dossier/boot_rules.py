@@ -6,10 +6,11 @@ import re
 
 from factory.dossier.record import Entry, Record
 from factory.dossier.verdict import Quote, Verdict, find, installing, shorten, waited
+from factory.drivers.protocols import LOOP, reboots
 from factory.quantity import Duration
 
 LOOPING = 3
-"""So many resets during one wait are no accident."""
+"""So many reboots within ``LOOP`` during one wait are no accident."""
 BUSY = 0.5
 """CPU time over time: a guest at this or more was held up by nothing but its own speed."""
 
@@ -100,15 +101,21 @@ def no_bootable_device(record: Record) -> Verdict | None:
 
 
 def reboot_loop(record: Record) -> Verdict | None:
-    resets = [e for e in record.recent("qmp_event") if e.text("name") == "RESET" and '"guest": true' in e.text("data")]
-    if not waited(record) or len(resets) < LOOPING:
+    begun = record.last("step_started")
+    times = reboots(
+        e.time
+        for e in record.recent("qmp_event")
+        if e.text("name") == "RESET" and '"guest": true' in e.text("data") and (begun is None or e.time >= begun.time)
+    )
+    lately = [at for at in times if times[-1] - at <= LOOP]
+    if record.kind == "StepError" or not waited(record) or len(lately) < LOOPING:
         return None
-    took = Duration(max(1.0, resets[-1].time - resets[0].time))
+    took = Duration(round(lately[-1] - lately[0], 1))
     said = [line for line in record.serial.splitlines() if line.strip()]
     who = "installer" if installing(record) else "guest"
     return Verdict(
         "reboot-loop",
-        f"The {who} rebooted {len(resets)} times in {took} instead of starting up.",
+        f"The {who} rebooted {len(lately)} times in {took} instead of starting up.",
         (
             "look at the last words on the serial line before each reboot: a kernel that can't be loaded, a triple "
             "fault or a watchdog restarts a machine without a word",

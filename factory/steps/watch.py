@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from factory.deadline import Deadline, Shift, pause
-from factory.drivers.protocols import Activity, ActivityProbe, GuestConnection, Machine
+from factory.drivers.protocols import LOOP, Activity, ActivityProbe, GuestConnection, Machine
 from factory.errors import (
     DeadlineExpired,
     Evidence,
@@ -42,7 +42,7 @@ SPIN = 4
 ASLEEP = 0.2
 """CPU time over time: a guest below this is waiting for something."""
 LOOPING = 5
-"""So many resets of a guest's own during one wait are a loop: an installation needs two or three."""
+"""So many reboots of a guest's own within ``LOOP`` are one."""
 _LOOK_EVERY = Duration(5)
 _TELL_EVERY = Duration(30)
 _RECENTLY = Duration(30)
@@ -253,8 +253,9 @@ class _Watch:
         return f"the guest's kernel panicked: {found}" if found else ""
 
     def _loops(self, look: Activity) -> str:
-        resets = look.resets - (self._first.resets if self._first else 0)
-        return f"the guest rebooted {resets} times" if resets >= LOOPING else ""
+        before = len(self._first.reboots) if self._first else 0
+        mine = [at for at in look.reboots[before:] if look.at - at <= LOOP]
+        return f"the guest rebooted {len(mine)} times" if len(mine) >= LOOPING else ""
 
     def _works(self, look: Activity) -> bool:
         """True when its disks and connections have carried enough of late, or it has gone on saying new things.

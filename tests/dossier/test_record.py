@@ -424,3 +424,34 @@ def test_what_fails_while_exporting_is_no_matter_of_the_seed(tmp_path: Path) -> 
     found = verdict(tmp_path, PHASE, SERVED, MACHINE, exporting, broke("StepError", "sh ended with status 127"))
     assert "seed" not in found.sentence
     assert "sh ended with status 127" in found.sentence
+
+
+def resets(*times: float) -> list[Line]:
+    return [event("qmp_event", at, name="RESET", data='{"guest": true, "reason": "guest-reset"}') for at in times]
+
+
+def awaited(at: float, step: str = "connect-guest") -> Line:
+    return event("step_started", at, phase="boot", step=step, title=step)
+
+
+def test_reboots_of_one_wait_are_a_loop(tmp_path: Path) -> None:
+    found = verdict(tmp_path, PHASE, BOOTED, awaited(5), *resets(10, 20, 30), step_failed("connect-guest"), broke())
+    assert found.rule == "reboot-loop"
+    assert "rebooted 3 times in 20s" in found.sentence
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # one reboot, which the kernel of several CPUs asked for by several means
+        (awaited(5), *resets(10, 10.02, 10.05, 10.1, 10.4), step_failed("connect-guest"), broke()),
+        # they were earlier: an installation that needs several, then a wait for something else
+        (awaited(5), *resets(10, 20, 30), awaited(40), step_failed("connect-guest"), broke()),
+        # far apart: each was the end of much work
+        (awaited(5), *resets(10, 800, 1600), step_failed("connect-guest"), broke()),
+        # nothing was waited for: a program on this computer has failed
+        (awaited(5), *resets(10, 20, 30), step_failed("post-process"), broke("StepError", "sh ended with status 2")),
+    ],
+)  # fmt: skip
+def test_other_resets_are_none(tmp_path: Path, lines: tuple[Line, ...]) -> None:
+    assert verdict(tmp_path, PHASE, BOOTED, *lines).rule != "reboot-loop"

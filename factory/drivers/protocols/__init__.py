@@ -6,7 +6,7 @@ All blocking work happens in threads or child processes behind these async calls
 
 from __future__ import annotations
 
-from factory.drivers.protocols.activity import Activity, ActivityProbe
+from factory.drivers.protocols.activity import LOOP, Activity, ActivityProbe, reboots
 from factory.drivers.protocols.appliance import (
     Appliance,
     ApplianceCall,
@@ -34,6 +34,7 @@ from factory.drivers.protocols.seed import SeedEndpoint, SeedServer, SeedSource
 from factory.drivers.protocols.senses import BootWaits, Outcome, ScreenReader, TypingReport, Typist, Where
 
 __all__ = [
+    "LOOP",
     "Activity",
     "ActivityProbe",
     "Appliance",
@@ -75,4 +76,5 @@ __all__ = [
     "TypingReport",
     "Typist",
     "Where",
+    "reboots",
 ]

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from factory.drivers.protocols.machine import Machine
+from factory.quantity import Duration
+
+ONE_REBOOT = 1.0
+"""Seconds. A guest's kernel may ask for its reset by several means at once, on several CPUs: QEMU tells each. Firmware
+alone takes about as long to hand over to a boot loader under emulation, and a loop that is quicker is still a loop."""
+
+LOOP = Duration(600)
+"""Reboots that lie further apart are no loop: Windows takes as many, with its updates, but does much between them."""
+
+
+def reboots(resets: Iterable[float]) -> tuple[float, ...]:
+    """The times (seconds, ascending) at which a guest rebooted, of those at which its machine was reset."""
+    begun: list[float] = []
+    for at in resets:
+        if not begun or at - begun[-1] >= ONE_REBOOT:
+            begun.append(at)
+    return tuple(begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +32,8 @@ class Activity:
 
     ``at`` is the monotonic clock's time; ``disk`` are bytes read and written, ``network`` bytes that the user network
     has carried, ``serial`` bytes written to the serial line; ``screen`` is how often it has changed visibly; ``cpu``
-    are the seconds for which the guest's CPUs have run, or would have if this computer had let them; ``resets`` is how
-    often the guest has reset itself.
+    are the seconds for which the guest's CPUs have run, or would have if this computer had let them; ``reboots``
+    are the times, by that clock, at which the guest has rebooted.
     """
 
     at: float
@@ -24,7 +42,7 @@ class Activity:
     serial: int = 0
     screen: int = 0
     cpu: float = 0.0
-    resets: int = 0
+    reboots: tuple[float, ...] = ()
 
     def moved_since(self, other: Activity) -> bool:
         """True when anything but the CPU has done something: a guest that spins need not get anywhere."""

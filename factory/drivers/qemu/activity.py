@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from factory.drivers.protocols import Activity, Machine
+from factory.drivers.protocols import Activity, Machine, reboots
 from factory.drivers.qemu.news import News
 from factory.drivers.qemu.silence import is_held, is_stopped, silent
 from factory.drivers.qemu.sockets import TcpTraffic
@@ -53,7 +53,7 @@ class MachineProbe:
         self._traffic = TcpTraffic(machine.pid)
         self._frame: Frame | None = None
         self._changes = 0
-        self._resets = 0
+        self._reboots: tuple[float, ...] = ()
         self._heard = ""
         self._said = 0
         self._serial_news, self._screen_news = News(), News()
@@ -74,11 +74,11 @@ class MachineProbe:
             raise
         screen = await self._screen()
         network = await asyncio.to_thread(self._traffic.bytes)
-        return Activity(time.monotonic(), disk, network, self._serial(), screen, cpu, self._resets)
+        return Activity(time.monotonic(), disk, network, self._serial(), screen, cpu, self._reboots)
 
     def _on_event(self, name: str, guest: bool) -> None:
         if name == "RESET" and guest:
-            self._resets += 1
+            self._reboots = reboots([*self._reboots, time.monotonic()])
 
     async def _disk(self) -> int:
         try:
