@@ -17,9 +17,9 @@ from factory import __version__
 from factory.cli.image_tools import READ_HERE, ImageTools, disks_of, readable_disks, run_with_tools
 from factory.disk.boot_sector import boots_by_uefi_only
 from factory.engine import delivered
-from factory.errors import StepError, TemplateError
+from factory.errors import TemplateError
 from factory.events import Note
-from factory.outputs.delivery import deliver
+from factory.outputs.delivery import deliver, refuse_foreign
 from factory.outputs.export import export_all, parse_request
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.manifest import write_manifest
@@ -80,8 +80,7 @@ def convert_image(wish: Wish, *, preview: bool, as_json: bool, verbosity: int) -
         _show_preview(found, as_json)
         return
     destination = wish.output.absolute() / wish.name
-    if destination.exists() and delivered.read_manifest(destination) is None:
-        raise StepError(f"{destination} is there already, and is no artifact", hint="choose another --name or --output")
+    refuse_foreign(destination)
     wish.output.mkdir(parents=True, exist_ok=True)
     run_with_tools(lambda t: _convert(wish, requests, destination, t), beside=wish.output, verbosity=verbosity)
     if as_json:

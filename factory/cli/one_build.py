@@ -136,6 +136,10 @@ async def run_build(ordered: Ordered, around: Surroundings, attempts: Attempts) 
     delivery = planned.loaded.delivery
     if delivery and not ordered.until:
         refuse_existing(delivery)
+    if not delivery and planned.loaded.template.outputs and not ordered.until:
+        from factory.outputs.delivery import refuse_foreign
+
+        refuse_foreign(_delivery(planned, around)[0])  # now, not after an hour
     emit = around.bus.emitter(planned.plan.name)
     for problem in planned.loaded.warnings:
         if str(problem) not in around.warned:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
 
+from factory.errors import StepError
+from factory.outputs.manifest import CHECKSUMS, MANIFEST
+
+SEAL_REPORT, SEAL_PAGE = "seal.json", "seal.html"
+_ELSEWHERE = "move that away, or choose another folder with `--output`"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 """``renameat2(2)`` and linux/fs.h: both names go on existing, with their contents swapped."""
@@ -16,7 +22,7 @@ _NOT_OFFERED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
 
 
 def deliver(source: Path, destination: Path) -> None:
-    """Puts *source* in *destination*'s place.
+    """Puts *source* in *destination*'s place; what is there is removed (``refuse_foreign``).
 
     A reader of *destination* finds the old folder or the new one, never a mixture and never nothing; only where the
     file system can't exchange two names there is a moment without one. Raises: OSError; then the old one is where
@@ -31,6 +37,28 @@ def deliver(source: Path, destination: Path) -> None:
     else:
         _replace(source, destination)
     _fsync(destination.parent)
+
+
+def refuse_foreign(destination: Path) -> None:
+    """Raises: StepError when *destination* holds anything that no artifact has brought: delivering would remove it."""
+    if destination.is_symlink() or (destination.exists() and not destination.is_dir()):
+        raise StepError(f"{destination} is no folder of an artifact", hint=_ELSEWHERE)
+    if foreign := foreign_files(destination):
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise StepError(f"{destination} holds what factory did not put there: {foreign[0]}{more}", hint=_ELSEWHERE)
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """The files below *folder* that its manifest does not name, by their relative paths; all, where there is none."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        named = {str(file["path"]) for file in manifest["files"]}
+    except (OSError, ValueError, TypeError, KeyError):
+        known = frozenset[str]()
+    else:
+        known = frozenset(named) | {MANIFEST, CHECKSUMS, SEAL_REPORT, SEAL_PAGE}
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    return sorted(name for name in found if name not in known)
 
 
 def exchange(one: Path, other: Path) -> bool:

@@ -15,7 +15,7 @@ from factory.disk.driver_readiness import Drivers, judge
 from factory.drivers.protocols import DiskImages, FolderGuard
 from factory.errors import VerificationFailed
 from factory.events import Note
-from factory.outputs.delivery import deliver
+from factory.outputs.delivery import SEAL_PAGE, SEAL_REPORT, deliver, refuse_foreign
 from factory.outputs.driver_needs import driver_needs
 from factory.outputs.export import export_all
 from factory.outputs.hardware import OvfHardware
@@ -28,7 +28,6 @@ from factory.plan.step import Scope, Step
 from factory.seal.page import render_page
 from factory.steps.define_in_libvirt import with_qcow2
 from factory.steps.guest_drivers import GuestDrivers, guest_drivers
-from factory.steps.seal_disks import SEAL_PAGE, SEAL_REPORT
 from factory.template.output_options import OutputOptions
 from factory.verify.model import Verdict
 from factory.verify.prove import failures
@@ -148,6 +147,7 @@ class Publish(Step):
         if verdict and not verdict.passed:
             aside = await asyncio.to_thread(keep_aside, staging)
             raise rejected(verdict, aside)
+        await asyncio.to_thread(refuse_foreign, staging.destination)
         await asyncio.to_thread(deliver, staging.folder, staging.destination)
         scope.detail(str(staging.destination))
         yield

@@ -12,13 +12,12 @@ from typing import ClassVar
 
 from factory.drivers.machine_spec import DiskSpec
 from factory.drivers.protocols import ApplianceDriver, DiskImages
+from factory.outputs.delivery import SEAL_REPORT
 from factory.plan.resources import BuildSecrets, MachineState
 from factory.plan.step import Scope, Step
 from factory.seal.model import SealOptions
 from factory.seal.seal import seal
 from factory.secret import Secret
-
-SEAL_REPORT, SEAL_PAGE = "seal.json", "seal.html"
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,7 @@ def test_a_folder_of_something_else_is_not_replaced(factory: Factory, disk: Path
     (disk.parent / "out/disk").mkdir(parents=True)
     (disk.parent / "out/disk/thesis.txt").write_text("years of work")
     result = factory("convert", disk, "--to", "qcow2", "-o", disk.parent / "out", code=5)
-    assert "is no artifact" in result.stderr
+    assert "holds what factory did not put there: thesis.txt" in result.stderr
     assert (disk.parent / "out/disk/thesis.txt").read_text() == "years of work"
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
+from factory.errors import StepError
 from factory.outputs import delivery
-from factory.outputs.delivery import deliver, exchange
+from factory.outputs.delivery import deliver, exchange, foreign_files, refuse_foreign
 
 pytestmark = pytest.mark.unit
 
@@ -90,3 +92,36 @@ def test_names_on_two_file_systems_or_of_nothing_are_errors(tmp_path: Path) -> N
         exchange(artifact(tmp_path / "one", "1"), tmp_path / "nothing-here")
     # A file system that can't exchange names says so, and nothing has happened.
     assert not exchange(Path("/proc/self/status"), Path("/proc/self/stat"))
+
+
+def test_what_factory_did_not_put_there_is_never_replaced(tmp_path: Path) -> None:
+    place = tmp_path / "image"
+    refuse_foreign(place)
+    place.mkdir()
+    refuse_foreign(place)
+    manifest = {"files": [{"path": "image.qcow2"}, {"path": "oci/index.json"}]}
+    (place / "oci").mkdir()
+    for name in ("image.qcow2", "oci/index.json", "SHA256SUMS", "seal.json", "seal.html"):
+        (place / name).touch()
+    assert foreign_files(place) == ["SHA256SUMS", "image.qcow2", "oci/index.json", "seal.html", "seal.json"]
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    refuse_foreign(place)
+    (place / "notes").mkdir()
+    (place / "notes/thesis.tex").touch()
+    (place / "image.qcow2.bak").symlink_to("image.qcow2")
+    with pytest.raises(StepError, match=r"image holds what factory did not put there: image\.qcow2\.bak and 1 more"):
+        refuse_foreign(place)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": 3}', '{"files": [{}]}'])
+def test_a_manifest_of_others_names_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    assert foreign_files(tmp_path) == ["manifest.json"]
+
+
+def test_a_file_or_a_link_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("file", "link"):
+        with pytest.raises(StepError, match="is no folder of an artifact"):
+            refuse_foreign(tmp_path / name)
