@@ -78,6 +78,7 @@ class SshSettings:
     """Longer: OpenSSH 9.8 and newer punishes an address that is refused often (PerSourcePenalties)."""
     keepalive: Duration = Duration(5)
     with_terminal: bool = False
+    """For commands of the template's only."""
 
 
 class SshCommunicator:
@@ -263,7 +264,14 @@ class SshConnection:
 
         Raises: GuestUnreachable when the connection breaks, DeadlineExpired.
         """
+        return await self._run(Command(self.transport, command), deadline, on_line, stdin)
+
+    async def run_given(self, command: str, *, deadline: Deadline, on_line: OnLine | None = None) -> CommandResult:
+        """As ``run``, on a terminal where the settings say so. Raises: as ``run``."""
         running = Command(self.transport, command, with_terminal=self._settings.with_terminal)
+        return await self._run(running, deadline, on_line, b"")
+
+    async def _run(self, running: Command, deadline: Deadline, on_line: OnLine | None, stdin: bytes) -> CommandResult:
         output = LineOutput(on_line, running.abort)
         feed = _pieces(stdin)
         try:

@@ -153,6 +153,10 @@ class WinRmConnection:
                 raise
             raise self._broken(error) from error
 
+    async def run_given(self, command: str, *, deadline: Deadline, on_line: OnLine | None = None) -> CommandResult:
+        """As ``run``: WinRM knows no terminals."""
+        return await self.run(command, deadline=deadline, on_line=on_line)
+
     async def command(
         self, command: str, deadline: Deadline, on_line: OnLine | None = None, stdin: bytes = b""
     ) -> CommandResult:

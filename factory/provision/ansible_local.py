@@ -102,7 +102,7 @@ async def _command(context: ProvisionContext, deadline: Deadline, command: str) 
         lines.append(text)
         print_line(context, stream, text)
 
-    result = await context.connection.run(command, deadline=deadline, on_line=line)
+    result = await context.connection.run_given(command, deadline=deadline, on_line=line)
     if result.exit_status != 0:
         said = next((text for text in reversed(lines) if text.startswith(("fatal:", "ERROR!", "failed:"))), "")
         raise GuestCommandFailed(

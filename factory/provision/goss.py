@@ -72,7 +72,7 @@ class Goss:
         return f"cd {shlex.quote(self.folder)} && {env}{sudo}{shlex.quote(self.program)} {words}"
 
     async def _command(self, context: ProvisionContext, deadline: Deadline, command: str, wrong: str) -> None:
-        result = await context.connection.run(
+        result = await context.connection.run_given(
             command, deadline=deadline, on_line=lambda stream, line: print_line(context, stream, line)
         )
         if result.exit_status != 0 and not (self.inspects and " validate" in command):

@@ -52,7 +52,8 @@ class RebootProvisioner:
         """A connection that breaks, or a command that never returns, is what a reboot looks like from here."""
         command = self.command or f"sh -c '{REBOOT}'"
         try:
-            result = await context.connection.run(
+            run = context.connection.run_given if self.command else context.connection.run
+            result = await run(
                 command,
                 deadline=deadline.within(_ANSWER, "the guest to take the reboot command"),
                 on_line=lambda stream, line: print_line(context, stream, line),

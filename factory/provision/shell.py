@@ -152,7 +152,7 @@ class _Run:
         if self._posix:
             # sshd makes this shell the leader of its session: its number is that of the group of all that it starts.
             command = f"echo $$ > {shlex.quote(self._base + '.pid')}; {command}"
-        return await self._context.connection.run(command, deadline=self._deadline, on_line=self._line)
+        return await self._context.connection.run_given(command, deadline=self._deadline, on_line=self._line)
 
     def _line(self, stream: str, line: str) -> None:
         self._lines = [*self._lines[1 - _LAST_LINES :], line]

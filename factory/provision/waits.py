@@ -72,7 +72,7 @@ class AwaitCommand:
         while not whole.expired:
             try:
                 one = whole.within(_ONE_TRY, "the command to end")
-                result = await context.connection.run(self.command, deadline=one)
+                result = await context.connection.run_given(self.command, deadline=one)
             except GuestUnreachable:
                 await context.reconnect(whole)
                 continue

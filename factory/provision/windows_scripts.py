@@ -151,7 +151,7 @@ class _Run:
         )
 
     async def _call(self, command: str) -> CommandResult:
-        return await self._context.connection.run(command, deadline=self._deadline, on_line=self._line)
+        return await self._context.connection.run_given(command, deadline=self._deadline, on_line=self._line)
 
     def _line(self, stream: str, line: str) -> None:
         self._last = line.strip() or self._last

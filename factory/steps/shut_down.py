@@ -78,7 +78,8 @@ class ShutDown(Step):
         """The connection usually breaks before the command's status arrives: that is no error here."""
         try:
             deadline = whole.within(_ANSWER, "the guest to take the power-off command")
-            result = await link.connection.run(command, deadline=deadline)
+            run = link.connection.run if self.command is None else link.connection.run_given
+            result = await run(command, deadline=deadline)
         except (GuestUnreachable, DeadlineExpired):
             return
         if result.exit_status not in (0, -1):

@@ -182,8 +182,28 @@ def test_no_terminal_unless_asked_for(tmp_path: Path) -> None:
             await connection.run("true", deadline=soon())
             assert host.terminals == [None] * len(host.commands)
         async with connected(tmp_path / "pty", SshSettings(with_terminal=True)) as (connection, host):
-            await connection.run("true", deadline=soon())
+            await connection.run_given("true", deadline=soon())
             assert host.terminals[-1] == "vt100"
+
+    run(body())
+
+
+@pytest.mark.parametrize("sftp", [True, False])
+def test_what_is_ours_never_runs_on_a_terminal(tmp_path: Path, sftp: bool) -> None:
+    """A terminal would eat the control characters of what is sent."""
+    (tmp_path / "file").write_bytes(bytes(range(256)))
+
+    async def body() -> None:
+        settings = SshSettings(with_terminal=True)
+        async with connected(tmp_path / "pty", settings, sftp=sftp) as (connection, host):
+            await connection.run("true", deadline=soon())
+            await connection.boot_id()
+            await connection.upload(tmp_path / "file", "there")
+            await connection.upload_tree(tmp_path / "pty", str(tmp_path / "copy"))
+            await connection.download("there", tmp_path / "back")
+            assert host.commands
+            assert set(host.terminals) == {None}
+        assert (tmp_path / "back").read_bytes() == bytes(range(256))
 
     run(body())
 

@@ -91,9 +91,10 @@ def soon(seconds: float = 100, what: str = "the provisioner") -> Deadline:
 
 
 @asynccontextmanager
-async def surroundings(folder: Path, **options: Any) -> AsyncIterator[Surroundings]:
+async def surroundings(folder: Path, *, with_terminal: bool = False, **options: Any) -> AsyncIterator[Surroundings]:
     """A guest whose home is ``folder/home``, and a connection to it."""
-    settings = SshSettings(installer=InstallerMarks(files=()), between_attempts=Duration(0.05))
+    marks = InstallerMarks(files=())
+    settings = SshSettings(installer=marks, between_attempts=Duration(0.05), with_terminal=with_terminal)
     work = folder / "work"
     work.mkdir()
     async with guest(folder / "home", **options) as host, AsyncExitStack() as stack:

@@ -279,3 +279,14 @@ def test_a_broken_connection_is_made_anew_before_the_next_try(tmp_path: Path, re
             assert context.reconnects == 1
 
     run(body())
+
+
+def test_only_the_script_itself_gets_a_terminal_that_was_asked_for(tmp_path: Path, remote: Path) -> None:
+    async def body() -> None:
+        async with surroundings(tmp_path, with_terminal=True) as context:
+            await inline(remote, "echo one").run(context, soon())
+            with_terminal = [c for c, t in zip(context.host.commands, context.host.terminals, strict=True) if t]
+            assert len(with_terminal) == 1
+            assert str(remote) in with_terminal[0]
+
+    run(body())

@@ -39,6 +39,9 @@ class Windows:
         self.commands.append(command)
         return CommandResult(0, "", "")
 
+    async def run_given(self, command: str, *, deadline: Deadline, on_line: OnLine | None = None) -> CommandResult:
+        return await self.run(command, deadline=deadline, on_line=on_line)
+
     async def upload(
         self,
         source: Path | bytes,

@@ -12,8 +12,10 @@ import pytest
 
 from factory.deadline import Deadline
 from factory.drivers.protocols import CommandResult, OnLine
+from factory.drivers.ssh import SshSettings
 from factory.events import Event, Note
 from factory.steps.resumed_guest import refresh, reseed_program
+from tests.drivers.ssh_guest import connected
 
 pytestmark = pytest.mark.machine
 
@@ -91,3 +93,23 @@ def test_an_ordinary_user_goes_through_sudo(tmp_path: Path) -> None:
     lines = (tmp_path / "sudo.log").read_text().splitlines()
     assert lines[0] == "-n date"
     assert lines[1].startswith(f"-n {tmp_path}/tmp.")
+
+
+def test_a_terminal_for_scripts_is_none_for_the_program(tmp_path: Path) -> None:
+    """With Packer's ssh_pty: on a terminal the program's control characters would end, erase and stop things."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    program(programs, "date", "exit 0")
+    program(programs, "id", "echo 1000")
+    program(programs, "sudo", f'case "$2" in */tmp.*) wc -c >{tmp_path}/seed; esac')
+    events: list[Event] = []
+
+    async def body() -> None:
+        settings = SshSettings(with_terminal=True)
+        async with connected(tmp_path / "home", settings, path=f"{programs}:/usr/bin:/bin") as (connection, host):
+            await refresh(connection, "SSH", events.append)
+            assert set(host.terminals) == {None}
+
+    asyncio.run(body())
+    assert events == []
+    assert (tmp_path / "seed").read_text().strip() == "64"

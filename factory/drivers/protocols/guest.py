@@ -67,6 +67,12 @@ class GuestConnection(Protocol):
         Raises: GuestUnreachable when the connection breaks, DeadlineExpired.
         """
 
+    async def run_given(self, command: str, *, deadline: Deadline, on_line: OnLine | None = None) -> CommandResult:
+        """Runs a command of the template's: as ``run``, but on a terminal where the template asks for one.
+
+        What is ours goes through ``run``: a terminal changes bytes on their way in and out.
+        """
+
     async def upload(
         self,
         source: Path | bytes,
