@@ -13,6 +13,14 @@ class Timestamped(TextIOBase):
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._begins = stream, True
 
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # read-only here
+        return self._stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self._stream.errors
+
     def writable(self) -> bool:
         return True
 
@@ -20,6 +28,8 @@ class Timestamped(TextIOBase):
         return False
 
     def write(self, text: str) -> int:
+        if not isinstance(text, str):  # click asks a stream in this way whether it takes text or bytes
+            raise TypeError(f"a text stream takes no {type(text).__name__}")
         now = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
         for line in text.splitlines(keepends=True):
             self._stream.write(f"{now}: {line}" if self._begins else line)
