@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from factory.cli.packer_flags import NAMES
 from factory.cli.program import SINGLE_DASH, cli, double_dashes
 from factory.cli.report.machine_readable import machine_line
-from factory.errors import FactoryError
+from factory.errors import FactoryError, TemplateError
 
 pytestmark = pytest.mark.unit
 LEAST = 'iso_url = "tiny.iso"\n  iso_checksum = "none"\n  ssh_username = "root"\n  ssh_password = var.password\n'
@@ -151,6 +151,15 @@ def test_inspect_and_console_need_no_values(folder: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert 'var.need: "<unknown>"' in shown.output
     assert factory("console", "t.pkr.hcl", stdin="upper(var.need == null ? 1 : 2)\nupper(path.root)\n").exit_code == 0
+
+
+@pytest.mark.parametrize("wrong", ['variable "x" { type=string\n default=1 }\n', "x {\na=1}\n", "a=[1\nb=2\n"])
+def test_fmt_leaves_what_is_no_hcl_alone(folder: Path, wrong: str) -> None:
+    (folder / "t.pkr.hcl").write_text(wrong)
+    result = factory("fmt", "t.pkr.hcl")
+    assert isinstance(result.exception, TemplateError)
+    assert "t.pkr.hcl:" in str(result.exception.problems[0])
+    assert (folder / "t.pkr.hcl").read_text() == wrong
 
 
 def test_fmt(folder: Path) -> None:

@@ -105,8 +105,12 @@ class BodyParser(ExpressionParser):
         )
 
     def _attribute(self, name: Token) -> Attribute:
-        value = self.expression()
+        argument = self._argument(name)
         self._end_of_item(f"a new line after the argument “{name.text}”")
+        return argument
+
+    def _argument(self, name: Token) -> Attribute:
+        value = self.expression()
         name_span = self.span(name.start, name.end)
         return Attribute(name_span.to(value.span), name.text, value, name_span)
 
@@ -114,8 +118,10 @@ class BodyParser(ExpressionParser):
         token = self.peek()
         if token.kind is Kind.NEWLINE:
             self.take()
-        elif token.kind is not Kind.END and not (self._blocks_open and token.is_symbol("}")):
+        elif token.kind is not Kind.END:
             hint = "arguments are separated by new lines, not by commas" if token.is_symbol(",") else ""
+            if self._blocks_open and token.is_symbol("}"):
+                hint = "the closing brace of a block of several lines has a line of its own"
             raise self.unexpected(token, expected, hint=hint)
 
     def _block(self, kind: Token) -> Block:
@@ -135,12 +141,27 @@ class BodyParser(ExpressionParser):
         self._blocks_open += 1
         if self._blocks_open > _DEEPEST_BLOCK:
             raise self.span(kind.start, kind.end).error("blocks are nested too deeply")
-        body = self.body("}")
+        one_line = self.peek().kind is not Kind.NEWLINE
+        body = self._one_line_body(kind) if one_line else self.body("}")
         self._blocks_open -= 1
         self._end_of_item(f"a new line after the block “{kind.text}”")
         kind_span = self.span(kind.start, kind.end)
         span = self.span(kind.start, body.span.end)
         return Block(span, kind.text, tuple(labels), body, kind_span, tuple(label_spans))
+
+    def _one_line_body(self, block: Token) -> Body:
+        """What follows a brace on its own line: nothing, or one argument, and the closing brace."""
+        start, hint = self.position, "a block with more than one argument has a line for each, and for its braces"
+        attributes: dict[str, Attribute] = {}
+        token = self.take()
+        if not token.is_symbol("}"):
+            if token.kind is not Kind.NAME or not self.peek().is_symbol("="):
+                raise self.unexpected(token, f"one argument or “}}” on the line that opens “{block.text}”", hint=hint)
+            self.take()
+            attributes[token.text] = self._argument(token)
+            if not (closing := self.take()).is_symbol("}"):
+                raise self.unexpected(closing, f"“}}” after the only argument of “{block.text}”", hint=hint)
+        return Body(self.span(start), attributes, ())
 
     def _quoted_label(self, token: Token) -> str:
         label = read_quoted(self, token.start)

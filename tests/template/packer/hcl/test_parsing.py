@@ -86,6 +86,12 @@ def test_a_heredoc_ends_only_at_a_line_of_its_own() -> None:
         ("a = <<\n", (1, 5), "expected a value"),
         ("b {\n  a = 1\n", (3, 1), "a closing brace “}” is missing"),
         ("}\n", (1, 1), "has no opening one"),
+        # A block is on one line with one argument at most, or its braces stand at the ends of lines.
+        ("b { a = 1\n}\n", (1, 10), "expected “}” after the only argument of “b”, found the end of the line"),
+        ("b { a = 1, c = 2 }\n", (1, 10), "expected “}” after the only argument of “b”"),
+        ("b {\na = 1 }\n", (2, 7), "expected a new line after the argument “a”"),
+        ("b { c {} }\n", (1, 5), "expected one argument or “}” on the line that opens “b”"),
+        ("b {\n  c {} }\n", (2, 8), "expected a new line after the block “c”"),
         ("a = [1, 2\nb = 3\n", (2, 1), "“,” or “]” in the list"),
         ("a = {b.c = 1}\n", (1, 6), "has two meanings"),
         ("a = {b 1}\n", (1, 8), "“=” or “:” after the key"),
