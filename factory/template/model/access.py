@@ -33,7 +33,7 @@ class Ssh(Strict):
     deadline: Duration = Field(Duration(10 * 60), description="Until the guest lets us in.")
     certificate: str | None = Field(None, description="A file with the certificate of `private_key`.")
     agent: bool = Field(False, description="Offer the keys of the agent that SSH_AUTH_SOCK names, too.")
-    terminal: bool = Field(False, description="Give the commands of provisioners a terminal, for a sudo that wants one.")
+    terminal: bool = Field(False, description="Give provisioners' commands a terminal, for a sudo that wants one.")
     settle: Duration = Field(Duration(0), description="Once let in, hang up, wait this long, and connect anew.")
     bastion: Bastion | None = Field(None, description="A host to go through.")
 

@@ -19,7 +19,7 @@ SCRIPTS = Path(__file__).resolve().parents[3] / "scripts" / "dev"
 
 
 def script(name: str) -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader(f"script_{name}", str(SCRIPTS / name))
+    loader = importlib.machinery.SourceFileLoader(f"script_{name}", str(SCRIPTS / f"{name}.py"))
     loader_spec = importlib.util.spec_from_loader(loader.name, loader)
     assert loader_spec is not None
     module = importlib.util.module_from_spec(loader_spec)
