@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
 
 import click
 
 from factory import __version__
+from factory.cli.single_dash import double_dashes
 from factory.errors import INTERNAL_ERROR_EXIT_CODE, INTERRUPTED_EXIT_CODE, FactoryError
 
 COMMANDS = {
@@ -36,19 +36,6 @@ COMMANDS = {
     "report": "Explain a failed build again, from its journal.",
     "clean": "Remove what dead runs have left.",
 }
-SINGLE_DASH = (
-    "var", "var-file", "only", "except", "force", "on-error", "json", "parallel-builds", "syntax-only", "upgrade",
-    "check", "diff", "write", "recursive", "config-type", "warn-on-undeclared-var", "no-warn-undeclared-var",
-    "ignore-prerelease-plugins", "use-sequential-evaluation", "skip-enforcement", "evaluate-datasources", "debug",
-    "color", "timestamp-ui", "machine-readable",
-)  # fmt: skip
-"""Long options that may be written with one dash, as Packer's users do."""
-SWITCHES = frozenset(SINGLE_DASH) - {
-    "var", "var-file", "only", "except", "on-error", "parallel-builds", "config-type", "color", "write"
-}  # fmt: skip
-"""Those that are there or not. In Go such a one takes a value all the same: ``-force=true``."""
-_TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
-MACHINE_READABLE = ("-machine-readable", "--machine-readable")
 
 
 class LazyGroup(click.Group):
@@ -88,29 +75,11 @@ def cli() -> None:
     ready for every platform."""
 
 
-def double_dashes(arguments: Sequence[str]) -> list[str]:
-    """Writes ``-var x=1`` as ``--var x=1``: click reads one dash as a row of one-letter options.
-
-    ``-force=true`` is ``--force``, ``-force=false`` is nothing, and ``-machine-readable`` may stand before the command.
-    Raises: click.UsageError for any other value of a switch.
-    """
-    result: list[str] = []
-    arguments = list(arguments)
-    if len(arguments) > 1 and arguments[0] in MACHINE_READABLE:
-        arguments[:2] = [arguments[1], arguments[0]]
-    for i, argument in enumerate(arguments):
-        if argument == "--":
-            return [*result, *arguments[i:]]
-        name, equals, value = argument.lstrip("-").partition("=")
-        if not argument.startswith(("-" + name, "--" + name)) or name not in SINGLE_DASH:
-            result.append(argument)
-        elif not equals or name not in SWITCHES:
-            result.append("--" + argument.lstrip("-"))
-        elif value in _TRUE:
-            result.append("--" + name)
-        elif value not in _FALSE:
-            raise click.UsageError(f"-{name} is true or false, not {value!r}")
-    return result
+def long_options(command: str) -> list[str]:
+    """Names of a command's options, without their dashes."""
+    found = cli.get_command(click.Context(cli), command)
+    options = [o for parameter in (found.params if found else ()) for o in parameter.opts]
+    return [o.removeprefix("--") for o in options if o.startswith("--")]
 
 
 def run() -> None:
@@ -125,7 +94,7 @@ def run() -> None:
 
 def _run(colour: bool | None) -> None:
     try:
-        cli.main(double_dashes(sys.argv[1:]), prog_name="factory", standalone_mode=False, color=colour)
+        cli.main(double_dashes(sys.argv[1:], long_options), prog_name="factory", standalone_mode=False, color=colour)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:

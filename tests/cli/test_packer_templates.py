@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from factory.cli.packer_flags import NAMES
-from factory.cli.program import SINGLE_DASH, cli, double_dashes
+from factory.cli.program import cli, long_options
 from factory.cli.report.machine_readable import machine_line
+from factory.cli.single_dash import SINGLE_DASH, double_dashes
 from factory.errors import FactoryError, TemplateError
 
 pytestmark = pytest.mark.unit
@@ -233,6 +234,37 @@ def test_every_flag_of_packer_may_have_one_dash() -> None:
         "a=-b",
         "--only=x",
     ]
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("-onyl=qemu.x", "No such option: -onyl. Did you mean -only?"),
+        ("-excpt", "Did you mean -except?"),
+        ("-frehs", "Did you mean --fresh?"),
+        ("-obuilds/x", "A value stands apart: -o builds/x"),
+        ("-vx", "No such option: -vx."),
+    ],
+)
+def test_a_mistyped_word_with_one_dash_is_no_row_of_letters(argument: str, meant: str) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        double_dashes(["build", argument, "t.pkr.hcl"], long_options)
+    assert meant in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["build", "-o", "-out", "-vv", "-v", "-", "t.yml"],
+        ["build", "--var", "-only=x", "--output", "-force"],
+        ["ssh", "run", "ls", "-force", "-lart"],
+        ["screen", "-wv", "-h", "-1"],
+        ["build", "--", "-onyl"],
+    ],
+)
+def test_what_is_no_word_with_one_dash_stays_as_it_is(arguments: list[str]) -> None:
+    assert double_dashes(arguments) == arguments
+    assert double_dashes(["build", "-help"]) == ["build", "--help"]
 
 
 def test_a_switch_may_have_a_value() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.cli.program import COMMANDS, cli, double_dashes
+from factory.cli.program import COMMANDS, cli
+from factory.cli.single_dash import double_dashes
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
