@@ -10,8 +10,8 @@ import click
 from factory.cli.packer_flags import PackerFlags, packer_flags
 from factory.cli.template_options import find_templates, template_options
 
-PACKER_WORDS = {"cleanup": "clean", "abort": "keep", "run-cleanup-provisioner": "keep"}
-"""What Packer's words for ``-on-error`` mean here."""
+PACKER_WORDS = {"cleanup": "clean", "abort": "abort", "run-cleanup-provisioner": "run-cleanup-provisioner"}
+"""What Packer's words for ``-on-error`` mean here. None of them waits for anybody: a pipeline would wait for ever."""
 
 
 @click.command("build")
@@ -35,7 +35,8 @@ PACKER_WORDS = {"cleanup": "clean", "abort": "keep", "run-cleanup-provisioner": 
 @click.option("--on-error", type=click.Choice(["clean", "keep", "ask", "retry", *PACKER_WORDS]), default="clean",
               metavar="[clean|keep|ask|retry]", show_default=True,
               help="When a step fails: clean up; keep its machine and wait; ask on the terminal; or retry from the "
-              "last layer, twice at most. Packer's words are taken too: cleanup, abort.")  # fmt: skip
+              "last layer, twice at most. Packer's words are taken too: cleanup, abort, "
+              "run-cleanup-provisioner.")  # fmt: skip
 @click.option("--record", is_flag=True, help="Make a film of every screen in the run's folder (see `factory record`).")
 @click.option("--force", is_flag=True, help="Replace the output directory of a Packer template if it is there.")
 @packer_flags

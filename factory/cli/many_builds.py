@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.cli.capacity import capacity, load_of, missing_phases
-from factory.cli.on_error import Attempts
+from factory.cli.on_error import Attempts, as_wanted
 from factory.cli.one_build import Ordered, Surroundings, is_delivered, order, order_base, run_build
 from factory.cli.planning import Planned, last_layer, plan_build
 from factory.cli.preflighting import check_host
@@ -103,9 +103,12 @@ class ManyBuilds:
                 base = await self._plan(request.base)
             except FactoryError as error:
                 raise _without_base(request, in_one_line(error)) from error
-        return await plan_build(
-            request.loaded, around.options.output, around.options.layers, around.where, around.facts, base
-        )
+        return await self._plan_with(request, base)
+
+    async def _plan_with(self, request: Request, base: Planned | None) -> Planned:
+        options, where, facts = self._around.options, self._around.where, self._around.facts
+        loaded = as_wanted(request.loaded, options.on_error)
+        return await plan_build(loaded, options.output, options.layers, where, facts, base)
 
     # --- one build -------------------------------------------------------------------------------------------------
 
@@ -185,10 +188,7 @@ class ManyBuilds:
         around, base = self._around, self._plans.get(request.base)
         if around.noticed:
             around.noticed.planning(request.loaded.root)
-        planned = await plan_build(
-            request.loaded, around.options.output, around.options.layers, around.where, around.facts,
-            base if isinstance(base, Planned) else None,
-        )  # fmt: skip
+        planned = await self._plan_with(request, base if isinstance(base, Planned) else None)
         ordered = self._order(request, planned)
         for _ in check_host(planned, around.facts):
             continue  # warnings are told when it runs

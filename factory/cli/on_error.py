@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from factory.errors import FactoryError
 from factory.events import Emit, Note
 from factory.plan.step import Scope
 from factory.quantity import Duration
+from factory.template.model import Loaded
 
 RETRIES = 2
 """How often ``retry`` goes back to the last layer for one build."""
@@ -32,6 +34,15 @@ class OnError(enum.StrEnum):
     KEEP = "keep"
     ASK = "ask"
     RETRY = "retry"
+    ABORT = "abort"
+    """Packer's: end, and run nothing more in the guest."""
+    CLEANUP_PROVISIONER = "run-cleanup-provisioner"
+    """Packer's: run the error-cleanup-provisioner, and end."""
+
+
+def as_wanted(loaded: Loaded, on_error: OnError) -> Loaded:
+    """*loaded* without its error-cleanup-provisioner where that is not to run."""
+    return replace(loaded, error_cleanup=None) if on_error is OnError.ABORT and loaded.error_cleanup else loaded
 
 
 class Choice(enum.StrEnum):
@@ -42,6 +53,14 @@ class Choice(enum.StrEnum):
     RETRY = "retry"
 
 
+_ENDS = (
+    "a machine can't outlive its build, so it is stopped; what was stored stays stored, and the same command goes on "
+    "from there (--on-error keep holds the machine)"
+)
+_NOBODY_TO_ASK = (
+    "--on-error ask: there is no terminal to ask on, so this is cleaned up (--on-error keep holds the machine until "
+    "`factory release`)"
+)
 _asking = asyncio.Lock()
 """There is one terminal, however many builds fail at once."""
 
@@ -76,10 +95,16 @@ class HoldsMachine:
 
     async def hold(self, error: BaseException, phase: str, scope: Scope) -> None:
         """Raises nothing; returns at once where nobody wants to look, or there is no machine to look at."""
-        if self._attempts.on_error not in (OnError.ASK, OnError.KEEP):
-            return
+        on_error = self._attempts.on_error
         machine = scope.find(Machine)
         alive = machine is not None and start_time(machine.pid) != 0
+        if on_error in (OnError.ABORT, OnError.CLEANUP_PROVISIONER) and alive:
+            self._emit(Note(f"-on-error={on_error.value}: {_ENDS}"))
+        if on_error is OnError.ASK and not _has_terminal():
+            self._emit(Note(_NOBODY_TO_ASK))
+            return
+        if on_error not in (OnError.ASK, OnError.KEEP):
+            return
         message = error.message if isinstance(error, FactoryError) else repr(error)
         self._emit(Note(f"{phase} failed: {message}", "error"))
         if alive:
@@ -94,7 +119,7 @@ class HoldsMachine:
             self._attempts.want_another()
 
     async def _choose(self, phase: str, *, alive: bool) -> Choice:
-        if self._attempts.on_error is OnError.ASK and _has_terminal():
+        if self._attempts.on_error is OnError.ASK:
             choice = await self._ask(phase, alive=alive)
             if choice is not Choice.KEEP:
                 return choice

@@ -6,12 +6,13 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from factory.cli.on_error import RETRIES, Attempts, Choice, HoldsMachine, OnError, tell
+from factory.cli.on_error import RETRIES, Attempts, Choice, HoldsMachine, OnError, as_wanted, tell
 from factory.deadline import Deadline, poll
 from factory.drivers.protocols import GuestAddress
 from factory.engine.run_control import RunControl, RunState, read_control
@@ -19,6 +20,7 @@ from factory.engine.run_directory import Run, open_run
 from factory.errors import StepError
 from factory.events import Event, Note
 from factory.quantity import Duration
+from factory.template.load import load
 
 BROKE = StepError("it broke")
 
@@ -98,6 +100,43 @@ def test_without_a_machine_there_is_nothing_to_keep(run: Run) -> None:
 @pytest.mark.parametrize("on_error", [OnError.CLEAN, OnError.RETRY])
 def test_nothing_is_held_unless_asked_for(run: Run, on_error: OnError) -> None:
     assert hold(run, on_error, Machine(os.getpid()))[0] == []
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("on_error", [OnError.ABORT, OnError.CLEANUP_PROVISIONER])
+def test_packers_words_wait_for_nobody(run: Run, on_error: OnError) -> None:
+    """A pipeline would hang; and a machine that is left behind would be an orphan."""
+    notes, attempts = hold(run, on_error, Machine(os.getpid()))
+    assert len(notes) == 1
+    assert notes[0].startswith(f"-on-error={on_error.value}: a machine can't outlive its build, so it is stopped")
+    assert not attempts.another()
+    assert read_control(run.path).state is RunState.RUNNING
+
+
+@pytest.mark.unit
+def test_ask_without_a_terminal_cleans_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    notes, attempts = hold(run, OnError.ASK, Machine(os.getpid()))
+    assert len(notes) == 1
+    assert "there is no terminal to ask on, so this is cleaned up" in notes[0]
+    assert not attempts.another()
+
+
+@pytest.mark.unit
+def test_abort_runs_nothing_more_in_the_guest(tmp_path: Path) -> None:
+    path = tmp_path / "t.yml"
+    path.write_text(
+        "format: 1\nname: t\nsource: {image: {path: d.raw}}\n"
+        "machine: {firmware: bios, disks: [{id: main, size: 1 GiB}]}\n"
+        "provision: [{shell: {inline: [echo one]}}]\n"
+    )
+    (tmp_path / "d.raw").touch()
+    native = load(path)
+    cleanup = native.template.provision[0]
+    loaded = replace(native, error_cleanup=cleanup)
+    assert as_wanted(loaded, OnError.ABORT).error_cleanup is None
+    for other in set(OnError) - {OnError.ABORT}:
+        assert as_wanted(loaded, other).error_cleanup is cleanup
 
 
 @pytest.mark.unit
