@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import decimal
 import enum
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -97,13 +98,21 @@ TRUE, FALSE = Value(BOOL, True), Value(BOOL, False)
 EMPTY_TUPLE = Value(tuple_of(), ())
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def string(text: str) -> Value:
     """A text, in Unicode's composed form (NFC), as all texts of HCL are: two spellings of “é” are one text."""
     return Value(STRING, composed(text))
 
 
 def composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    """A half of a surrogate pair is no character, and becomes U+FFFD as in Go."""
+    if text.isascii():
+        return text
+    if _SURROGATE.search(text):
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return unicodedata.normalize("NFC", text)
 
 
 def number(value: Decimal | int) -> Value:
