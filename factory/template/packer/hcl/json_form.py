@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from factory.errors import Problem, TemplateError
 from factory.template.packer.hcl.body_parser import parse_template
-from factory.template.packer.hcl.json_parser import JsonArray, JsonNode, JsonObject, JsonScalar, parse_json
+from factory.template.packer.hcl.json_parser import JsonArray, JsonNode, JsonObject, JsonScalar, offsets_in, parse_json
 from factory.template.packer.hcl.source import Source, Span
 from factory.template.packer.hcl.syntax import Attribute, Block, Body, Expression, Literal, Object, Tuple
 
@@ -98,5 +98,4 @@ def expression_of(node: JsonNode) -> Expression:
 def _template(span: Span, text: str) -> Expression:
     if "${" not in text and "%{" not in text:
         return Literal(span, text)
-    line, _ = span.source.position(span.start)
-    return parse_template(Source(span.source.name, text, line))
+    return parse_template(Source(span.source.name, text, span.source, offsets_in(span)))

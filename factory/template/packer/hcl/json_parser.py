@@ -62,6 +62,16 @@ def parse_json(source: Source) -> JsonNode:
     return node
 
 
+_CHARACTER = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\.|.", re.DOTALL)
+
+
+def offsets_in(text: Span) -> list[int]:
+    """Where each character of a text begins in its source, and where the last one ends; *text* is with its quotes."""
+    source = text.source.text
+    starts = [found.start() for found in _CHARACTER.finditer(source, text.start + 1, text.end - 1)]
+    return [*starts, text.end - 1]
+
+
 class _Parser:
     def __init__(self, source: Source) -> None:
         self.source = source

@@ -7,6 +7,7 @@ stay in the text, as heredocs keep them.
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from factory.errors import Place, Problem, TemplateError
@@ -17,11 +18,15 @@ LONGEST_SHOWN_LINE = 160
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """One text with a name. *first_line* is where it starts, for a text that lies inside another file."""
+    """One text with a name. One that lies inside another, such as a text in JSON, has its places there.
+
+    *outer* is that other one, and *offsets* say where each character begins in it, and where the last one ends.
+    """
 
     name: str
     text: str
-    first_line: int = 1
+    outer: Source | None = None
+    offsets: Sequence[int] = ()
     _starts: list[int] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -30,23 +35,31 @@ class Source:
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of *offset*."""
+        if self.outer is not None:
+            return self.outer.position(self._outside(offset))
         if not self._starts:
             self._starts.append(0)
             self._starts.extend(i + 1 for i, c in enumerate(self.text) if c == "\n")
         offset = min(max(offset, 0), len(self.text))
         line = bisect.bisect_right(self._starts, offset)
-        return line + self.first_line - 1, offset - self._starts[line - 1] + 1
+        return line, offset - self._starts[line - 1] + 1
 
     def place(self, offset: int) -> Place:
         return Place(self.name, *self.position(offset))
 
     def line_at(self, offset: int) -> str:
-        """The line that *offset* lies in, without its end, cut to a length that a terminal can show."""
+        """The line that *offset* lies in, without its end; of a very long one, some characters beyond it."""
+        if self.outer is not None:
+            return self.outer.line_at(self._outside(offset))
         offset = min(max(offset, 0), len(self.text))
         start = self.text.rfind("\n", 0, offset) + 1
         end = self.text.find("\n", offset)
         line = self.text[start : len(self.text) if end < 0 else end].rstrip("\r")
-        return line if len(line) <= LONGEST_SHOWN_LINE else line[: LONGEST_SHOWN_LINE - 1] + "…"
+        longest = offset - start + LONGEST_SHOWN_LINE
+        return line if len(line) <= longest else line[: longest - 1] + "…"
+
+    def _outside(self, offset: int) -> int:
+        return self.offsets[min(max(offset, 0), len(self.offsets) - 1)]
 
     def span(self, start: int, end: int) -> Span:
         return Span(self, start, end)

@@ -317,7 +317,10 @@ def test_the_json_form(tmp_path: Path) -> None:
         ('{"source": {"qemu": 5}}', (1, 21), "expected an object"),
         ('{"variable": {"a": {"type": "string", "type": "x"}}}', (1, 39), "is set twice"),
         ('{"source": "${x"}', (1, 12), "expected an object"),
-        ('{"locals": {"a": "${nope}"}}', (1, 3), "there is no variable named “nope”"),
+        ('{"locals": {"a": "${nope}"}}', (1, 21), "there is no variable named “nope”"),
+        # Places are those of the file, not of the text that its escapes stand for.
+        ('{"locals":\n {"a": "\\n\\u00e4\\ud83d\\ude00${nope}"}}', (2, 31), "there is no variable named “nope”"),
+        ('{"locals": {"a": "\\"${1 +}"}}', (1, 26), "expected a value"),
         ("[" * 500, (1, 101), "nested too deeply"),
         ("{} x", (1, 4), "expected the end of the file"),
         ('{"a": 1e99999}', (1, 7), "too large or too small"),
@@ -329,6 +332,20 @@ def test_errors_in_json(tmp_path: Path, text: str, place: tuple[int, int], messa
     assert problem.place is not None
     assert message in str(problem)
     assert (problem.place.line, problem.place.column) == place
+
+
+def test_the_line_of_a_problem_in_json_is_that_of_the_file(tmp_path: Path) -> None:
+    text = '{"locals": {\n  "a": "one\\ntwo ${nope}"\n}}'
+    problem = problems_of(tmp_path, {"t.pkr.json": text})[0]
+    assert problem.source_line == '  "a": "one\\ntwo ${nope}"'
+
+
+def test_a_fault_far_to_the_right_is_shown_with_its_surroundings(tmp_path: Path) -> None:
+    text = 'locals {\n  a = "' + "x" * 500 + "${nope}" + "y" * 500 + '"\n}\n'
+    problem = problems_of(tmp_path, {"t.pkr.hcl": text})[0]
+    assert problem.place is not None
+    assert problem.source_line[problem.place.column - 1 :].startswith("nope}yyy")
+    assert len(problem.source_line) < problem.place.column + 200
 
 
 def test_files_that_are_not_there_or_not_text(tmp_path: Path) -> None:
