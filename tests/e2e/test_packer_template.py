@@ -28,6 +28,7 @@ def folder(tiny: Outcome, place: Place, tmp_path: Path) -> Path:
         "disk_size": "1024M", "memory": 512, "cpus": 2, "http_directory": "http", "boot_wait": "3s", "headless": True,
         "boot_command": ["install seed=http://{{ .HTTPIP }}:{{ .HTTPPort }}/seed<enter>"], "ssh_username": "root",
         "ssh_password": PASSWORD, "ssh_timeout": "10m", "shutdown_command": "poweroff",
+        "ssh_pty": True,
     }  # fmt: skip
     template = {
         "variables": {"word": "first"},
@@ -70,4 +71,9 @@ def test_a_template_is_built_and_an_edit_goes_on_from_memory(place: Place, folde
     assert [e["phase"] for e in events if e["event"] == "phase_skipped"] == ["prepare", "install"]
     started = next(e for e in events if e["event"] == "step_finished" and e["step"] == "start-machine")
     assert "resumed from memory" in started["detail"]
+    assert not [e["message"] for e in events if e["event"] == "note" and "resumed guest did not" in e["message"]]
+
+    code, events, errors = build(place, folder, "-force", "-on-error=abort", "-var", "word=; exit 3;")
+    assert code == 5, errors
+    assert any("-on-error=abort: a machine can't outlive its build" in e.get("message", "") for e in events)
     assert place.left_over() == []
