@@ -33,6 +33,7 @@ def convert_packer(wish: Wish) -> None:
     """
     from factory.template.packer import load
     from factory.template.packer.to_template import to_template
+    from factory.template.packer.to_template.left_open import LeftOpen
     from factory.template.packer.to_yaml import profile_yaml, template_yaml
 
     config = load(
@@ -44,11 +45,12 @@ def convert_packer(wish: Wish) -> None:
     if wish.name and len(config.qemu_builds) > 1:
         raise click.UsageError("--name is for one build: choose it with -only")
     folder = Path().absolute() if wish.output == "-" else Path(wish.output).absolute()
+    left_open = LeftOpen.of(config)
     for build in config.qemu_builds:
         translation = to_template(config, build)
         name = wish.name or translation.loaded.template.name.replace(".", "-")
         files = {
-            folder / f"{name}.yml": template_yaml(translation, name, folder, str(wish.source)),
+            folder / f"{name}.yml": template_yaml(translation, name, folder, str(wish.source), left_open),
             folder / "boot_configs" / f"{name}.yml": profile_yaml(translation.loaded, name),
         }
         if wish.output == "-":

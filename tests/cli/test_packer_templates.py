@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
@@ -205,11 +206,35 @@ def test_convert_writes_what_validate_accepts(folder: Path) -> None:
     text = (folder / "b-qemu-one.yml").read_text()
     assert "http://{{ seed.host }}:{{ seed.port }}/ks.cfg<enter>" in text
     assert "{{ '{%' }} b" in text
-    checked = factory("validate", "b-qemu-one.yml")
+    checked = factory("validate", "-var", "password=geheim", "b-qemu-one.yml")
     assert checked.exit_code == 0, checked.output
     assert factory("convert", "-only=*.one", "t.pkr.hcl").exit_code == 2  # the file is there
     assert factory("convert", "--name", "x", "t.pkr.hcl").exit_code == 2  # two builds, one name
     assert "finished: guest-connected" in factory("convert", "-o", "-", "-only=*.one", "t.pkr.hcl").output
+
+
+def test_convert_writes_no_sensitive_value(folder: Path) -> None:
+    """It is asked for instead: by a template that somebody keeps, mails or commits, everybody would know it."""
+    more = (
+        'variable "key-id" {\n  default   = "k9k{%z7z"\n  sensitive = true\n}\n'
+        'local "derived" {\n  expression = upper(var.password)\n  sensitive  = true\n}\n'
+    )
+    text = TEMPLATE.replace(
+        "ssh_username", "shutdown_command = \"echo '${var.password}' | sudo -S poweroff\"\n  ssh_username"
+    )
+    inline = 'inline = ["use ${var.key-id} ${local.derived}", "echo ${build.Host} geheim"]'
+    (folder / "t.pkr.hcl").write_text(more + text.replace('inline = ["true"]', inline))
+    result = factory("convert", "-only=*.one", "t.pkr.hcl")
+    assert result.exit_code == 0, result.output
+    written = (folder / "b-qemu-one.yml").read_text()
+    assert not re.search("geheim|k9k|z7z", written, re.IGNORECASE)
+    assert "{{ vars.key_id }} {{ vars.derived }}" in written
+    assert "give them with -var NAME=VALUE or FACTORY_VAR_NAME" in written
+    missing = factory("validate", "b-qemu-one.yml")
+    assert "variable 'password' needs a value" in missing.output
+    given = ("-var=password=geheim", "-var=key_id=abc", "-var=derived=X")
+    checked = factory("validate", *given, "b-qemu-one.yml")
+    assert checked.exit_code == 0, checked.output
 
 
 def test_convert_names_files_as_seen_from_where_the_template_goes(folder: Path) -> None:
@@ -219,7 +244,7 @@ def test_convert_names_files_as_seen_from_where_the_template_goes(folder: Path) 
     (folder / "t.pkr.hcl").write_text(text)
     result = factory("convert", "-only=*.one", "t.pkr.hcl", "-o", "conv/deep")
     assert result.exit_code == 0, result.output
-    checked = factory("validate", "conv/deep/b-qemu-one.yml")
+    checked = factory("validate", "-var=password=geheim", "conv/deep/b-qemu-one.yml")
     assert checked.exit_code == 0, checked.output
     written = (folder / "conv/deep/b-qemu-one.yml").read_text()
     assert f"path: {folder}/tiny.iso" in written

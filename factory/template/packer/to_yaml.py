@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from factory.quantity import Duration, Size
 from factory.secret import Secret
 from factory.template.model import LateText, Loaded, SeedDelivery, Template
 from factory.template.packer.to_template import Translation
+from factory.template.packer.to_template.left_open import LeftOpen
 from factory.template.packer.to_template.texts import HTTP_HOST, HTTP_PORT
 
 _OPENING = re.compile(r"\{[{%#]")
@@ -24,16 +26,26 @@ _PLACES = ("path", "image", "script", "playbook", "roles_path", "collections_pat
            "seed_dir")  # fmt: skip
 
 
-def template_yaml(translation: Translation, name: str, folder: Path, origin: str) -> str:
-    """The template called *name*, to lie in *folder*; what has no equal is said in comments at its head."""
+def template_yaml(translation: Translation, name: str, folder: Path, origin: str, left_open: LeftOpen) -> str:
+    """The template called *name*, to lie in *folder*; what has no equal is said in comments at its head.
+
+    The values of *left_open* are not in it: it declares variables for them, without a default.
+    """
     loaded = translation.loaded
-    content = _template(loaded, name, folder)
+    content = _template(loaded, name, folder, left_open)
     install = loaded.template.install
     if install and install.seed is SeedDelivery.HTTP:
         content = _short(content)
     lines = [f"# Converted from {origin}, build {name}. Variables have been filled in with the values of that moment."]
     lines += [f"# {line}" for line in _comments(translation)]
-    return "\n".join(lines) + "\n" + _dumped(content)
+    text = _dumped(content)
+    asked = left_open.declared_for(_dumped(content, width=10**9))
+    if asked:
+        lines.append("# Sensitive values are not written down: give them with -var NAME=VALUE or FACTORY_VAR_NAME.")
+        declared = {one: {"sensitive": True, "required": True} for one in asked}
+        first: dict[str, Any] = {key: content.pop(key) for key in ("format", "name", "description") if key in content}
+        text = _dumped({**first, "variables": declared, **content})
+    return "\n".join(lines) + "\n" + text
 
 
 def _short(value: Any) -> Any:
@@ -52,7 +64,7 @@ def profile_yaml(loaded: Loaded, name: str) -> str:
     """
     profile = loaded.profile
     assert profile is not None
-    content = _plain(profile, Path(), Path())
+    content = _Plain(Path(), Path(), LeftOpen({})).of(profile)
     assert isinstance(content, dict)
     content |= {"format": 1, "name": name, "description": f"As {name} was installed by Packer."}
     content.pop("seed", None)
@@ -79,10 +91,10 @@ def _comments(translation: Translation) -> Iterator[str]:
         yield "error-cleanup-provisioner: has no equal in a template."
 
 
-def _template(loaded: Loaded, name: str, folder: Path) -> dict[str, Any]:
+def _template(loaded: Loaded, name: str, folder: Path, left_open: LeftOpen) -> dict[str, Any]:
     template, delivery = loaded.template, loaded.delivery
     assert delivery is not None
-    content = _plain(template, folder, delivery.working)
+    content = _Plain(folder, delivery.working, left_open).of(template)
     assert isinstance(content, dict)
     content |= {"format": 1, "name": name, "seal": False, "verify": False, "outputs": list(_outputs(loaded))}
     install = content.get("install", {})
@@ -105,38 +117,49 @@ def _outputs(loaded: Loaded) -> Iterator[Any]:
             yield {"vagrant": {"box_format": "v2"}} if len(loaded.template.machine.disks) > 1 else "vagrant"
 
 
-def _plain(value: Any, folder: Path, working: Path, field: str = "") -> Any:
-    """Plain data with every field that is not at its default; names of files relative to *folder*.
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """Makes plain data with every field that is not at its default; names of files are relative to *folder*.
 
-    Those that are relative in *value* start from *working*.
+    Those that are relative in a value start from *working*.
     """
-    if isinstance(value, BaseModel):
-        found: dict[str, Any] = {}
-        for name, info in type(value).model_fields.items():
-            item = getattr(value, name)
-            if item != info.get_default(call_default_factory=True):
-                found[info.alias or name] = _plain(item, folder, working, name)
-        return found
-    if isinstance(value, LateText):
-        return value.source
-    if isinstance(value, Secret):
-        return _plain(value.reveal(), folder, working, field)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Size):
-        return _exact(value)
-    if isinstance(value, Duration):
-        return str(value)
-    if isinstance(value, str):
-        names_a_file = field in _PLACES and value and not value.startswith("~")
-        text = _relative(working / value, folder) if names_a_file else value
-        # What is plain in Packer must stay plain here: an opening brace of ours is written as a text of ours.
-        return _OPENING.sub(lambda m: "{{ '" + m[0] + "' }}", text)
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v, folder, working) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v, folder, working, "path" if field in ("files", "scripts") else "") for v in value]
-    return value
+
+    folder: Path
+    working: Path
+    left_open: LeftOpen
+
+    def of(self, value: Any, field: str = "") -> Any:
+        if isinstance(value, BaseModel):
+            found: dict[str, Any] = {}
+            for name, info in type(value).model_fields.items():
+                item = getattr(value, name)
+                if item != info.get_default(call_default_factory=True):
+                    found[info.alias or name] = self.of(item, name)
+            return found
+        if isinstance(value, LateText):
+            return self.left_open.source(value.source)
+        if isinstance(value, Secret):
+            return self.left_open.secret(value, _escaped)
+        if isinstance(value, Enum):
+            return value.value
+        if isinstance(value, Size):
+            return _exact(value)
+        if isinstance(value, Duration):
+            return str(value)
+        if isinstance(value, str):
+            names_a_file = field in _PLACES and value and not value.startswith("~")
+            text = _relative(self.working / value, self.folder) if names_a_file else value
+            return self.left_open.text(text, _escaped)
+        if isinstance(value, Mapping):
+            return {str(k): self.of(v) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.of(v, "path" if field in ("files", "scripts") else "") for v in value]
+        return value
+
+
+def _escaped(text: str) -> str:
+    """What is plain in Packer must stay plain here: an opening brace of ours is written as a text of ours."""
+    return _OPENING.sub(lambda m: "{{ '" + m[0] + "' }}", text)
 
 
 def _exact(size: Size) -> str:
@@ -165,5 +188,5 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def _dumped(content: Mapping[str, Any]) -> str:
-    return yaml.dump(dict(content), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+def _dumped(content: Mapping[str, Any], width: int = 110) -> str:
+    return yaml.dump(dict(content), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)

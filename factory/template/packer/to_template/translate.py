@@ -36,7 +36,7 @@ from factory.template.packer.to_template.post_processing import chains_of
 from factory.template.packer.to_template.qemu_arguments import read_arguments
 from factory.template.packer.to_template.steps import StepTexts, provision_of
 
-_EVERYBODYS = frozenset({"vagrant", "packer", "root", "ubuntu", "debian", "admin", "password", "toor", "changeme"})
+EVERYBODYS = frozenset({"vagrant", "packer", "root", "ubuntu", "debian", "admin", "password", "toor", "changeme"})
 """Passwords that hide nothing: masking them would mask half of what a build prints."""
 
 
@@ -155,7 +155,7 @@ def _delivery(
 
 
 def _secrets(config: PackerConfig, source: QemuSource) -> tuple[str, ...]:
-    known = {"", *_EVERYBODYS, source.ssh_username, source.winrm_username}
+    known = {"", *EVERYBODYS, source.ssh_username, source.winrm_username}
     given = (source.ssh_password, source.winrm_password, source.ssh_bastion_password)
     passwords = [s.reveal() for s in given]
     found = [*(s.reveal() for s in config.secrets), *(p for p in passwords if p.lower() not in known)]
