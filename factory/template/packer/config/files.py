@@ -8,6 +8,8 @@ from pathlib import Path
 from factory.errors import Problem, TemplateError
 from factory.template.packer.hcl import Source
 
+LARGEST = 32 * 2**20
+"""Bytes of one file: a device never ends."""
 HCL, JSON = ".pkr.hcl", ".pkr.json"
 VARIABLES = (".pkrvars.hcl", ".pkrvars.json")
 AUTO = (".auto.pkrvars.hcl", ".auto.pkrvars.json")
@@ -43,9 +45,12 @@ def read_source(path: Path, shown: str = "") -> Source:
     """Raises: TemplateError when the file can't be read or is no text in UTF-8."""
     name = shown or str(path)
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(LARGEST + 1)
     except OSError as error:
         raise TemplateError(f"{name} can't be read: {error.strerror or error}") from None
+    if len(raw) > LARGEST:
+        raise TemplateError(f"{name} is larger than {LARGEST // 2**20} MiB: is it a template?")
     try:
         return Source.of(name, raw.decode())
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from factory.template.packer.hcl import syntax as ast
 from factory.template.packer.hcl.source import Span
+from factory.template.packer.language.bounds import ELEMENTS_A_STEP, TooMuch, check_elements, check_length
 from factory.template.packer.language.convert import ConversionError, as_text, convert
 from factory.template.packer.language.functions.registry import call_function
 from factory.template.packer.language.scope import EvaluationError, Scope, did_you_mean, failure
@@ -54,7 +55,14 @@ def evaluate(expression: ast.Expression, scope: Scope) -> Value:
 
 
 def _evaluate(expression: ast.Expression, scope: Scope) -> Value:
-    return _RULES[type(expression)](expression, scope)
+    try:
+        scope.world.work.spend()
+        return _RULES[type(expression)](expression, scope)
+    except TooMuch as error:
+        if any(p.place for p in error.problems):  # an expression inside this one has said where
+            raise
+        told = error.problems[0].message
+        raise TooMuch([expression.span.problem(told, hint=error.hint)], hint=error.hint) from None
 
 
 def _literal(node: ast.Literal, scope: Scope) -> Value:
@@ -80,6 +88,7 @@ def _template(node: ast.Template, scope: Scope) -> Value:
                 hint="use join(), jsonencode() or a for expression to make a text of it",
             )
         pieces.append(text)
+    check_length(sum(map(len, pieces)))
     result = string("".join(pieces)) if known else Value(STRING, UNKNOWN_VALUE.data)
     return result.with_sensitivity(sensitive)
 
@@ -101,6 +110,7 @@ def _loop(node: ast.Loop, scope: Scope) -> Value:
     if collection.is_unknown:
         return Value(STRING, collection.data)
     pieces: list[str] = []
+    length = 0
     sensitive = collection.sensitive
     for names in _iterate(collection, node.collection.span, node.key, node.value):
         value = _evaluate(node.body, scope.child(names))
@@ -108,6 +118,8 @@ def _loop(node: ast.Loop, scope: Scope) -> Value:
         if value.is_unknown:
             return Value(STRING, value.data)
         pieces.append(value.text())
+        length += len(pieces[-1])
+        check_length(length)
     return string("".join(pieces)).with_sensitivity(sensitive)
 
 
@@ -243,6 +255,7 @@ def _binary(node: ast.Binary, scope: Scope) -> Value:
     operator = node.operator
     if operator in ("==", "!="):
         left, right = _evaluate(node.left, scope), _evaluate(node.right, scope)
+        scope.world.work.spend((left.extent + right.extent) // ELEMENTS_A_STEP)
         same = equal(left, right)
         if same.is_known and operator == "!=":
             same = boolean(not same.data)
@@ -301,6 +314,7 @@ def _conditional(node: ast.Conditional, scope: Scope) -> Value:
         other = _evaluate(node.otherwise if condition.data else node.then, scope)
     except EvaluationError:
         return chosen.with_sensitivity(condition.sensitive)
+    scope.world.work.spend((chosen.extent + other.extent) // ELEMENTS_A_STEP)
     if not other.is_null and not chosen.is_null and other.type != chosen.type:
         one = unify([chosen.type, other.type])
         with contextlib.suppress(ConversionError):
@@ -363,6 +377,7 @@ def _for_tuple(node: ast.ForTuple, scope: Scope) -> Value:
     if collection.is_unknown:
         return UNKNOWN_VALUE
     results: list[Value] = []
+    extent = 1
     for names in _iterate(collection, node.collection.span, node.key, node.value):
         inner = scope.child(names)
         accepted = _accepted(node.condition, inner)
@@ -370,6 +385,8 @@ def _for_tuple(node: ast.ForTuple, scope: Scope) -> Value:
             return UNKNOWN_VALUE
         if accepted.data:
             results.append(_evaluate(node.result, inner))
+            extent += results[-1].extent
+            check_elements(extent)
     return tuple_value(results).with_sensitivity(collection.sensitive)
 
 
@@ -378,6 +395,7 @@ def _for_object(node: ast.ForObject, scope: Scope) -> Value:
     if collection.is_unknown:
         return UNKNOWN_VALUE
     groups: dict[str, list[Value]] = {}
+    extent = 1
     for names in _iterate(collection, node.collection.span, node.key, node.value):
         inner = scope.child(names)
         accepted = _accepted(node.condition, inner)
@@ -394,7 +412,10 @@ def _for_object(node: ast.ForObject, scope: Scope) -> Value:
                 f"the key “{text}” comes up twice in this for expression",
                 hint="put “...” after the value to collect all values of a key in a list",
             )
-        groups.setdefault(text, []).append(_evaluate(node.result, inner))
+        result = _evaluate(node.result, inner)
+        groups.setdefault(text, []).append(result)
+        extent += result.extent
+        check_elements(extent)
     fields = {k: tuple_value(v) if node.grouped else v[0] for k, v in groups.items()}
     return object_value(fields).with_sensitivity(collection.sensitive)
 

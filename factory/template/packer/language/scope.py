@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from factory.errors import TemplateError
 from factory.template.packer.hcl.source import Span
+from factory.template.packer.language.bounds import Work
 from factory.template.packer.language.values import Value
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class World:
     environment: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     secret: Callable[[str, tuple[str, ...]], str] | None = None
+    work: Work = field(default_factory=Work, compare=False, repr=False)
 
     def find(self, path: str) -> Path:
         """The file that *path* means; where none exists, the place where it is expected."""

@@ -11,10 +11,11 @@ import enum
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from factory.template.packer.language.bounds import CHARACTERS, check_elements, check_length
 from factory.template.packer.language.types import (
     ANY,
     BOOL,
@@ -52,6 +53,25 @@ class Value:
     type: Type
     data: Data
     sensitive: bool = False
+    extent: int = field(default=1, init=False, compare=False, repr=False)
+    """How many elements it has with those of its elements, shared ones each time, and its texts by their length."""
+
+    def __post_init__(self) -> None:
+        """Raises: TooMuch."""
+        data = self.data
+        if isinstance(data, str):
+            if len(data) < CHARACTERS:
+                return
+            check_length(len(data))
+            extent = 1 + len(data) // CHARACTERS
+        elif isinstance(data, tuple):
+            extent = 1 + sum([v.extent for v in data])
+        elif isinstance(data, Mapping):
+            extent = 1 + sum([v.extent for v in data.values()])
+        else:
+            return
+        check_elements(extent)
+        object.__setattr__(self, "extent", extent)
 
     @property
     def is_null(self) -> bool:

@@ -85,6 +85,10 @@ def urlencode(text: str) -> str:
     return quote_plus(text, safe="")
 
 
+MOST_DECODED = 200_000
+"""Elements of a text that is decoded."""
+
+
 @define("csvdecode", "str:s")
 def csvdecode(text: str) -> Value:
     _check_csv(text)
@@ -109,8 +113,11 @@ _CSV_FIELD = re.compile(r'(?:"(?:[^"]|"")*"|[^",\n]*)(?:,|\r?\n|\Z)')
 
 def _check_csv(text: str) -> None:
     """Python lets a quotation mark stand inside a field without quotes, and Go does not. Raises: FunctionError."""
-    position = 0
+    position = count = 0
     while position < len(text):
+        count += 1
+        if count > MOST_DECODED:
+            raise FunctionError(f"the text has more than {MOST_DECODED} fields", 0)
         field = _CSV_FIELD.match(text, position)
         if field is None:
             line = text.count("\n", 0, position) + 1
@@ -122,6 +129,8 @@ def _check_csv(text: str) -> None:
 
 @define("jsondecode", "str:s")
 def jsondecode(text: str) -> Value:
+    if sum(map(text.count, "[{,")) > 16 * MOST_DECODED:  # those in texts count too, so with some room
+        raise FunctionError(f"the text has more than {MOST_DECODED} elements", 0)
     try:
         return from_python(json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse))
     except RecursionError:

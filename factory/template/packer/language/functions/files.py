@@ -21,9 +21,14 @@ DEEPEST_TEMPLATE = 20
 def _read(world: World, path: str) -> bytes:
     found = world.find(path)
     try:
-        if found.stat().st_size > LARGEST:
+        # A pipe or a device may never end, and opening a pipe may never return.
+        if found.exists() and not found.is_file() and not found.is_dir():
+            raise FunctionError(f"“{path}” is no regular file", 0, hint="put what it gives into a file, or a variable")
+        with found.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+        if len(content) > LARGEST:
             raise FunctionError(f"“{found}” is larger than {LARGEST // 2**20} MiB", 0)
-        return found.read_bytes()
+        return content
     except FileNotFoundError:
         raise FunctionError(
             f"there is no file “{path}”",
@@ -31,6 +36,8 @@ def _read(world: World, path: str) -> bytes:
             hint=f"looked in {world.folder.absolute()}"
             + ("" if world.working.absolute() == world.folder.absolute() else f" and {world.working.absolute()}"),
         ) from None
+    except FunctionError:
+        raise
     except (OSError, ValueError) as error:
         raise FunctionError(f"“{path}” can't be read: {getattr(error, 'strerror', None) or error}", 0) from None
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+from factory.template.packer.language.bounds import check_length
 from factory.template.packer.language.convert import ConversionError, convert
 from factory.template.packer.language.functions.characters import clusters
 from factory.template.packer.language.functions.json_text import json_text
@@ -40,6 +41,7 @@ class _Formatter:
         self.next = 0
         self.used = 0
         self.indexed = False
+        self.length = 0
 
     def _argument(self, index: str | None, verb: str) -> Value:
         if index is not None:
@@ -66,7 +68,10 @@ class _Formatter:
             raise FunctionError(f"“{whole}” is not a verb that format knows", 0)
         value = self._argument(match["index"], whole)
         flags = match["flags"]
-        return _pad(_render(value, letter, flags, precision, whole), flags, width or 0, letter)
+        text = _pad(_render(value, letter, flags, precision, whole), flags, width or 0, letter)
+        self.length += len(text)
+        check_length(self.length)
+        return text
 
 
 def _as(value: Value, target: Type, verb: str) -> Value:

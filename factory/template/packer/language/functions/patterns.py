@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 
+from factory.template.packer.language.bounds import check_length
 from factory.template.packer.language.functions.registry import FunctionError
 
 _POSIX = {
@@ -108,9 +109,11 @@ def matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
 
 def replaced(pattern: re.Pattern[str], text: str, replacement: str) -> str:
     pieces: list[str] = []
-    end = 0
+    end = length = 0
     for match in matches(pattern, text):
         pieces += [text[end : match.start()], expand(match, replacement)]
+        length += len(pieces[-1])
+        check_length(length)
         end = match.end()
     return "".join([*pieces, text[end:]])
 

@@ -17,6 +17,7 @@ from typing import Any
 from factory.errors import TemplateError
 from factory.template.packer.hcl import syntax as ast
 from factory.template.packer.hcl.source import Span
+from factory.template.packer.language.bounds import ELEMENTS_A_STEP
 from factory.template.packer.language.convert import ConversionError, convert
 from factory.template.packer.language.scope import EvaluationError, Scope, World, did_you_mean, failure
 from factory.template.packer.language.types import (
@@ -140,6 +141,7 @@ def call_with_values(
     places = spans or [span] * len(arguments)
     converted: list[Any] = []
     sensitive = False
+    world.work.spend(sum(v.extent for v in arguments) // ELEMENTS_A_STEP)
     for position, value in enumerate(arguments):
         parameter = function.parameters[position] if position < len(function.parameters) else function.rest
         assert parameter is not None  # the count was checked
@@ -161,6 +163,7 @@ def call_with_values(
     except (ConversionError, OverflowError, MemoryError) as error:
         raise failure(span, f"{function.name}(): {error}") from None
     value = result if isinstance(result, Value) else from_python(result)
+    world.work.spend(value.extent // ELEMENTS_A_STEP)
     return value.with_sensitivity(sensitive)
 
 

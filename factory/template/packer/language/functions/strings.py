@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from factory.template.packer.language.bounds import check_length
 from factory.template.packer.language.functions.bounded import bounded
 from factory.template.packer.language.functions.characters import clusters
 from factory.template.packer.language.functions.formatting import format_text
@@ -63,6 +64,7 @@ def formatlist(pattern: str, *arguments: Value) -> Value:
 def indent(spaces: Decimal, text: str) -> str:
     if not 0 <= spaces <= 10000 or spaces != spaces.to_integral_value():
         raise FunctionError("the number of spaces must be a whole number from 0 on", 0)
+    check_length(len(text) + text.count("\n") * int(spaces))
     return text.replace("\n", "\n" + " " * int(spaces))
 
 
@@ -76,6 +78,7 @@ def join(separator: str, *lists: Value) -> str:
             if item.is_null:
                 raise FunctionError(f"element {position} is null", number + 1)
             pieces.append(item.text())
+    check_length(sum(map(len, pieces)) + len(separator) * len(pieces))
     return separator.join(pieces)
 
 
@@ -96,6 +99,7 @@ def title(text: str) -> str:
 
 @define("replace", "str:s substr:s replace:s")
 def replace(text: str, part: str, replacement: str) -> str:
+    check_length(len(text) + text.count(part) * (len(replacement) - len(part)))
     return text.replace(part, replacement)
 
 

@@ -28,6 +28,7 @@ from factory.template.packer.language.values import (
     tuple_value,
 )
 
+MOST_EVENTS = 100_000
 _TAG = "tag:yaml.org,2002:"
 _KNOWN_TAGS = ("", "str", "bool", "int", "float", "null", "timestamp", "binary")
 _TRUE = ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON")
@@ -59,9 +60,13 @@ class _Reader:
 
     def __init__(self, events: Iterator[Any]) -> None:
         self.events = events
+        self.count = 0
         self.anchors: dict[str, Value | None] = {}
 
     def _next(self) -> tuple[Any, str]:
+        self.count += 1
+        if self.count > MOST_EVENTS:
+            raise YamlError(f"it has more than {MOST_EVENTS} elements")
         event = next(self.events)
         return event, type(event).__name__.removesuffix("Event")
 
