@@ -158,14 +158,20 @@ def _overwriting(loaded: Loaded) -> Loaded:
 
 
 def _by_name(asked: Sequence[Loaded], found: Requests) -> dict[str, Loaded]:
-    """The builds by name; the second of a name is a failure."""
+    """The builds by name; the second of a name, or for a folder of Packer's, is a failure."""
     by_name: dict[str, Loaded] = {}
+    folders: dict[Path, str] = {}
     for loaded in asked:
         name = loaded.template.name
         if name in by_name:
             message = f"two builds are called '{name}': of {by_name[name].path} and of {loaded.path}"
             found.failures[_free_name(loaded.path.stem, found, name)] = TemplateError(
                 message, hint="their artifacts would lie in the same folder: give one of them another `name`"
+            )
+        elif loaded.delivery and (other := folders.setdefault(loaded.delivery.folder, name)) != name:
+            message = f"'{name}' and '{other}' both deliver to {loaded.delivery.folder_name}"
+            found.failures[_free_name(name, found)] = TemplateError(
+                message, hint="give each an `output_directory` of its own, or choose one with -only"
             )
         else:
             by_name[name] = loaded

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from factory.template.packer_files import is_packer
+from factory.template.pattern_list import split_patterns
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,7 +49,7 @@ def _pairs(context: click.Context, option: click.Parameter, values: Sequence[str
 
 
 def _patterns(context: click.Context, option: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+    return split_patterns(values)
 
 
 def find_templates(arguments: Sequence[Path]) -> list[Path]:

@@ -10,6 +10,7 @@ import pytest
 from factory.cli.requests import Requests, Selection, find_builds
 from factory.cli.template_options import find_templates
 from factory.errors import TemplateError
+from factory.template.pattern_list import split_patterns
 
 pytestmark = pytest.mark.unit
 
@@ -46,6 +47,25 @@ def test_a_folder_without_templates_is_a_mistake(tmp_path: Path) -> None:
 def test_builds_come_in_the_order_given(tmp_path: Path) -> None:
     paths = [write(tmp_path, name) for name in "bca"]
     assert list(found(*paths).builds) == ["b", "c", "a"]
+
+
+def test_two_builds_of_packers_for_one_folder_are_found_before_anything_is_built(tmp_path: Path) -> None:
+    """Two uses of a source under names of their own, which take the source's folder."""
+    source = 'iso_url = "tiny.iso"\n  iso_checksum = "none"\n  ssh_username = "root"\n'
+    (tmp_path / "tiny.iso").touch()
+    template = tmp_path / "t.pkr.hcl"
+    template.write_text(
+        f'source "qemu" "base" {{\n  {source}\n}}\nbuild {{\n'
+        '  source "qemu.base" {\n    name = "small"\n  }\n  source "qemu.base" {\n    name = "large"\n  }\n}\n'
+    )
+    requests = found(template)
+    assert list(requests.builds) == ["qemu.small"]
+    assert "'qemu.large' and 'qemu.small' both deliver to output-base" in str(requests.failures["qemu.large"])
+    assert not found(template, only=("qemu.large",)).failures
+
+
+def test_a_comma_inside_braces_divides_nothing() -> None:
+    assert split_patterns(["a.{x,y}, b", "", "{c,d", "e"]) == ("a.{x,y}", "b", "{c", "d", "e")
 
 
 def test_a_broken_template_spoils_no_other(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from factory.errors import Problem
+from factory.errors import Problem, TemplateError
+from factory.template.pattern_list import split_patterns
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,41 @@ class Selection:
 
     @classmethod
     def of(cls, only: Sequence[str], except_: Sequence[str]) -> Selection:
-        return cls(tuple(_split(only)), tuple(_split(except_)))
+        """Raises: TemplateError for what is no pattern."""
+        chosen = cls(split_patterns(only), split_patterns(except_))
+        problems = [
+            Problem(f"“{pattern}” is no pattern for {option}: {reason}", hint=_HINT)
+            for option, patterns in (("-only", chosen.only), ("-except", chosen.except_))
+            for pattern in patterns
+            if (reason := _fault(pattern))
+        ]
+        if problems:
+            raise TemplateError(problems)
+        return chosen
 
 
-def _split(patterns: Sequence[str]) -> list[str]:
-    """At commas, but not at those inside braces."""
-    return [p.strip() for one in patterns for p in re.split(r",(?![^{]*\})", one) if p.strip()]
+_HINT = "patterns know * ? [a-z] [!a-z] and {a,b}; what is to be taken as it is stands after a backslash"
+
+
+class _NoPattern(ValueError):
+    pass
 
 
 def glob_match(pattern: str, name: str) -> bool:
-    """``*``, ``?``, ``[a-z]`` and ``{a,b}``."""
-    return bool(re.fullmatch(_translate(pattern), name, re.DOTALL))
+    """``*``, ``?``, ``[a-z]``, ``[abc]``, ``[!a]`` and ``{a,b}``, as the library reads them that Packer uses
+    (github.com/gobwas/glob): what is no pattern matches nothing."""
+    try:
+        return bool(re.fullmatch(_translate(pattern), name, re.DOTALL))
+    except _NoPattern:
+        return False
+
+
+def _fault(pattern: str) -> str:
+    try:
+        _translate(pattern)
+    except _NoPattern as error:
+        return str(error)
+    return ""
 
 
 def _translate(pattern: str) -> str:
@@ -58,12 +83,13 @@ def _translate(pattern: str) -> str:
         elif c == "\\" and here < len(pattern):
             result.append(re.escape(pattern[here]))
             here += 1
-        elif c == "[" and (end := pattern.find("]", here + 1)) > 0:
-            inside = pattern[here:end].replace("\\", "\\\\").replace("[", "\\[")
-            inside = "^" + inside[1:] if inside[:1] in ("!", "^") else inside
-            result.append(f"[{inside}]")
+        elif c == "[":
+            end = pattern.find("]", here)
+            if end < 0:
+                raise _NoPattern("the bracket has no end")
+            result.append(_one_of(pattern[here:end]))
             here = end + 1
-        elif c == "{" and "}" in pattern[here:]:
+        elif c == "{":  # without its end it reaches to the end of the pattern
             result.append("(?:")
             depth += 1
         elif c == "}" and depth:
@@ -73,12 +99,21 @@ def _translate(pattern: str) -> str:
             result.append("|")
         else:
             result.append(re.escape(c))
-    text = "".join(result) + ")" * depth
-    try:
-        re.compile(text)
-    except re.error:
-        return re.escape(pattern)
-    return text
+    return "".join(result) + ")" * depth
+
+
+def _one_of(inside: str) -> str:
+    """A bracket holds one range, or characters that all stand for themselves."""
+    characters = inside.removeprefix("!")
+    if not characters:
+        raise _NoPattern("the brackets are empty")
+    if len(characters) == 3 and characters[1] == "-":
+        if characters[0] > characters[2]:
+            raise _NoPattern(f"“{characters}” runs backwards")
+        listed = f"{re.escape(characters[0])}-{re.escape(characters[2])}"
+    else:
+        listed = "".join(map(re.escape, characters))
+    return f"[{'^' if characters != inside else ''}{listed}]"
 
 
 def nothing_selected(names: Sequence[str]) -> Problem:

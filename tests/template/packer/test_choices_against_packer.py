@@ -136,7 +136,8 @@ build {{
 """
 PATTERNS = [
     "first.null.one", "null.two", "null.*", "*.one", "*one*", "first.*", "fi?st.null.t[a-w]o", "*", "one",
-    "first.null.one,null.two", "nothing",
+    "first.null.one,null.two", "nothing", "*.[o]ne", "*.[!t]*", "*.[^t]*", "*.[ot-]*",
+    "null.tw[o-p]", "{first.null.one,null.two", "null.two}", "null.tw\\o", "[^a]*",
 ]  # fmt: skip
 
 
@@ -155,6 +156,15 @@ def test_which_builds_run(tmp_path: Path, flag: str) -> None:
         if ours != ran(text):
             different.append((pattern, ran(text), ours))
     assert different == []
+
+
+@pytest.mark.parametrize("pattern", ["[", "null.[x", "null.[]", "[z-a]", "null.[!]"])
+def test_what_is_no_pattern(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "t.pkr.hcl").write_text(CHOOSING)
+    _, text = packer(tmp_path, "build", f"-only={pattern}", "t.pkr.hcl")
+    assert "Invalid -only pattern" in text
+    with pytest.raises(TemplateError, match="is no pattern for -only"):
+        load(tmp_path / "t.pkr.hcl", environ={}, only=[pattern])
 
 
 def test_which_provisioners_run(tmp_path: Path) -> None:
