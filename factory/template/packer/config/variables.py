@@ -18,6 +18,7 @@ from factory.template.packer.hcl.json_form import parse_json_body
 from factory.template.packer.hcl.syntax import Attribute, Block, Body
 from factory.template.packer.language.convert import ConversionError, as_text, convert
 from factory.template.packer.language.evaluator import evaluate
+from factory.template.packer.language.functions import FUNCTIONS
 from factory.template.packer.language.scope import Scope, did_you_mean
 from factory.template.packer.language.type_expressions import read_type
 from factory.template.packer.language.types import ANY, PRIMITIVES, Type
@@ -27,6 +28,9 @@ from factory.template.packer_files import Purpose
 
 ENVIRONMENT_PREFIX = "PKR_VAR_"
 _ARGUMENTS = ("type", "default", "description", "sensitive")
+_NOT_HERE = dict.fromkeys(
+    FUNCTIONS.keys() - {"env"}, "the default of a variable can only use env(): make it a local value"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,9 @@ class Variables:
             self.problems.extend(error.problems)
 
     def _default(self, declaration: Declaration, item: Attribute) -> None:
-        value = argument(item, Scope(self.scope.names, self.scope.functions, self.scope.world), self.problems)
+        value = argument(
+            item, Scope(self.scope.names, self.scope.functions, self.scope.world, None, _NOT_HERE), self.problems
+        )
         if declaration.declared_type:
             value = self._convert(declaration, value, item.value.span, "the default value")
         declaration.default = value

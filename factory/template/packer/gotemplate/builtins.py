@@ -46,29 +46,58 @@ def print_values(*values: Any) -> str:
     return "".join(pieces)
 
 
-_VERB = re.compile(r"%([ +\-#0]*)(?:(\*)|(\d{1,5}))?(?:\.(?:(\*)|(\d{0,5})))?(.|\Z)", re.DOTALL)
+_INDEX = r"(?:\[(\d{1,5})\])?"
+_VERB = re.compile(
+    rf"%([ +\-#0]*){_INDEX}(?:(\*)|(\d{{1,5}}))?(?:\.{_INDEX}(?:(\*)|(\d{{0,5}})))?{_INDEX}(.|\Z)", re.DOTALL
+)
 
 
-def printf(pattern: str, *arguments: Any) -> str:
-    remaining = list(arguments)
+class _Arguments:
+    """In the order given, or as ``%[2]s`` names them, counted from 1."""
+
+    def __init__(self, values: tuple[Any, ...]) -> None:
+        self.values, self.next, self.reordered, self.bad = values, 0, False, False
+
+    def go_to(self, index: str | None) -> None:
+        if index is not None:
+            self.reordered, self.next = True, int(index) - 1
+            self.bad = not 0 <= self.next < len(self.values)
+
+    @property
+    def left(self) -> tuple[Any, ...]:
+        return self.values[self.next :]
+
+    def take(self) -> Any:
+        self.next += 1
+        return self.values[self.next - 1]
+
+
+def printf(pattern: str, *values: Any) -> str:
+    """As Go's fmt.Sprintf, with its words for what does not fit."""
+    arguments = _Arguments(values)
+
+    def measure(star: str | None, text: str | None) -> int | None:
+        if not star:
+            return None if text is None else int(text or 0)
+        return int(arguments.take()) if arguments.left and not arguments.bad else None
 
     def verb(match: re.Match[str]) -> str:
-        flags, star, width_text, precision_star, precision_text, letter = match.groups()
+        flags, first, star, width_text, second, precision_star, precision_text, third, letter = match.groups()
         if letter == "%":
             return "%"
-        width = int(remaining.pop(0)) if star and remaining else int(width_text or 0)
-        precision: int | None = None
-        if precision_star and remaining:
-            precision = int(remaining.pop(0))
-        elif precision_text is not None:
-            precision = int(precision_text or 0)
+        arguments.bad = False
+        arguments.go_to(first)
+        width = measure(star, width_text) or 0
+        arguments.go_to(second)
+        precision = measure(precision_star, precision_text)
+        arguments.go_to(third)
         if abs(width) > WIDEST or abs(precision or 0) > WIDEST:
             raise GoTemplateError(f"printf: more than {WIDEST} characters are asked for")
         if not letter:
             return "%!(NOVERB)"
-        if not remaining:
-            return f"%!{letter}(MISSING)"
-        text = _verb(remaining.pop(0), letter, flags, precision)
+        if arguments.bad or not arguments.left:
+            return f"%!{letter}({'BADINDEX' if arguments.bad else 'MISSING'})"
+        text = _verb(arguments.take(), letter, flags, precision)
         if "-" in flags or width < 0:
             return text.ljust(abs(width))
         if "0" in flags and letter not in "sqvt":
@@ -77,10 +106,14 @@ def printf(pattern: str, *arguments: Any) -> str:
         return text.rjust(width)
 
     result = _VERB.sub(verb, str(pattern))
-    if remaining:
-        extra = ", ".join(f"{_go_type(v)}={show(v)}" for v in remaining)
+    if arguments.left and not arguments.reordered:
+        extra = ", ".join(f"{_go_type(v)}={show(v)}" for v in arguments.left)
         result += f"%!(EXTRA {extra})"
     return result
+
+
+def _character(value: int) -> str:
+    return chr(value) if 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000 else "\N{REPLACEMENT CHARACTER}"
 
 
 def _go_type(value: Any) -> str:
@@ -89,6 +122,8 @@ def _go_type(value: Any) -> str:
 
 def _verb(value: Any, letter: str, flags: str, precision: int | None) -> str:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is None and letter == "v":
+        return "<nil>"
     if letter in "vs" and (letter == "v" or not is_number):
         text = json.dumps(value, ensure_ascii=False) if "#" in flags and isinstance(value, str) else show(value)
         return text[:precision] if precision is not None and letter == "s" else text
@@ -96,8 +131,11 @@ def _verb(value: Any, letter: str, flags: str, precision: int | None) -> str:
         return json.dumps(value, ensure_ascii=False)
     if letter == "t" and isinstance(value, bool):
         return show(value)
-    if letter == "c" and isinstance(value, int) and 0 <= value < 0x110000:
-        return chr(value)
+    if letter in "cqU" and isinstance(value, int) and is_number:
+        if letter == "U":
+            return f"U+{value:04X}" + (f" '{_character(value)}'" if "#" in flags else "")
+        shown = _character(value)
+        return shown if letter == "c" else "'" + ("\\" if shown in "'\\" else "") + shown + "'"
     if letter in "xX" and isinstance(value, str):
         digits = value.encode().hex()
         return digits if letter == "x" else digits.upper()

@@ -10,7 +10,7 @@ from typing import Any
 
 from factory.template.packer.gotemplate.builtins import GoTemplateError, show
 from factory.template.packer.gotemplate.render import Late
-from factory.template.packer.language.go_time import format_go, format_strftime
+from factory.template.packer.language.go_time import format_go, format_template_strftime
 from factory.template.packer.language.scope import World, did_you_mean
 
 ENV_ELSEWHERE = (
@@ -42,7 +42,7 @@ def packer_functions(around: Surroundings) -> Mapping[str, Callable[..., Any]]:
         "build_name": lambda: _of_build(around.build_name, "build_name"),
         "build_type": lambda: _of_build(around.build_type, "build_type"),
         "isotime": lambda *layout: format_go(moment, layout[0] if layout else "2006-01-02T15:04:05Z07:00"),
-        "strftime": lambda layout: format_strftime(moment, layout),
+        "strftime": lambda layout: format_template_strftime(moment, layout),
         "timestamp": lambda: str(int(moment.timestamp())),
         "uuid": lambda: str(uuid.uuid4()),
         "pwd": lambda: str(around.world.working.absolute()),

@@ -228,6 +228,8 @@ class _Renderer:
             return self._call(first.name, rest, dot, piped)
         if rest or piped:
             raise GoTemplateError("a value that is no function can't take arguments")
+        if isinstance(first, Constant) and first.value is None:
+            raise GoTemplateError("nil is not a command")
         return self._operand(first, dot)
 
     def _operand(self, operand: Operand, dot: Any) -> Any:

@@ -83,3 +83,17 @@ def format_strftime(moment: datetime, layout: str) -> str:
         "s": str(int(t.timestamp())), "f": f"{t.microsecond:06}", "L": f"{t.microsecond // 1000:03}",
     }  # fmt: skip
     return re.sub(r"%(.)", lambda m: table.get(m[1], m[0]), layout, flags=re.DOTALL)
+
+
+_TEMPLATE_DIRECTIVES = "aAbBdHImMpSyYzZ%"
+
+
+def format_template_strftime(moment: datetime, layout: str) -> str:
+    """As ``strftime`` of Go templates, whose library (github.com/jehiah/go-strftime) knows fewer directives."""
+
+    def directive(found: re.Match[str]) -> str:
+        if found[1] == "L":
+            return f".{moment.microsecond // 1000:03}"
+        return format_strftime(moment, found[0]) if found[1] in _TEMPLATE_DIRECTIVES else found[0]
+
+    return re.sub(r"%(.)", directive, layout, flags=re.DOTALL)

@@ -24,6 +24,9 @@ LONGEST_VNC_PASSWORD = 8
 
 Report = Callable[..., None]
 
+MOST_MEMORY = 2**24
+"""MiB: 16 TiB."""
+
 
 def check(source: QemuSource, settings: Settings) -> list[Problem]:
     """Every rule that *source* breaks, at the place of the option that breaks it."""
@@ -89,6 +92,8 @@ def _disks(s: QemuSource, report: Report) -> None:
     for size in s.disk_additional_size:
         if not _IMAGE_SIZE.match(size) and not is_template(size):
             report("disk_additional_size", f"“{size}” is not a size of a disk", hint=hint)
+    if s.memory > MOST_MEMORY:
+        report("memory", f"“memory” counts MiB: no machine has more than {MOST_MEMORY}")
     for name in ("cpus", "sockets", "cores", "threads"):
         if getattr(s, name) < 0:
             report(name, f"“{name}” must not be negative")

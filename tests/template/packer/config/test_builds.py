@@ -334,6 +334,22 @@ def test_errors_in_json(tmp_path: Path, text: str, place: tuple[int, int], messa
     assert (problem.place.line, problem.place.column) == place
 
 
+def test_the_default_of_a_variable_calls_nothing_but_env(tmp_path: Path) -> None:
+    text = 'variable "a" {\n  default = upper("x")\n}\nvariable "b" {\n  default = env("NOPE")\n}\n'
+    (problem,) = problems_of(tmp_path, {"t.pkr.hcl": text})
+    assert problem.message == "upper() can't be called here"
+    assert "can only use env()" in problem.hint
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Path, pattern: str) -> list[Path]:
+        raise PermissionError(13, "Permission denied", "secrets")
+
+    monkeypatch.setattr(Path, "glob", refused)
+    (problem,) = problems_of(tmp_path, {"t.pkr.hcl": 'locals {\n  a = fileset(".", "*")\n}\n'})
+    assert problem.message == "fileset(): “secrets” can't be read: permission denied"
+
+
 def test_the_line_of_a_problem_in_json_is_that_of_the_file(tmp_path: Path) -> None:
     text = '{"locals": {\n  "a": "one\\ntwo ${nope}"\n}}'
     problem = problems_of(tmp_path, {"t.pkr.json": text})[0]

@@ -53,6 +53,10 @@ def done(text: str) -> str:
         ('{{ and .N .Name }} {{ or .Empty "d" }} {{ not .Empty }}', "vm d true"),
         ('{{ lt 1 2 }} {{ ge "b" "a" }} {{ ne 1 1 }} {{ eq 1 2 1 }}', "true true false true"),
         ('{{ index .L 1 }}{{ index .M "k" }}{{ len .L }}{{ len "é" }}{{ slice "abcd" 1 3 }}', "bv22bc"),
+        ('{{ printf "%[2]s %[1]s %[1]s|%[3]s|%[2]*[3]d" "a" 4 5 }}', "%!s(int=4) a a|%!s(int=5)|   5"),
+        ('{{ printf "%[3]s" "a" }}{{ printf "%[1]d %[1]x" 10 }}', "%!s(BADINDEX)10 a"),
+        ('{{ printf "%U %#U %q %c" 65 65 65 55296 }}{{ printf "%v" nil }}', "U+0041 U+0041 'A' 'A' �<nil>"),
+        ('{{ strftime "%Y %j %e %L" }}', "2024 %j %e .000"),
         ('{{ (index .L 0) }}{{ print 1 2 "a" 3 }}{{ (print "x") | printf "%s!" }}', "a1 2a3x!"),
         ("{{ .M }}", "map[a:map[b:1] k:v]"),
         ('{{ user `x` }} {{user "n"}}', "value 2"),
@@ -74,6 +78,7 @@ def test_results(text: str, result: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("{{ nil }}", "nil is not a command"),
         ("{{ .Nme }}", "did you mean “Name”?"),
         ("{{ nosuch 1 }}", "there is no function “nosuch”"),
         ("{{ env `HOME` }}", "env can only be used in the default of a variable"),

@@ -163,6 +163,8 @@ def test_old_checksums(tmp_path: Path, options: str, checksum: str) -> None:
         ("memry = 1", "qemu has no option “memry” (did you mean “memory”?)"),
         ("ram = 1", "did you mean “memory”?"),
         ('ami_name = "x"', "belongs to a cloud builder"),
+        ('vm_size = "x"', "belongs to a cloud builder"),
+        ("memory = 1e300", "“memory” counts MiB: no machine has more than 16777216"),
         ('memory = "lots"', "“memory”: a number is required"),
         ("cpus = 1.5", "“cpus”: a whole number is required"),
         ('headless = "yes"', "“headless”: a bool is required"),

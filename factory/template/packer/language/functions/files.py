@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from pathlib import Path
 
 from factory.template.packer.hcl import Source, parse_template
@@ -76,12 +77,25 @@ def fileset(world: World, path: str, pattern: str) -> Value:
     root = world.find(path)
     found: list[Value] = []
     try:
-        for one in _expand_braces(pattern):
+        for one in _expand_braces(_checked(pattern)):
             matches = root.glob(one + "/*" if one.endswith("**") else one)
             found.extend(string(m.relative_to(root).as_posix()) for m in matches if m.is_file())
+    except PermissionError as error:
+        raise FunctionError(f"“{error.filename or root}” can't be read: permission denied", 0) from None
     except (ValueError, OSError, NotImplementedError, IndexError) as error:
         raise FunctionError(f"the pattern “{pattern}” is not usable: {error}", 1) from None
     return set_value(found, STRING)
+
+
+def _checked(pattern: str) -> str:
+    """*pattern* with Python's sign for “none of these”. Raises: ValueError for a bracket without an end or content."""
+    plain = re.sub(r"\\.", "", pattern, flags=re.DOTALL)
+    plain = re.sub(r"\[[!^]?[^\]]+\]", "", plain)
+    if "[" in plain:
+        raise ValueError("a bracket has no end, or nothing in it")
+    if plain.count("{") > plain.count("}"):
+        raise ValueError("a brace has no end")
+    return pattern.replace("[^", "[!")
 
 
 def _expand_braces(pattern: str) -> list[str]:

@@ -56,6 +56,8 @@ def _from_float(value: float) -> Decimal:
 
 @define("signum", "num:n")
 def signum(num: Decimal) -> int:
+    if num != num.to_integral_value():
+        raise FunctionError("a whole number is needed", 0)
     return (num > 0) - (num < 0)
 
 

@@ -94,7 +94,14 @@ def upper(text: str) -> str:
 
 @define("title", "str:s")
 def title(text: str) -> str:
-    return re.sub(r"(?<!\w)\w", lambda m: m[0].upper(), text)
+    """A letter that begins a word, by the rules of Go's strings.Title: beyond ASCII only blanks divide words."""
+    pieces: list[str] = []
+    begins = True
+    for c in text:
+        upper = c.title()
+        pieces.append(upper if begins and len(upper) == 1 else c)
+        begins = c.isspace() if not c.isascii() else not (c.isalnum() or c == "_")
+    return "".join(pieces)
 
 
 @define("replace", "str:s substr:s replace:s")
@@ -151,6 +158,9 @@ def strrev(text: str) -> str:
 
 @define("substr", "str:s offset:n length:n")
 def substr(text: str, offset: Decimal, length: Decimal) -> str:
+    for position, given in ((1, offset), (2, length)):
+        if given != given.to_integral_value():
+            raise FunctionError("a whole number is needed", position)
     parts = clusters(text)
     start, count = int(offset), int(length)
     if start < 0:
