@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from factory.template.packer.language.functions.formatting import WIDEST, go_float, number_verb, sign
+from factory.template.packer.language.go_quoting import go_quoted
 
 
 class GoTemplateError(ValueError):
@@ -128,7 +129,7 @@ def _verb(value: Any, letter: str, flags: str, precision: int | None) -> str:
         text = json.dumps(value, ensure_ascii=False) if "#" in flags and isinstance(value, str) else show(value)
         return text[:precision] if precision is not None and letter == "s" else text
     if letter == "q" and isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return go_quoted(value)
     if letter == "t" and isinstance(value, bool):
         return show(value)
     if letter in "cqU" and isinstance(value, int) and is_number:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from decimal import Decimal
 
 from factory.template.packer.language.functions.formatting import go_float
+from factory.template.packer.language.go_quoting import go_quoted
 from factory.template.packer.language.types import is_mapping
 from factory.template.packer.language.values import Value, number_text
 
@@ -33,7 +33,7 @@ def _lines(value: Value) -> list[str]:
     if isinstance(value.data, Decimal):
         return [_number(value.data)]
     if isinstance(value.data, str):
-        return [json.dumps(value.data, ensure_ascii=False)]
+        return [go_quoted(value.data)]
     if not value.items():
         return ["{}" if is_mapping(value.type) else "[]"]
     result: list[str] = []
@@ -41,7 +41,7 @@ def _lines(value: Value) -> list[str]:
         fields = value.fields()
         for name in sorted(fields):
             first, *rest = _lines(fields[name])
-            result.append(f"  {json.dumps(name, ensure_ascii=False)} = {first}")
+            result.append(f"  {go_quoted(name)} = {first}")
             result.extend("  " + line for line in rest)
         return ["{", *result, "}"]
     for item in value.items():
