@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -76,7 +76,7 @@ def _check(path: Path, given: Given) -> tuple[Loaded | None, tuple[Problem, ...]
 def _all(found: Draft) -> tuple[Problem, ...]:
     """Every problem once, file by file in the order of their lines; the template's own file first."""
     found.problems += [*boot_problems(found), *rule_problems(found)]
-    problems = list(dict.fromkeys(found.problems))
+    problems = list(dict.fromkeys(_without_secrets(p, found.variables.hidden) for p in found.problems))
     files = [shown_name(found.path), *(p.place.file for p in problems if p.place)]
 
     def order(problem: Problem) -> tuple[int, int, int]:
@@ -85,6 +85,11 @@ def _all(found: Draft) -> tuple[Problem, ...]:
         )
 
     return tuple(sorted(problems, key=order))
+
+
+def _without_secrets(problem: Problem, hidden: Collection[tuple[str, int]]) -> Problem:
+    place = problem.place
+    return replace(problem, source_line="") if place and (place.file, place.line) in hidden else problem
 
 
 def check_profile(path: Path, *, root: Path | None = None) -> tuple[Profile | None, tuple[Problem, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -51,6 +51,8 @@ class Resolved:
     """Variables that have no value because of one of the problems."""
     unread: bool = False
     """A file of variables could not be read: what it would have given is not known."""
+    hidden: set[tuple[str, int]] = field(default_factory=set)
+    """Files and lines on which values of sensitive variables are written."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -79,6 +81,8 @@ def resolve(
         values[name] = Given(node.plain(), "matrix", typed=True, node=node)
     for name, variable in declared.items():
         before = len(result.problems)
+        if _is_secret(variable) or _is_called_secret(section.get(name)):
+            _hide(name, values, section, result)
         _resolve_one(name, variable, values.get(name), section.get(name) or section, host, result)
         nothing = name not in result.values and name not in result.generated
         if len(result.problems) > before or (result.unread and nothing):
@@ -110,7 +114,8 @@ def _from_files(declared: Mapping[str, Variable], files: Iterable[Path], result:
         try:
             tree = read_yaml(path)  # JSON is YAML
         except TemplateError as error:
-            result.problems.extend(error.problems)
+            # Nobody knows yet which of its lines are secret.
+            result.problems.extend(replace(p, source_line="") for p in error.problems)
             result.unread = True
             continue
         assert isinstance(tree.value, dict)
@@ -120,7 +125,7 @@ def _from_files(declared: Mapping[str, Variable], files: Iterable[Path], result:
             else:
                 hint = did_you_mean(name, declared, kind="declared")
                 problem = node.key_problem(f"no variable '{name}' is declared", hint, severity="warning")
-                result.problems.append(problem)
+                result.problems.append(replace(problem, source_line=""))  # it may be a secret's name, mistyped
     return found
 
 
@@ -204,6 +209,21 @@ _WORDS = {
 
 def _is_secret(variable: Variable) -> bool:
     return variable.sensitive or variable.generate == "password"
+
+
+def _is_called_secret(node: Node | None) -> bool:
+    """Also where the rest of the declaration is wrong."""
+    sensitive, generate = (node.get(key) if node else None for key in ("sensitive", "generate"))
+    return bool(sensitive and sensitive.value) or bool(generate and generate.value == "password")
+
+
+def _hide(name: str, values: Mapping[str, Given], section: Node, result: Resolved) -> None:
+    """Notes the lines on which the value of a sensitive variable is written: no problem may show them."""
+    declared, given = section.get(name), values.get(name)
+    for node in (declared.get("default") if declared else None, given.node if given else None):
+        if node is not None:
+            lines = range(node.line, node.line + len(str(node.value).splitlines()) + 1)
+            result.hidden |= {(node.document.name, line) for line in lines}
 
 
 def _unsaid(value: object) -> str:

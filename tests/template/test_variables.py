@@ -239,3 +239,28 @@ def test_words_for_values() -> None:
         "nothing",
     ]
     assert texts_in({"a": [1, "b", None, True]}) == ["1", "b"]
+
+
+SECRET = "HIDDEN-42"
+
+
+@pytest.mark.parametrize(
+    ("declaration", "file"),
+    [
+        ("{sensitive: true, pattern: '[a-z]+'}", f"v: {SECRET}\n"),
+        ("{sensitive: true, choices: [a, b]}", f"v: {SECRET}\n"),
+        ("{sensitive: true, type: number}", f"v: {SECRET}\n"),
+        ("{generate: password, pattern: '[a-z]+'}", f"v: |\n  {SECRET}\n  more\n"),
+        (f"{{sensitive: true, choices: [a, b], default: {SECRET}}}", ""),
+        (f"{{sensitive: true, tpyo: 1, default: {SECRET}}}", ""),
+        ("{sensitive: true}", f"w: {SECRET}\n"),
+        ("{sensitive: true}", f"v: [{SECRET}\n"),
+        ("{sensitive: true}", f"v: {SECRET}\nv: {SECRET}\n"),
+    ],
+)
+def test_no_problem_shows_a_sensitive_value(project: Project, declaration: str, file: str) -> None:
+    """Neither in its words nor by the line of the file that it is about."""
+    files = [project.write("values.yml", file)] if file else []
+    found = project.check(f"variables:\n  v: {declaration}\n", var_files=files)[1]
+    assert found
+    assert SECRET not in repr(found)

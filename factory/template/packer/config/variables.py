@@ -6,7 +6,7 @@ From weakest to strongest: default, ``PKR_VAR_name``, ``*.auto.pkrvars.*`` of th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.errors import Problem, TemplateError
@@ -77,13 +77,13 @@ class Variables:
             if name not in _ARGUMENTS:
                 hint = did_you_mean(name, _ARGUMENTS)
                 self.problems.append(item.name_span.problem(f"a variable has no argument “{name}”", hint=hint))
+        if "sensitive" in attributes:
+            declaration.sensitive = self._flag(attributes["sensitive"])
         if "type" in attributes:
             self._type(declaration, attributes["type"])
         if "default" in attributes:
             self._default(declaration, attributes["default"])
         declaration.description = one_text(attributes, "description", self.scope, self.problems)
-        if "sensitive" in attributes:
-            declaration.sensitive = self._flag(attributes["sensitive"])
         declaration.conditions = tuple(self._conditions(block))
         self._keep(declaration)
 
@@ -144,7 +144,8 @@ class Variables:
         try:
             return convert(value, declaration.type)
         except ConversionError as error:
-            self.problems.append(span.problem(f"{what} of the variable “{declaration.name}” does not fit: {error}"))
+            problem = span.problem(f"{what} of the variable “{declaration.name}” does not fit: {error}")
+            self.problems.append(_unshown(problem, declaration))
             return UNKNOWN_VALUE
 
     # --- values
@@ -168,13 +169,12 @@ class Variables:
         for key, item in body.attributes.items():
             if key not in self.declared:
                 if required:
-                    self.problems.append(
-                        item.name_span.problem(
-                            f"the variable “{key}” is set here but not declared",
-                            hint=did_you_mean(key, self.declared) or f'declare it: variable "{key}" {{ type = … }}',
-                            severity="warning",
-                        )
+                    problem = item.name_span.problem(
+                        f"the variable “{key}” is set here but not declared",
+                        hint=did_you_mean(key, self.declared) or f'declare it: variable "{key}" {{ type = … }}',
+                        severity="warning",
                     )
+                    self.problems.append(replace(problem, source_line=""))  # it may be a secret's name, mistyped
                 continue
             plain = Scope({}, self.scope.functions, self.scope.world)
             value = argument(item, plain, self.problems)
@@ -202,7 +202,7 @@ class Variables:
             if declaration.type == ANY:
                 self._set(declaration, string(text), span, origin)
                 return
-            self.problems.extend(error.problems)
+            self.problems.extend(_unshown(p, declaration) for p in error.problems)
             return
         self._set(declaration, value, span, origin)
 
@@ -252,7 +252,12 @@ class Variables:
             message = condition.message or "the value does not fulfil its condition."
             hint = f"the condition is at {item.name_span.place}"
             problem = span.problem(f"the variable “{declaration.name}”: {message}{shown}", hint=hint)
-            self.problems.append(problem)
+            self.problems.append(_unshown(problem, declaration))
+
+
+def _unshown(problem: Problem, declaration: Declaration) -> Problem:
+    """Without the line that it is about, when a sensitive value may be on it."""
+    return replace(problem, source_line="") if declaration.sensitive else problem
 
 
 def _shown(value: Value) -> str:

@@ -129,6 +129,24 @@ def test_validation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "values"),
+    [
+        ("type = number", 'v = "HIDDEN-42"\n'),
+        ("type = number\n  default = 1", 'v = "HIDDEN-42"\n'),
+        ('type = number\n  default = "HIDDEN-42"', ""),
+        ('validation {\n    condition = var.v == "a"\n    error_message = "Must be a."\n  }', 'v = "HIDDEN-42"\n'),
+        ("type = number", 'v = "x"\nw = "HIDDEN-42"\n'),
+    ],
+)
+def test_no_problem_shows_the_line_of_a_sensitive_value(tmp_path: Path, arguments: str, values: str) -> None:
+    text = f'variable "v" {{\n  {arguments}\n  sensitive = true\n}}\n'
+    (tmp_path / "v.pkrvars.hcl").write_text(values)
+    problems = problems_of(tmp_path, {"t.pkr.hcl": text}, var_files=[tmp_path / "v.pkrvars.hcl"])
+    assert problems
+    assert "HIDDEN-42" not in repr(problems)
+
+
+@pytest.mark.parametrize(
     ("condition", "message", "warning"),
     [
         ("var.v == var.w", "Must be w.", "the condition names var.w; Packer wants it to go by var.v alone"),
