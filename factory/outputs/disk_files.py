@@ -15,9 +15,30 @@ async def export_qcow2(options: Qcow2, work: Work) -> list[Exported]:
     files = []
     for disk in work.disks:
         product = await products.qcow2(work, disk, options.compression, options.compat)
-        usage = "virt-install --import --disk {path}, or qemu-system-x86_64 -drive file={path},if=virtio"
-        files.append(await _delivered(work, disk, product, "qcow2", "qcow2", usage))
+        files.append(await _delivered(work, disk, product, "qcow2", "qcow2", _start(work)))
     return files
+
+
+def _start(work: Work) -> str:
+    """How to start a machine on a qcow2 file. ``-snapshot`` keeps the delivered file as its checksum says."""
+    hardware = work.hardware
+    memory, install, qemu = hardware.memory.mib, "", ""
+    if hardware.uefi:
+        install = " --boot uefi"
+        qemu = " -machine q35,smm=on" if hardware.secure_boot else " -machine q35"
+        qemu += _flash(work) or " -bios OVMF.fd"  # QEMU finds it by this name in its own data folder
+    return (
+        f"virt-install --import --name {work.name} --memory {memory} --osinfo detect=on,require=off --disk {{path}}"
+        f"{install}, or qemu-system-x86_64 -m {memory} -snapshot{qemu} -drive file={{path}},if=virtio"
+    )
+
+
+def _flash(work: Work) -> str:
+    if work.uefi_code is None or work.uefi_variables is None:
+        return ""
+    format = "qcow2" if work.uefi_code.suffix == ".qcow2" else "raw"
+    drives = (f"unit=0,readonly=on,file={work.uefi_code}", f"unit=1,file={work.variables_name}")
+    return "".join(f" -drive if=pflash,format={format},{drive}" for drive in drives)
 
 
 async def export_vmdk(options: Vmdk, work: Work) -> list[Exported]:

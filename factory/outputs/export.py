@@ -31,7 +31,6 @@ _EXPORTERS: Mapping[str, str] = {
     "containerdisk": "cloud:export_container_disk",
     "plugin": "plugins:export_plugin",
 }
-UEFI_VARIABLES = "uefi-vars.fd"
 
 
 def parse_request(kind: str, options: Mapping[str, Any] | None = None) -> OutputOptions:
@@ -59,13 +58,16 @@ async def export_all(
     staging: Path,
     images: DiskImages,
     emit: Emit,
+    uefi_code: Path | None = None,
 ) -> Exports:
     """Writes every output of *sealed* below *staging*; the first disk is the one that boots.
+
+    *uefi_code* is the firmware of this computer that *uefi_variables* belong to.
 
     Raises: StepError, CommandFailed, TemplateError when two outputs would have one name. On an error the folder holds
     whatever was written; it is the caller's to drop.
     """
-    work = Work(sealed, name, hardware, uefi_variables, staging, images, emit)
+    work = Work(sealed, name, hardware, uefi_variables, staging, images, emit, uefi_code=uefi_code)
     _refuse_clashes(requests)
     work.scratch.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, float] = {}
@@ -114,7 +116,7 @@ async def _as_coroutine(work: Awaitable[list[Exported]]) -> list[Exported]:
 
 
 async def _deliver_variables(work: Work, variables: Path) -> Exported:
-    destination = work.staging / f"{work.name}-{UEFI_VARIABLES}"
+    destination = work.staging / work.variables_name
     await asyncio.to_thread(shutil.copyfile, variables, destination)
     usage = "the machine's UEFI variables: give each machine a copy of its own"
     return await work.exported(destination, "uefi-variables", usage=usage, sidecar=True)

@@ -108,6 +108,9 @@ class Meter:
             self.report(done, total)
 
 
+UEFI_VARIABLES = "uefi-vars.fd"
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What exporters are handed: the disks, a place, and each other's intermediate products."""
@@ -123,6 +126,13 @@ class Work:
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(max(1, os.cpu_count() or 1)))
     digests: dict[Path, str] = field(default_factory=dict)
     """SHA-256 of files that were hashed while they were written."""
+    uefi_code: Path | None = None
+    """The firmware that goes with ``uefi_variables`` on this computer, for words on how to start a disk."""
+
+    @property
+    def variables_name(self) -> str:
+        """The delivered file of the machine's UEFI variables."""
+        return f"{self.name}-{UEFI_VARIABLES}"
 
     @property
     def scratch(self) -> Path:

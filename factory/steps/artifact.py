@@ -61,13 +61,14 @@ class OpenStaging(Step):
 
 @dataclass(frozen=True, slots=True)
 class ExportImages(Step):
-    """``machine`` is what the template's own machine is made of: what files for KVM are booted on."""
+    """``machine`` is what the template's own machine is made of: what files for KVM are booted on; ``uefi_code`` is its
+    firmware, None for BIOS."""
 
     disks: tuple[str, ...]
     outputs: tuple[OutputOptions, ...]
     hardware: OvfHardware
     image: str
-    uefi: bool
+    uefi_code: Path | None
     machine: TargetMachine
 
     needs: ClassVar[tuple[type, ...]] = (MachineState, Staging, DiskImages)
@@ -95,7 +96,8 @@ class ExportImages(Step):
             with_qcow2(self.outputs),
             name=self.image,
             hardware=replace(self.hardware, os_id=guest.get("id", ""), os_version=guest.get("version", "")),
-            uefi_variables=state.uefi_variables if self.uefi else None,
+            uefi_variables=state.uefi_variables if self.uefi_code else None,
+            uefi_code=self.uefi_code,
             staging=scope.get(Staging).folder,
             images=images,
             emit=scope.emit,

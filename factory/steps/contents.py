@@ -241,10 +241,9 @@ class _Planner:
         staging = OpenStaging(self.inputs.output, template.name)
         machine = template.machine
         own = TargetMachine(machine.type, machine.disks[0].bus, machine.nics[0].model if machine.nics else "", KVM)
-        export = ExportImages(
-            self._disk_ids(), template.outputs, hardware(self.loaded), template.name, bool(self.spec.uefi), own
-        )
         firmware = uefi_firmware(machine, self.platform)
+        code = firmware.code if firmware else None
+        export = ExportImages(self._disk_ids(), template.outputs, hardware(self.loaded), template.name, code, own)
         verify: list[Step] = []
         if template.verify and template.verify.boot:
             fresh = firmware.variables if firmware else None

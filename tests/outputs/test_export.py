@@ -110,7 +110,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     exports = asyncio.run(
         export_all(
             disks, REQUESTS, name="img", hardware=hardware, uefi_variables=variables, staging=staging,
-            images=QemuImg(), emit=ignore,
+            images=QemuImg(), emit=ignore, uefi_code=Path("/firmware/CODE.fd"),
         )
     )  # fmt: skip
     write_manifest(staging, exports, about={"template": "images/x.yml"})
@@ -133,6 +133,16 @@ def test_plain_images_hold_the_disk(artifact: Artifact, format: str, driver: str
         assert not same(artifact.disks["main" if disk == "data" else "data"], path, driver)
     if format in ("qcow2", "vmdk", "vhdx"):
         assert "No errors were found" in run("qemu-img", "check", "-f", driver, artifact.path(format, "img."))
+
+
+def test_the_words_on_how_to_start_a_uefi_disk_name_its_firmware_and_variables(artifact: Artifact) -> None:
+    (usage,) = {f.usage for f in artifact.exports.files if f.path.name == "img.qcow2"}
+    assert " --memory 1536 " in usage
+    assert " --boot uefi" in usage
+    flash = "-drive if=pflash,format=raw,unit="
+    assert f"{flash}0,readonly=on,file=/firmware/CODE.fd {flash}1,file=img-uefi-vars.fd " in usage
+    assert (artifact.folder / "img-uefi-vars.fd").exists()
+    assert "qemu-system-x86_64 -m 1536 -snapshot -machine q35 " in usage
 
 
 def test_the_streamed_vmdk_ends_as_vmware_wants_it(artifact: Artifact) -> None:
