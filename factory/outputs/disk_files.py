@@ -22,14 +22,16 @@ async def export_qcow2(options: Qcow2, work: Work) -> list[Exported]:
 def _start(work: Work) -> str:
     """How to start a machine on a qcow2 file. ``-snapshot`` keeps the delivered file as its checksum says."""
     hardware = work.hardware
-    memory, install, qemu = hardware.memory.mib, "", ""
+    memory, install, qemu, drive = hardware.memory.mib, "", "", "-drive file={path},if=virtio"
     if hardware.uefi:
         install = " --boot uefi"
         qemu = " -machine q35,smm=on" if hardware.secure_boot else " -machine q35"
         qemu += _flash(work) or " -bios OVMF.fd"  # QEMU finds it by this name in its own data folder
+        # Said to be the first: the variables know the disk at its old address, and the firmware's shell before all else.
+        drive = "-drive id=disk,if=none,file={path} -device virtio-blk-pci,drive=disk,bootindex=0"
     return (
         f"virt-install --import --name {work.name} --memory {memory} --osinfo detect=on,require=off --disk {{path}}"
-        f"{install}, or qemu-system-x86_64 -m {memory} -snapshot{qemu} -drive file={{path}},if=virtio"
+        f"{install}, or qemu-system-x86_64 -m {memory} -snapshot{qemu} {drive}"
     )
 
 
