@@ -27,7 +27,7 @@ def _start(work: Work) -> str:
         install = " --boot uefi"
         qemu = " -machine q35,smm=on" if hardware.secure_boot else " -machine q35"
         qemu += _flash(work) or " -bios OVMF.fd"  # QEMU finds it by this name in its own data folder
-        # Said to be the first: the variables know the disk at its old address, and the firmware's shell before all else.
+        # The first, in words: the variables know the disk at its old address, and the shell comes before what is new.
         drive = "-drive id=disk,if=none,file={path} -device virtio-blk-pci,drive=disk,bootindex=0"
     return (
         f"virt-install --import --name {work.name} --memory {memory} --osinfo detect=on,require=off --disk {{path}}"

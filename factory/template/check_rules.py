@@ -5,10 +5,6 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-
-from pydantic import ValidationError, create_model
-from pydantic.fields import FieldInfo
 
 from factory.drivers.machine_spec import Bus
 from factory.errors import Place, Problem, SeedError
@@ -16,6 +12,8 @@ from factory.quantity import Size
 from factory.template import project
 from factory.template.assemble import Draft
 from factory.template.check_boot import served_names
+from factory.template.check_finish import FINISH_RULES
+from factory.template.check_parts import Parts
 from factory.template.model import (
     NEEDS_INSTALL,
     NO_WAY_TO_PROVISION,
@@ -28,12 +26,10 @@ from factory.template.model import (
     SeedDelivery,
     Source,
     Ssh,
-    Template,
 )
-from factory.template.output_options import Ova, Qcow2, Vagrant
 from factory.template.seed import file_problems, files_of, missing_main
 from factory.template.suggest import did_you_mean
-from factory.template.yaml_source import Node, shown_name
+from factory.template.yaml_source import shown_name
 
 SECTOR = 512
 IDE_DRIVES = 4
@@ -46,47 +42,6 @@ _WEAK = ("md5", "sha1")
 _SCHEMES = ("http", "https", "file")
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 """What a shell can set; ``provision.shell`` takes no other, for Windows neither."""
-
-
-class Parts:
-    """The sections of a template that are right by themselves, without those of their fields that are wrong.
-
-    A rule is skipped where nothing of its section can be read.
-    """
-
-    def __init__(self, draft: Draft) -> None:
-        self.draft, self.tree = draft, draft.rendered
-        self._sections: dict[str, Any] = {}
-        for name, field in Template.model_fields.items():
-            node = draft.rendered.get(name)
-            if draft.template is not None:
-                self._sections[name] = getattr(draft.template, name)
-            elif node is None:
-                self._sections[name] = None if field.is_required() else field.get_default(call_default_factory=True)
-            else:
-                self._sections[name] = _section(name, field, node.plain())
-
-    def get(self, name: str) -> Any:
-        """The section, None when it is wrong, missing or switched off."""
-        return self._sections[name]
-
-    def problem(self, *loc: str | int, message: str, hint: str = "", severity: str = "error") -> Problem:
-        """A problem with the value at *loc*, or with what holds it."""
-        node: Node = self.tree
-        for part in loc:
-            node = node.get(part) or node
-        return node.key_problem(message, hint, severity) if node.key_line else node.problem(message, hint, severity)
-
-
-def _section(name: str, field: FieldInfo, value: Any) -> Any:
-    """One field's value; of a mapping without the fields that are wrong. None when nothing is left."""
-    alone: Any = create_model("Section", **{name: (field.annotation, field)})  # type: ignore[call-overload]
-    try:
-        return getattr(alone.model_validate({name: value}), name)
-    except ValidationError as error:
-        wrong = {e["loc"][1] for e in error.errors(include_url=False) if len(e["loc"]) > 1}
-        right = {k: v for k, v in value.items() if k not in wrong} if isinstance(value, dict) else {}
-        return _section(name, field, right) if right and right != value else None  # a missing field stays missing
 
 
 def rule_problems(draft: Draft) -> list[Problem]:
@@ -244,36 +199,6 @@ def _delivery(parts: Parts) -> SeedDelivery | None:
     return (install.seed if install else None) or (profile.seed.delivery if profile and profile.seed else None)
 
 
-def _outputs(parts: Parts) -> Iterator[Problem]:
-    machine: Machine | None = parts.get("machine")
-    outputs = parts.get("outputs") or ()
-    for index, output in enumerate(outputs):
-        if output in outputs[:index]:
-            message = f"the output '{output.kind}' is given twice"
-            yield parts.problem("outputs", index, message=message, severity="warning")
-        if isinstance(output, Qcow2) and output.compat == "0.10" and output.compress == "zstd":
-            yield parts.problem("outputs", index, message="qcow2 with compat 0.10 knows no zstd", hint="use zlib")
-        if machine is None:
-            continue
-        if isinstance(output, Ova):
-            yield from _ova(parts, index, output, machine)
-        single = output.kind in ("gce", "containerdisk") or (isinstance(output, Vagrant) and output.box_format == "v1")
-        if single and len(machine.disks) > 1:
-            hint = "`box_format: v2` takes several" if isinstance(output, Vagrant) else ""
-            message = f"the output '{output.kind}' takes one disk, the machine has {len(machine.disks)}"
-            yield parts.problem("outputs", index, message=message, hint=hint)
-
-
-def _ova(parts: Parts, index: int, ova: Ova, machine: Machine) -> Iterator[Problem]:
-    """VMware: EFI since virtual hardware 8, secure boot since 13 ("Virtual machine hardware versions")."""
-    needed = {Firmware.BIOS: 0, Firmware.UEFI: 8, Firmware.UEFI_SECURE: 13}[machine.firmware]
-    if ova.hardware_version < needed:
-        message = f"an OVA with firmware {machine.firmware} needs `hardware_version` {needed} or more"
-        yield parts.problem("outputs", index, "ova", "hardware_version", message=message)
-    if ova.controller == "ide" and len(machine.disks) > 4:
-        yield parts.problem("outputs", index, message=f"IDE takes 4 disks, the machine has {len(machine.disks)}")
-
-
 # --- installation --------------------------------------------------------------------------------------------------
 
 
@@ -365,6 +290,9 @@ def _provision(parts: Parts) -> Iterator[Problem]:
         if item.file is not None and not item.file.destination.strip():
             yield parts.problem("provision", index, "file", "destination", message="it says not where the file goes")
         if item.shell is not None:
+            lines = item.shell.inline
+            if lines and all(isinstance(line, str) and not line.strip() for line in lines):
+                yield parts.problem("provision", index, "shell", "inline", message="there is nothing to run")
             for name in (n for n in item.shell.env if not _SHELL_NAME.match(n)):
                 message = f"'{name}' is no name of a variable for a shell"
                 hint = "it takes letters, digits and _, and begins with no digit"
@@ -436,7 +364,6 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     _source,
     _machine,
     _way_in,
-    _outputs,
     _install,
     _seed,
     _access,
@@ -444,4 +371,5 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     _built_file,
     _scripts,
     _variables,
+    *FINISH_RULES,
 )

@@ -14,6 +14,7 @@ from factory.seal.files import Case
 from factory.seal.model import Family, GuestInfo, Init, SealOptions, Subject
 from factory.seal.operations import DEVICE_OPERATIONS, OPERATIONS, select, select_devices
 from factory.seal.sanitise import preview, prove, sanitise
+from factory.template.seal_operations import SEAL_OPERATIONS
 from tests.seal.dirty_disk import BUILD_KEY, DEBIAN, USER_KEY, write_tree
 from tests.seal.folder_files import FolderFiles
 
@@ -291,3 +292,7 @@ SYSPREP = {
 
 def test_every_operation_of_virt_sysprep_has_its_like() -> None:
     assert not set(SYSPREP.values()) - set(OPERATIONS) - set(DEVICE_OPERATIONS)
+
+
+def test_templates_know_every_operation_by_name() -> None:
+    assert sorted(SEAL_OPERATIONS) == sorted([*OPERATIONS, *DEVICE_OPERATIONS])
