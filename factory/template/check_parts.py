@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError, create_model
@@ -10,7 +11,8 @@ from pydantic.fields import FieldInfo
 from factory.errors import Problem
 from factory.template.assemble import Draft
 from factory.template.model import Template
-from factory.template.yaml_source import Node
+from factory.template.wording import real_loc
+from factory.template.yaml_source import Loc, Node
 
 
 class Parts:
@@ -29,7 +31,7 @@ class Parts:
             elif node is None:
                 self._sections[name] = None if field.is_required() else field.get_default(call_default_factory=True)
             else:
-                self._sections[name] = _section(name, field, node.plain())
+                self._sections[name] = _section(name, field, node)
 
     def get(self, name: str) -> Any:
         """The section, None when it is wrong, missing or switched off."""
@@ -43,12 +45,49 @@ class Parts:
         return node.key_problem(message, hint, severity) if node.key_line else node.problem(message, hint, severity)
 
 
-def _section(name: str, field: FieldInfo, value: Any) -> Any:
-    """One field's value; of a mapping without the fields that are wrong. None when nothing is left."""
+def _section(name: str, field: FieldInfo, node: Node) -> Any:
+    """One field's value, of mappings without the fields that are wrong. None when nothing is left."""
     alone: Any = create_model("Section", **{name: (field.annotation, field)})  # type: ignore[call-overload]
-    try:
-        return getattr(alone.model_validate({name: value}), name)
-    except ValidationError as error:
-        wrong = {e["loc"][1] for e in error.errors(include_url=False) if len(e["loc"]) > 1}
-        right = {k: v for k, v in value.items() if k not in wrong} if isinstance(value, dict) else {}
-        return _section(name, field, right) if right and right != value else None  # a missing field stays missing
+    value = node.plain()
+    while True:
+        try:
+            return getattr(alone.model_validate({name: value}), name)
+        except ValidationError as error:
+            right = value
+            for detail in error.errors(include_url=False):
+                right = _without(right, real_loc(node, detail["loc"][1:]))
+            if right == value or not right:
+                return None
+            value = right
+
+
+def _without(value: Any, loc: Loc) -> Any:
+    """*value* without the field at *loc*, or without what should have held it; None when that is all of it.
+
+    Only fields are left out, never an element of a list: rules name the others by their numbers.
+    """
+    keys = list(loc)
+    while keys and not (isinstance(keys[-1], str) and _holds(value, keys)):
+        keys.pop()
+    return _removed(value, keys) if keys else None
+
+
+def _holds(value: Any, keys: Sequence[str | int]) -> bool:
+    for key in keys:
+        if isinstance(key, str):
+            if not isinstance(value, dict) or key not in value:
+                return False
+        elif not isinstance(value, list) or key >= len(value):
+            return False
+        value = value[key]
+    return True
+
+
+def _removed(value: Any, keys: Sequence[str | int]) -> Any:
+    first, *rest = keys
+    if not rest:
+        return {k: v for k, v in value.items() if k != first}
+    changed = _removed(value[first], rest)
+    if isinstance(value, list):
+        return [changed if i == first else v for i, v in enumerate(value)]
+    return {**value, first: changed}

@@ -223,3 +223,19 @@ def test_network_cards_without_a_name_are_numbered(project: Project, nics: str, 
 def test_an_old_qcow2_is_compressed_by_what_it_knows() -> None:
     assert (Qcow2().compression, Qcow2(compat="0.10").compression) == ("zstd", "zlib")
     assert (Qcow2(compress="none").compression, Qcow2(compress="zlib").compression) == ("none", "zlib")
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("machine: {disks: [{id: a, size: much}, {id: a}], cpus: x}\n",
+         ["5:33: 'much' is not a size", "5:41: two disks have the id 'a'", "5:56: `cpus`"]),
+        ("provision:\n  - {shell: {inline: [x], env: {A B: x}}, timout: 1s}\n  - {file: {destination: '', content: x, mode: 9}}\n",
+         ["6:33: 'A B' is no name", "6:43: unknown field 'timout'", "7:13: it says not where", "7:48: `mode`"]),
+        ("verify: {formats: [vmdk], clones: many}\noutputs: [{qcow2: {compress: 3}}, ova, ova]\n",
+         ["5:20: there will be no vmdk", "5:35: `clones`", "6:30: `compress`", "6:40: the output 'ova' is given twice"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_hides_nothing_of_what_stands_beside_it(project: Project, more: str, expected: list[str]) -> None:
+    found = project.problems(more)
+    assert [f[: len(e)] for f, e in zip(found, expected, strict=False)] == expected, found
