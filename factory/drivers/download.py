@@ -3,7 +3,7 @@
 Layout of the store::
 
     by-digest/<sha256>           a file that was downloaded and checked
-    parts/<sha256 of URL>.part   one that is on its way (``.etag`` beside it says of which version)
+    parts/<sha256 of URL>.part   one that is on its way (``.etag`` beside it says of which version and length)
     parts/<sha256 of URL>.wrong  the newest that had the wrong checksum, to be looked at until it is fetched again
     sums/<sha256 of URL>         the newest copy of a SUMS file, for when there is no network
     index.json                   URL + checksum → sha256; path → stamp and sha256 of local files
@@ -16,26 +16,22 @@ import errno
 import hashlib
 import os
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from factory.deadline import Deadline, pause
 from factory.digest import file_digest
 from factory.drivers.checksums import Checksum, find_in_sums, parse_checksum
 from factory.drivers.download_index import Index, lock
+from factory.drivers.http_transfer import client, forget, is_final, network_errors, transfer, unreachable, what_it_says
 from factory.errors import StepError, StoreError
-from factory.events import Emit, Note, Progress
+from factory.events import Emit, Note
 from factory.quantity import Duration, Size
-
-if TYPE_CHECKING:
-    import httpx
 
 ATTEMPTS = 4
 """Tries per URL, each going on where the last one ended."""
 LARGEST_SUMS = Size(8 * 2**20)
-_REPORT_EVERY = Size(2**20)
 _WAIT_BEFORE_RETRY = Duration(0.5)
 """Doubled with each try."""
 _WAIT_FOR_OTHER = Duration(6 * 3600)
@@ -51,7 +47,7 @@ class MediaDownloads:
     async def fetch(self, urls: Sequence[str], checksum: str, *, emit: Emit) -> tuple[Path, str]:
         """See the Protocol. Two builds that want the same file download it once."""
         if all(_is_local(url) for url in urls):
-            return await self.local(_local_path(urls[0]), checksum, emit=emit)
+            return await self._first_of(urls, lambda url: self.local(_local_path(url), checksum, emit=emit), emit)
         for folder in ("by-digest", "parts", "sums"):
             (self._store / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         expected = await self._expected(urls, checksum, emit)
@@ -64,16 +60,17 @@ class MediaDownloads:
             for url in urls:
                 (self._store / "parts" / f"{_name_of(url)}.wrong").unlink(missing_ok=True)
             known = await self._known(name, expected)
-            return known or await self._download(urls, expected, name, emit)
+            return known or await self._first_of(urls, lambda url: self._from_mirror(url, expected, name, emit), emit)
 
     async def local(self, path: Path, checksum: str, *, emit: Emit) -> tuple[Path, str]:
         """See the Protocol. A local file is used where it lies."""
-        if not path.is_file():
-            raise StepError(f"there is no file {path}", hint="is the path right, and is the disk mounted?")
+        _expect_file(path)
+        return await self._checked(path, await self._expected([path.as_uri()], checksum, emit))
+
+    async def _checked(self, path: Path, expected: Checksum | None) -> tuple[Path, str]:
+        _expect_file(path)
         digest = await asyncio.to_thread(self._index.digest_of_local, path)
-        if checksum and checksum != "none":
-            expected = await self._expected([path.as_uri()], checksum, emit)
-            assert expected is not None
+        if expected is not None:
             actual = Checksum("sha256", digest)
             if expected.algorithm != "sha256":
                 actual = await asyncio.to_thread(expected.of, path)
@@ -84,6 +81,8 @@ class MediaDownloads:
     async def identity(self, urls: Sequence[str], checksum: str) -> str:
         """See the Protocol."""
         expected = await self._expected(urls, checksum, lambda event: None)
+        if expected is None and _is_local(urls[0]) and (path := _local_path(urls[0])).is_file():
+            return f"sha256:{await asyncio.to_thread(self._index.digest_of_local, path)}"
         return str(expected) if expected else f"unchecked:{urls[0]}"
 
     # --- checksums -------------------------------------------------------------------------------------------------
@@ -104,17 +103,18 @@ class MediaDownloads:
             return await asyncio.to_thread(_read_local_sums, _local_path(origin))
         copy = self._store / "sums" / _name_of(origin)
         try:
-            async with _client() as client:
-                answer = await client.get(origin)
+            async with client() as connection:
+                answer = await connection.get(origin)
                 answer.raise_for_status()
             if len(answer.content) > LARGEST_SUMS:
                 raise StepError(f"{origin} is too large for a SUMS file ({Size(len(answer.content))})")
             text = answer.text
-        except _network_errors() as error:
+        except network_errors() as error:
             if copy.exists():
-                emit(Note(f"{origin} can't be had now ({error}): using the copy from before", "warning"))
+                why = what_it_says(error)
+                emit(Note(f"{origin} can't be had now ({why}): using the copy from before", "warning"))
                 return copy.read_text(errors="replace")
-            raise _unreachable(origin, error) from error
+            raise unreachable(origin, error) from error
         copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         copy.write_text(text)
         return text
@@ -133,13 +133,14 @@ class MediaDownloads:
 
     # --- downloading -----------------------------------------------------------------------------------------------
 
-    async def _download(
-        self, urls: Sequence[str], expected: Checksum | None, name: str, emit: Emit
+    async def _first_of(
+        self, urls: Sequence[str], get: Callable[[str], Awaitable[tuple[Path, str]]], emit: Emit
     ) -> tuple[Path, str]:
+        """What the first of *urls* gives that can be had. Raises: StepError that names what is wrong with each."""
         failures: list[StepError] = []
         for number, url in enumerate(urls, 1):
             try:
-                return await self._from_mirror(url, expected, name, emit)
+                return await get(url)
             except StepError as error:
                 failures.append(error)
                 if number < len(urls):
@@ -150,6 +151,8 @@ class MediaDownloads:
         raise StepError(message, hint="; ".join(dict.fromkeys(e.hint for e in failures if e.hint)))
 
     async def _from_mirror(self, url: str, expected: Checksum | None, name: str, emit: Emit) -> tuple[Path, str]:
+        if _is_local(url):
+            return await self._checked(_local_path(url), expected)
         part = self._store / "parts" / f"{_name_of(url)}.part"
         begun = part.exists()
         await self._whole(url, part, emit)
@@ -172,18 +175,17 @@ class MediaDownloads:
         for attempt in range(ATTEMPTS):
             try:
                 with _disk_errors(self._store):
-                    async with _client() as client:
-                        if await _transfer(client, url, part, emit):
+                    async with client() as connection:
+                        if await transfer(connection, url, part, emit):
                             return
-            except _network_errors() as error:
+            except network_errors() as error:
                 last = error
-                status = getattr(getattr(error, "response", None), "status_code", 0)
-                if 400 <= status < 500 and status not in (408, 416, 429):
+                if is_final(error):
                     break
-                emit(Note(f"{url}: {error or type(error).__name__} (try {attempt + 1} of {ATTEMPTS})", "warning"))
+                emit(Note(f"{url}: {what_it_says(error)} (try {attempt + 1} of {ATTEMPTS})", "warning"))
                 if attempt + 1 < ATTEMPTS:
                     await pause(Duration(_WAIT_BEFORE_RETRY * 2**attempt))
-        raise _unreachable(url, last)
+        raise unreachable(url, last)
 
     def _accept(self, url: str, part: Path, expected: Checksum | None, name: str) -> tuple[Path, str]:
         digest = file_digest(part)
@@ -191,70 +193,15 @@ class MediaDownloads:
             actual = Checksum("sha256", digest) if expected.algorithm == "sha256" else expected.of(part)
             if actual != expected:
                 part.rename(part.with_suffix(".wrong"))
-                _etag(part).unlink(missing_ok=True)
+                forget(part)
                 raise _wrong(url, expected, actual)
         path = self._store / "by-digest" / digest
         with part.open("rb") as stream:
             os.fsync(stream.fileno())
         part.rename(path)
-        _etag(part).unlink(missing_ok=True)
+        forget(part)
         self._index.remember_download(name, digest, path)
         return path, digest
-
-
-async def _transfer(client: httpx.AsyncClient, url: str, part: Path, emit: Emit) -> bool:
-    """One try. True when the file is whole. Raises: httpx.HTTPError, OSError."""
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}
-    known = _etag(part).read_text() if _etag(part).exists() else ""
-    if have and known:
-        headers |= {"Range": f"bytes={have}-", "If-Range": known}
-    else:
-        have = 0
-    async with client.stream("GET", url, headers=headers) as answer:
-        if answer.status_code == 416:
-            if _is_all_there(answer, have, known):  # the process before ended while it was hashing
-                emit(Progress(_shown_name(url), have, have))
-                return True
-            part.unlink(missing_ok=True)  # longer than the file: begin again
-            return False
-        answer.raise_for_status()
-        if (coding := answer.headers.get("Content-Encoding", "identity").strip().lower()) not in ("", "identity"):
-            # Whether the vendor's file is what was packed or what is inside can't be told, nor can it be gone on with.
-            message = f"can't download {url}: the server packs it for the way ({coding}), though it was asked not to"
-            raise StepError(message, hint="name another mirror, or download it yourself and use `path`")
-        if answer.status_code != 206:
-            have = 0
-        length = int(answer.headers.get("Content-Length", 0))
-        total = have + length if length else 0
-        version = answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
-        _etag(part).write_text("" if version.startswith("W/") else version)
-        task = _shown_name(url)
-        told = have
-        with part.open("ab" if have else "wb") as stream:
-            # As it comes: pieces of a given size would be lost with the connection, and the next try begin before them.
-            async for chunk in answer.aiter_bytes():
-                stream.write(chunk)
-                have += len(chunk)
-                if have - told >= _REPORT_EVERY:
-                    told = have
-                    emit(Progress(task, have, total))
-    emit(Progress(task, have, have))
-    return not total or have == total
-
-
-def _is_all_there(answer: httpx.Response, have: int, known: str) -> bool:
-    """Whether a 416 says that the file ends where our part does (RFC 9110, 15.5.17: ``Content-Range: bytes */N``).
-
-    ``If-Range`` was sent with it, so the file is the one that the part is of, unless the answer says otherwise.
-    """
-    unit, _, size = answer.headers.get("Content-Range", "").partition("*/")
-    version = answer.headers.get("ETag", known) if known.startswith('"') else known
-    return unit.strip() == "bytes" and size.strip() == str(have) and version == known
-
-
-def _shown_name(url: str) -> str:
-    return Path(urllib.parse.urlsplit(url).path).name or url
 
 
 def _file_name(url: str) -> str:
@@ -273,18 +220,6 @@ def _expect_url(url: str) -> None:
         raise StepError(f"{url} is no URL: {error}", hint="an IPv6 address stands in [ ]") from error
 
 
-def _client() -> httpx.AsyncClient:
-    import httpx
-
-    return httpx.AsyncClient(follow_redirects=True, timeout=httpx.Timeout(60, connect=20), trust_env=True)
-
-
-def _network_errors() -> tuple[type[Exception], ...]:
-    import httpx
-
-    return (httpx.HTTPError, httpx.InvalidURL)
-
-
 @contextmanager
 def _disk_errors(store: Path) -> Iterator[None]:
     try:
@@ -298,26 +233,16 @@ def _disk_errors(store: Path) -> Iterator[None]:
         raise
 
 
-def _unreachable(url: str, error: Exception | None) -> StepError:
-    status = getattr(getattr(error, "response", None), "status_code", 0)
-    if error is None:
-        hint = "is there a proxy between, or a mirror that is being updated?"
-        return StepError(f"can't download {url}: what the server sends is not the whole file", hint=hint)
-    why = f"the server says {status}" if status else (str(error) or type(error).__name__)
-    if status in (408, 429) or status >= 500:
-        hint = "the server is busy or out of order: try again later, or name a mirror under `urls`"
-    elif status:
-        hint = "is the URL right? vendors remove old releases"
-    else:
-        hint = "is there a network, or a proxy to be set?"
-    return StepError(f"can't download {url}: {why}", hint=hint)
-
-
 def _wrong(origin: str, expected: Checksum, actual: Checksum) -> StepError:
     return StepError(
         f"{origin} has the wrong checksum: expected {expected}, got {actual}",
         hint="the file was not used; has the vendor released a new one under the same name?",
     )
+
+
+def _expect_file(path: Path) -> None:
+    if not path.is_file():
+        raise StepError(f"there is no file {path}", hint="is the path right, and is the disk mounted?")
 
 
 def _is_local(origin: str) -> bool:
@@ -337,10 +262,6 @@ def _read_local_sums(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError as error:
         raise StepError(f"can't read the SUMS file {path}: {error.strerror}") from error
-
-
-def _etag(part: Path) -> Path:
-    return part.with_suffix(".etag")
 
 
 def _name_of(url: str) -> str:

@@ -25,6 +25,11 @@ class FileServer:
     ranges: bool = True
     coding: str = ""
     """What it says that its files are packed with."""
+    skew: list[int] = field(default_factory=list)
+    """How far from where it was asked to go on it does: one for each answer with a part of a file."""
+    of_length: list[int] = field(default_factory=list)
+    """How long it says that a file is of which it sends a part."""
+    redirects: dict[str, str] = field(default_factory=dict)
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -43,6 +48,9 @@ class FileServer:
         trouble = self.trouble.pop(0) if self.trouble else 0
         if 0 < trouble < 600:
             return f"HTTP/1.1 {trouble} Trouble\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        if path in self.redirects:
+            head = f"HTTP/1.1 302 Found\r\nLocation: {self.redirects[path]}\r\nContent-Length: 0\r\n"
+            return f"{head}Connection: close\r\n\r\n".encode()
         if path not in self.files:
             return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         content, status, extra = self.files[path], "200 OK", ""
@@ -57,7 +65,9 @@ class FileServer:
             if start >= len(content):
                 extra += f"Content-Range: bytes */{len(content)}\r\n"
                 return f"HTTP/1.1 416 No\r\nContent-Length: 0\r\n{extra}Connection: close\r\n\r\n".encode()
-            extra += f"Content-Range: bytes {start}-{len(content) - 1}/{len(content)}\r\n"
+            start += self.skew.pop(0) if self.skew else 0
+            length = self.of_length.pop(0) if self.of_length else len(content)
+            extra += f"Content-Range: bytes {start}-{len(content) - 1}/{length}\r\n"
             content, status = content[start:], "206 Partial Content"
         head = f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{extra}Connection: close\r\n\r\n".encode()
         return head + (content[:trouble] if trouble else content)

@@ -164,6 +164,71 @@ def test_a_file_that_changed_meanwhile_is_not_patched_together(store: Store) -> 
     run(body())
 
 
+@pytest.mark.parametrize("wrong", ["skew", "of_length"])
+def test_a_server_that_goes_on_with_something_else_sends_all_again(store: Store, wrong: str) -> None:
+    """Without a checksum nobody else would see that the file is put together from two."""
+
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            server.trouble = [1_000_000]
+            setattr(server, wrong, [-500])
+            path, _ = await store.fetch("none", url)
+            assert path.read_bytes() == CONTENT
+            assert [wanted != "" for _, wanted in server.requests] == [False, True, False]
+            assert any("goes on with something else" in note for note in store.notes())
+
+    run(body())
+
+
+def test_a_file_that_stays_shorter_than_announced_is_not_taken(store: Store) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            server.trouble = [1_000_000, *[10] * 20]
+            with pytest.raises(StepError, match="can't download"):
+                await store.fetch("none", url)
+            assert not list((store.folder / "by-digest").iterdir())
+
+    run(body())
+
+
+def test_redirects_in_a_circle_are_told_at_once(store: Store) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            server.redirects = {"/a.iso": "/b.iso", "/b.iso": "/a.iso"}
+            with pytest.raises(StepError, match=r"/a\.iso: the server redirects again and again$") as caught:
+                await store.fetch("none", server.url("/a.iso"))
+            assert len(server.requests) < 30
+            assert "where it leads" in caught.value.hint
+
+    run(body())
+
+
+@pytest.mark.parametrize("target", ["ftp://example.org/a.iso", "file:///etc/passwd"])
+def test_a_redirect_out_of_the_web_is_told_at_once(store: Store, target: str) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            server.redirects = {"/a.iso": target}
+            with pytest.raises(StepError, match=r"neither http nor https") as caught:
+                await store.fetch("none", server.url("/a.iso"))
+            assert len(server.requests) == 1
+            assert target.partition(":")[0] in caught.value.message
+
+    run(body())
+
+
+def test_no_words_of_the_library_are_shown(store: Store) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            server.trouble = [503]
+            await store.fetch("none", url)
+            assert f"{url}: the server says 503 (try 1 of 4)" in store.notes()
+
+    run(body())
+
+
 def test_a_part_that_is_longer_than_the_file_begins_again(store: Store) -> None:
     async def body() -> None:
         async with file_server() as server:
@@ -454,6 +519,31 @@ def test_a_local_file_is_used_where_it_lies(store: Store, tmp_path: Path) -> Non
             await store.fetch("none", str(tmp_path / "missing"))
         with pytest.raises(StepError, match="can't read the SUMS file"):
             await store.fetch(f"file:{tmp_path}/missing", str(local))
+
+    run(body())
+
+
+def test_local_files_and_servers_are_tried_in_order(store: Store, tmp_path: Path) -> None:
+    local = tmp_path / "a.iso"
+
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            missing = (tmp_path / "missing.iso").as_uri()
+            path, _ = await store.fetch(DIGEST, missing, url)
+            assert path.read_bytes() == CONTENT
+            assert any("there is no file" in note and "trying the next" in note for note in store.notes())
+            local.write_bytes(b"mine")
+            assert (await store.fetch("none", missing, local.as_uri()))[0] == local
+            assert (await store.fetch("none", local.as_uri(), url))[0] == local
+            assert (await store.fetch("none", server.url("/gone.iso"), local.as_uri()))[0] == local
+            assert (await store.fetch("none", local.as_uri(), server.url("/gone.iso")))[0] == local
+            assert len(server.requests) == 2
+            with pytest.raises(StepError, match="none of 2 mirrors has it"):
+                await store.fetch("none", missing, (tmp_path / "other.iso").as_uri())
+            # What the local file holds is what counts.
+            mine = f"sha256:{hashlib.sha256(b'mine').hexdigest()}"
+            assert await store.downloads.identity([local.as_uri(), url], "none") == mine
 
     run(body())
 
