@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.cli.capacity import capacity, load_of, missing_phases
+from factory.cli.missing_downloads import downloads
 from factory.cli.on_error import Attempts, as_wanted
 from factory.cli.one_build import Ordered, Surroundings, is_delivered, order, order_base, run_build
 from factory.cli.planning import Planned, last_layer, plan_build
@@ -144,6 +145,8 @@ class ManyBuilds:
     def _order(self, request: Request, planned: Planned) -> Ordered:
         for secret in planned.loaded.secrets:
             self._around.bus.redactor.add(secret)
+        if self._around.noticed:
+            self._around.noticed.downloads.update(path for _, path in downloads(planned.plan))
         return order(planned, self._around.options) if request.asked else order_base(planned)
 
     async def _attempt(self, ordered: Ordered, attempts: Attempts) -> bool:

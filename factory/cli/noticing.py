@@ -54,6 +54,8 @@ class Noticed:
         self.listening = True
         self.programs: list[str] = []
         """Programs that plans depend on."""
+        self.downloads: set[Path] = set()
+        """What builds bring out of their guests: only as long as it is there has nothing changed."""
         self.output = str(output.absolute())
         self._busy = local()
         self._temporary = tempfile.gettempdir()
@@ -172,6 +174,8 @@ def remember(arguments: Sequence[str], noticed: Noticed, artifacts: Mapping[str,
         manifest = read_manifest(artifact) or {}
         for name in (MANIFEST, *(entry["path"] for entry in manifest.get("files", ()))):
             files[str(artifact / name)] = stamp(str(artifact / name))
+    for path in noticed.downloads:
+        files[str(path.absolute())] = stamp(str(path.absolute()))
     note = {
         "files": files, "folders": folders, "output": noticed.output, "json": json_lines,
         "builds": {name: str(path) for name, path in artifacts.items()},

@@ -12,6 +12,7 @@ from factory.cli.explaining import explain_failure
 from factory.cli.given import media_library
 from factory.cli.noticing import Noticed
 from factory.cli.on_error import Attempts, HoldsMachine, OnError
+from factory.cli.missing_downloads import first_missing
 from factory.cli.phase_states import reasons_to_run
 from factory.cli.places import Places
 from factory.cli.planning import Planned, last_layer
@@ -103,7 +104,8 @@ def order(planned: Planned, options: BuildOptions) -> Ordered:
         message = f"nothing lies between --from {options.from_phase} and --until {options.until}"
         raise TemplateError(message, hint=f"the phases are, in this order: {', '.join(names)}")
     first = 0 if options.fresh else names.index(options.from_phase) if options.from_phase else len(names)
-    return Ordered(planned, options.until, frozenset(names[first:]))
+    missing, _ = first_missing(planned.plan)
+    return Ordered(planned, options.until, frozenset(names[min(first, missing) :]))
 
 
 def order_base(planned: Planned) -> Ordered:

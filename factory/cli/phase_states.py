@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from factory.cli.missing_downloads import first_missing
 from factory.cli.places import Places
 from factory.cli.planning import Planned
 from factory.engine import delivered
@@ -46,7 +47,8 @@ def phase_states(planned: Planned, store: LayerStore, output: Path, where: Place
     """Every phase of *planned* as a build would find it now."""
     plan, reasons = planned.plan, reasons_to_run(planned, store)
     before, stamps = recipes_before(planned, store), where.cache / "names" / f"{planned.plan.name}.artifact.json"
-    current = delivered.is_current(output / plan.name, plan.key, stamps)
+    whole = first_missing(plan)[0] == len(plan.phases)
+    current = whole and delivered.is_current(output / plan.name, plan.key, stamps)
     found = []
     for phase in plan.phases:
         if current and phase is plan.phases[-1]:
@@ -68,15 +70,18 @@ def reasons_to_run(planned: Planned, store: LayerStore) -> dict[str, str]:
     plan = planned.plan
     layers = {p.name: store.find(p.key) for p in plan.phases if p.keeps in LAYERED}
     unusable = {name: planned.usable(layer) for name, layer in layers.items() if layer}
-    resumed = max((i for i, p in enumerate(plan.phases) if unusable.get(p.name) == ""), default=-1)
+    wanted, missing = first_missing(plan)
+    resumed = max((i for i, p in enumerate(plan.phases[:wanted]) if unusable.get(p.name) == ""), default=-1)
     before, reasons, changed = recipes_before(planned, store), dict[str, str](), ""
-    for phase in plan.phases[resumed + 1 :]:
+    for index, phase in enumerate(plan.phases[resumed + 1 :], resumed + 1):
         old = before.get(phase.name)
         same = old is None or not changes(old, phase.recipe)
         if reason := unusable.get(phase.name):
             reasons[phase.name] = f"{phase.name} will run again: its live layer can't be resumed here: {reason}"
         elif phase.name in layers and layers[phase.name] is None and store.has_folder(phase.key):
             reasons[phase.name] = f"{phase.name} will run again: its stored layer, or one below it, is damaged"
+        elif same and not changed and old is not None and index == wanted:
+            reasons[phase.name] = f"{phase.name} will run again: {missing} is not there any more"
         elif same and not changed and old is not None and phase.keeps not in LAYERED:
             what = "its artifact is not there as it was delivered" if phase.keeps is Keeps.ARTIFACT else _UNKEPT
             reasons[phase.name] = f"{phase.name} will run again: {what}"

@@ -284,9 +284,21 @@ def _mode_of(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-def _local_target(destination: str, name: str) -> Path:
+def result_of_download(source: str, destination: str) -> Path:
+    """Where on this host that lies which DOWN brings from *source*, once it has."""
+    if source.endswith("/"):
+        return Path(destination)
+    name = PureWindowsPath(source).name if _is_windows(source) else PurePosixPath(source).name
+    return _inside(destination, name)
+
+
+def _inside(destination: str, name: str) -> Path:
     path = Path(destination)
-    target = path / name if destination.endswith("/") or path.is_dir() else path
+    return path / name if destination.endswith("/") or path.is_dir() else path
+
+
+def _local_target(destination: str, name: str) -> Path:
+    target = _inside(destination, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
 

@@ -59,6 +59,7 @@ class Demo:
             tree_digest(self.root / "images/files")
             Index(self.root / "cache/media/index.json").digest_of_local(self.root / "images/disk.raw")
             noticed.stop()
+            noticed.downloads.add(Path("down/hosts"))
             (self.root / "images/not-of-the-plan").touch()
         assert noticed.complete
         remember(arguments, noticed, {"demo": self.artifact}, json_lines=True)
@@ -70,6 +71,8 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Demo:
     for name in ("images/_base", "images/files/inner", "boot_configs", "http_seed", "cache", "runs"):
         (root / name).mkdir(parents=True)
     (root / "images/not-of-the-plan").touch()
+    (root / "down").mkdir()
+    (root / "down/hosts").touch()
     (root / "images/demo.yml").write_text(TEMPLATE)
     (root / "images/_base/base.yml").write_text("format: 1\n")
     (root / "images/one.sh").write_text("echo one\n")
@@ -126,6 +129,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a profile that may fit better": lambda root: (root / "boot_configs/new.yml").touch(),
     "artifact": replaced("output/demo/demo.qcow2", "x" * 1000),
     "no artifact": lambda root: (root / "output/demo/demo.qcow2").unlink(),
+    "a download that is gone": lambda root: (root / "down/hosts").unlink(),
     "manifest": replaced("output/demo/manifest.json", "{}"),
     "another salt": lambda root: (root / "cache/salt").write_text("11" * 32),
     "a variable": lambda root: os.environ.update(FACTORY_VAR_x="1"),
