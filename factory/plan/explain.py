@@ -23,7 +23,8 @@ class Change:
 
     def sentence(self) -> str:
         if self.label:
-            return f"{self.label} changed"
+            what = "is new" if self.before is None else "is gone" if self.after is None else "changed"
+            return f"{self.label} {what}"
         if self.before is None:
             return f"{self.path} is new"
         if self.after is None:

@@ -88,7 +88,7 @@ class _Planner:
     def __init__(self, inputs: PlanInputs) -> None:
         self.inputs, self.loaded, self.platform = inputs, inputs.loaded, inputs.platform
         self.template = inputs.loaded.template
-        self.contents = Contents(inputs.loaded)
+        self.contents = Contents(inputs.loaded, inputs.output)
         self.secrets = tuple(inputs.loaded.secrets)
         self.spec = machine_spec(self.template, self.platform)
         self.installer = Installer(self.loaded, self.spec, inputs.seed_files)

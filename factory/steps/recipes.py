@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from factory.digest import tree_digest
+from factory.digest import digest_of, file_digest, tree_digest
 from factory.errors import TemplateError
 from factory.secret import Secret
-from factory.template.model import Ansible, File, Loaded, Plugin, Provision, Shell
+from factory.steps.playbook_files import files_in, playbook_files
+from factory.template.model import Ansible, File, LateText, Loaded, Plugin, Provision, Shell
 from factory.template.seed import SeedFolder, extra_files, seed_names
 from factory.template.verbatim_seed import VerbatimFolder, is_verbatim
 
@@ -22,14 +22,11 @@ _LATE = {
 }
 
 
-_MANY = 2000
-
-
 class Contents:
-    """Digests of files that a template names, and what people call them."""
+    """Digests of files that a template names, and what people call them. *output* is where artifacts appear."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
+    def __init__(self, loaded: Loaded, output: Path) -> None:
+        self._loaded, self._output = loaded, output.resolve()
         self.labels: dict[str, str] = {}
         self.texts: dict[str, str] = {}
 
@@ -45,15 +42,29 @@ class Contents:
             self.texts[digest] = text
         return {"sha256": digest}
 
-    def beside(self, name: str) -> dict[str, str]:
-        """What lies in the folder of *name*, as a playbook or script may read it.
+    def beside(self, playbook: str, words: Sequence[str]) -> dict[str, str]:
+        """Each file that *playbook* may read, beside it. Raises: TemplateError."""
+        files = playbook_files(self._loaded.resolve(playbook), words, self._output)
+        return self._each(str(Path(playbook).parent), files)
 
-        A folder with more than ``_MANY`` files is the place that a command runs in, not a playbook's own: its
-        digest would take minutes and change with every build, so only the file itself counts.
-        """
-        folder = self._loaded.resolve(name).parent
-        many = sum(1 for _ in islice((p for p in folder.rglob("*") if p.is_file()), _MANY + 1)) > _MANY
-        return self.of(name) if many else self.of(str(Path(name).parent))
+    def below(self, name: str) -> dict[str, str]:
+        """Each file of a folder of roles or collections. Raises: TemplateError."""
+        folder = self._loaded.resolve(name)
+        return self._each(name, files_in(folder, folder, self._output))
+
+    def _each(self, folder: str, files: Iterable[tuple[str, Path]]) -> dict[str, str]:
+        """Digests by name: of name and content, so that of two files that are alike the right one is named."""
+        found: dict[str, str] = {}
+        try:
+            for name, path in files:
+                executable = bool(path.stat().st_mode & 0o100)
+                found[name] = digest_of({"name": name, "sha256": file_digest(path), "executable": executable})
+                self.labels[found[name]] = str(Path(folder) / name)
+        except OSError as error:
+            raise TemplateError(
+                f"can't read {error.filename}: {error.strerror}", hint="is it there, and readable?"
+            ) from error
+        return found
 
 
 def _short_text(path: Path) -> str | None:
@@ -116,11 +127,11 @@ def provision_recipe(provision: Provision, contents: Contents) -> dict[str, Any]
             recipe["source"] = contents.of(options.source) if upload and options.source else options.source
         case Ansible():
             recipe |= fields(options, without={"playbook", "roles_path", "collections_path", "requirements"})
-            # A playbook reads what lies beside it: templates, variables, roles.
             recipe["playbook"] = contents.of(options.playbook)
-            recipe["beside"] = contents.beside(options.playbook)
-            recipe["roles"] = contents.of(options.roles_path) if options.roles_path else None
-            recipe["collections"] = contents.of(options.collections_path) if options.collections_path else None
+            words = [a.source if isinstance(a, LateText) else a for a in options.extra_args]
+            recipe["beside"] = contents.beside(options.playbook, words)
+            recipe["roles"] = contents.below(options.roles_path) if options.roles_path else None
+            recipe["collections"] = contents.below(options.collections_path) if options.collections_path else None
             recipe["requirements"] = contents.of(options.requirements) if options.requirements else None
         case Plugin():
             recipe |= {"name": options.name, "options": _without_paths(options.options, frozenset(options.files))}
