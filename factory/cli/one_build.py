@@ -10,9 +10,9 @@ from pathlib import Path
 
 from factory.cli.explaining import explain_failure
 from factory.cli.given import media_library
+from factory.cli.missing_downloads import first_missing
 from factory.cli.noticing import Noticed
 from factory.cli.on_error import Attempts, HoldsMachine, OnError
-from factory.cli.missing_downloads import first_missing
 from factory.cli.phase_states import reasons_to_run
 from factory.cli.places import Places
 from factory.cli.planning import Planned, last_layer
