@@ -18,6 +18,7 @@ from factory.drivers.protocols import CommandResult
 from factory.errors import DeadlineExpired, Evidence, GuestCommandFailed, GuestUnreachable, StepError
 from factory.events import Note
 from factory.provision.context import ProvisionContext, print_line, reveal
+from factory.provision.process_tree import end_command
 from factory.quantity import Duration
 from factory.secret import Secret
 
@@ -150,8 +151,9 @@ class _Run:
     async def _execute(self) -> CommandResult:
         command = self._command()
         if self._posix:
-            # sshd makes this shell the leader of its session: its number is that of the group of all that it starts.
-            command = f"echo $$ > {shlex.quote(self._base + '.pid')}; {command}"
+            # From this shell on everything is ended that is still there when the time is up (``process_tree``). It
+            # outlives the TERM that our hanging up sends, which dropbear hands to it alone: its children would be lost.
+            command = f"trap : TERM; echo $$ > {shlex.quote(self._base + '.pid')}; {command}"
         return await self._context.connection.run_given(command, deadline=self._deadline, on_line=self._line)
 
     def _line(self, stream: str, line: str) -> None:
@@ -175,17 +177,15 @@ class _Run:
         """What was started must not go on beside the next try. Best effort, as the guest may be stuck."""
         if not self._posix:
             return
-        pid = shlex.quote(self._base + ".pid")
-        script = (
-            f"p=$(cat {pid}) || exit 0; for s in TERM KILL; do "
-            "kill -$s -- -$p 2>/dev/null || sudo -n kill -$s -- -$p 2>/dev/null || break; sleep 1; done"
-        )
+        running = f"{self._script.title!r} may still be running in the guest"
         try:
             async with Deadline.after(_END, "the guest to end it").limit():
-                await self._try(f"sh -c {shlex.quote(script)}")
+                ended = await self._try(end_command(self._base + ".pid"))
+                if ended.exit_status != 0:
+                    self._context.emit(Note(f"{running}: {ended.stdout.strip() or ended.stderr.strip()}", "warning"))
                 await self._clean()
         except (DeadlineExpired, GuestUnreachable):
-            self._context.emit(Note(f"{self._script.title!r} may still be running in the guest", "warning"))
+            self._context.emit(Note(running, "warning"))
 
     async def _clean(self) -> None:
         """Removes what was carried over: the environment always, the script unless it is to be kept."""
@@ -207,8 +207,8 @@ class _Run:
             await self._context.reconnect(self._deadline.within(_BACK, "the guest to answer again"))
             await self._try(command)
 
-    async def _try(self, command: str) -> None:
-        await self._context.connection.run(command, deadline=Deadline.after(_TIDY, "the guest to tidy up"))
+    async def _try(self, command: str) -> CommandResult:
+        return await self._context.connection.run(command, deadline=Deadline.after(_TIDY, "the guest to tidy up"))
 
     def _failed(self, result: CommandResult) -> GuestCommandFailed:
         allowed = ", ".join(map(str, self._options.valid_exit_codes))

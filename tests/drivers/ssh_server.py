@@ -36,6 +36,7 @@ class Guest:
     forwarded: list[tuple[str, int]] = field(default_factory=list)  # where connections went on to: it is a bastion
     running: set[int] = field(default_factory=set)  # process groups of the commands
     sessions: int = 0
+    leaders: bool = True  # commands lead a session of their own, as with OpenSSH; with dropbear they do not
 
     def credentials(self, user: str = "root") -> Credentials:
         return Credentials(user, private_key=self.key_file)
@@ -115,6 +116,7 @@ async def guest(
     path: str = "",
     login_banner: str = "",
     version: str = "",
+    leaders: bool = True,
     **options: Any,
 ) -> AsyncIterator[Guest]:
     """Runs a server whose users live in *home* and run commands with this host's shell."""
@@ -152,7 +154,8 @@ async def guest(
         server_version=version or (),
         **options,
     )
-    holder.append(Guest(home, GuestAddress("127.0.0.1", acceptor.get_port()), key_file, acceptor))
+    address = GuestAddress("127.0.0.1", acceptor.get_port())
+    holder.append(Guest(home, address, key_file, acceptor, leaders=leaders))
     try:
         yield holder[0]
     finally:
@@ -172,14 +175,14 @@ async def _run_command(host: Guest, session: Any, path: str) -> None:
         stderr=asyncio.subprocess.PIPE,
         cwd=host.home,
         env=environment,
-        start_new_session=True,
+        start_new_session=host.leaders,
     )
     host.running.add(child.pid)
 
     def end(name: str) -> None:
         host.signals.append(name)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
+            os.killpg(child.pid, signal.SIGTERM) if host.leaders else os.kill(child.pid, signal.SIGTERM)
 
     session.signal_received = end
     try:

@@ -71,3 +71,17 @@ def test_a_kept_machine_is_looked_into_mended_and_gone_on_with(tiny: Outcome, pl
     assert len(films) == 2
     assert Path(films[0].split()[1]).stat().st_size > 0
     assert place.left_over() == []
+
+
+def test_a_script_out_of_time_is_ended_before_its_next_try(tiny: Outcome, place: Place, tmp_path: Path) -> None:
+    """By tinyOS' dropbear, whose commands lead no session, and with a busybox for its tools."""
+    template, script = broken_template(tmp_path)
+    template.write_text(template.read_text().replace("{name: last,", "{name: last, timeout: 5s, retries: 1,"))
+    script.write_text(
+        "if [ -e /root/seen ]; then ps | grep '[s]leep 77' && exit 9; exit 0; fi\n"
+        "touch /root/seen\necho started\nsleep 77 &\nsh -c 'sleep 77; true'\n"
+    )
+    outcome = place.build(str(template), "--until", "provision-2")
+    assert outcome.code == 0, outcome.stderr
+    assert [line["line"] for line in outcome.named("guest_output")] == ["started"]
+    assert not any("still be running" in note["message"] for note in outcome.named("note"))

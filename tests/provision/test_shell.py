@@ -213,18 +213,32 @@ def test_a_later_try_may_succeed(tmp_path: Path, remote: Path) -> None:
     run(body())
 
 
-def test_a_timeout_bounds_each_try_and_ends_what_it_started(tmp_path: Path, remote: Path) -> None:
+@pytest.mark.parametrize("leaders", [True, False], ids=["openssh", "dropbear"])
+def test_a_timeout_bounds_each_try_and_ends_what_it_started(tmp_path: Path, remote: Path, leaders: bool) -> None:
     async def body() -> None:
-        async with surroundings(tmp_path) as context:
-            script = inline(remote, "echo $$ >> pids", "sleep 1000 & wait")
+        async with surroundings(tmp_path, leaders=leaders) as context:
+            script = inline(remote, "sleep 1000 & echo $$ $! >> pids; wait")
             policy = Policy(retries=1, timeout=Duration(1), pause_before=Duration(0.01))
             with pytest.raises(DeadlineExpired, match="waited 1s for provisioner 'test'") as caught:
                 await run_provisioner(script, context, policy)
             assert "give it more time with `timeout`" in caught.value.hint
             pids = (context.host.home / "pids").read_text().split()
-            assert len(pids) == 2
+            assert len(pids) == 4
             assert [pid for pid in pids if _runs(pid)] == []
             assert os.listdir(remote) == []
+
+    run(body())
+
+
+def test_what_still_runs_after_all_is_told(tmp_path: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "end_command", lambda pid_file: "echo still running: 7 '(stuck)'; exit 1")
+
+    async def body() -> None:
+        async with surroundings(tmp_path) as context:
+            with pytest.raises(DeadlineExpired):
+                await run_provisioner(inline(remote, "sleep 1000"), context, Policy(timeout=Duration(1)))
+            notes = [event.message for event in context.events if isinstance(event, Note)]
+            assert "'sleep 1000' may still be running in the guest: still running: 7 (stuck)" in notes
 
     run(body())
 
