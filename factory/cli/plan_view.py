@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +19,7 @@ from factory.cli.requests import Selection, find_builds
 from factory.engine.store import LayerStore
 from factory.host.facts import collect
 from factory.plan.explain import Change
+from factory.quantity import Size
 
 LONGEST_VALUE = 120
 """Characters of a value in ``--diff``."""
@@ -70,6 +73,7 @@ def plan_lines(planned: Planned, states: Sequence[PhaseState], options: PlanOpti
     for name, value in plan.facts.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         yield f"  {name.replace('_', ' ')}: {shown}"
+    yield from (f"  {line}" for line in machine_lines(plan.machine))
     for state in states:
         yield f"  {click.style(f'{state.phase.name:<14}', fg='cyan')} {_words(state, options.output / plan.name)}"
         if options.diff:
@@ -77,6 +81,21 @@ def plan_lines(planned: Planned, states: Sequence[PhaseState], options: PlanOpti
             yield from (f"      {_coloured(line)}" for line in state.text)
         if options.steps:
             yield from (f"      {step.title}" for step in state.phase.steps)
+
+
+def machine_lines(machine: Mapping[str, Any]) -> Iterator[str]:
+    """The machine in one line, and the user's own arguments for QEMU in another where there are some."""
+    if not machine:
+        return
+    parts = [machine["type"], machine["firmware"], f"{machine['cpus']} CPUs", str(Size(machine["memory"]))]
+    parts += [f"TPM {machine['tpm']}"] if machine["tpm"] else []
+    parts += [f"disk {d['id']} ({Size(d['size'])}, {d['bus']})" for d in machine["disks"]]
+    parts += [f"NIC {n['id']} ({n['model']}{', ' if n['bridge'] else ''}{n['bridge']})" for n in machine["nics"]]
+    yield f"machine: {', '.join(parts)}"
+    if machine["extra_args"]:
+        yield f"QEMU also gets: {shlex.join(machine['extra_args'])}"
+    if machine["replaced_switches"]:
+        yield f"QEMU does not get our own: {' '.join(machine['replaced_switches'])}"
 
 
 def _words(state: PhaseState, artifact: Path) -> str:

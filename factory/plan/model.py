@@ -76,7 +76,8 @@ class Phase:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The whole build. ``facts`` is what a person wants to see resolved (machine type, accelerator, media); ``base``
-    is the key of the layer of another build that the first phase starts from, empty when it starts from nothing."""
+    is the key of the layer of another build that the first phase starts from, empty when it starts from nothing;
+    ``machine`` is what the machine is made of, with the user's own arguments for QEMU and without secrets."""
 
     name: str
     template: str
@@ -85,6 +86,7 @@ class Plan:
     power_off: tuple[Step, ...]
     facts: Mapping[str, Json]
     base: str = ""
+    machine: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -98,6 +100,7 @@ class Plan:
             "key": self.key,
             "base": self.base,
             "facts": dict(self.facts),
+            "machine": dict(self.machine),
             "phases": [p.describe() for p in self.phases],
             "boot": [s.describe() for s in self.boot],
             "power_off": [s.describe() for s in self.power_off],

@@ -34,7 +34,14 @@ from factory.steps.deliver import DeliverDisks, PostProcessArtifact
 from factory.steps.fetch_media import FetchMedia
 from factory.steps.installer import Installer, late_arguments, stall_of
 from factory.steps.layer_choice import choose_layers
-from factory.steps.machine_plan import guest_address, guest_port, machine_recipe, machine_spec, uefi_firmware
+from factory.steps.machine_plan import (
+    guest_address,
+    guest_port,
+    machine_facts,
+    machine_recipe,
+    machine_spec,
+    uefi_firmware,
+)
 from factory.steps.rebuild_initramfs import SCRIPT, RebuildInitramfs, early_modules
 from factory.steps.recipes import Contents, provision_recipe, seed_recipe
 from factory.steps.run_provisioner import RunProvisioner
@@ -110,6 +117,7 @@ class _Planner:
             power_off=(ShutDown(shutdown.command, shutdown.deadline, stall_of(self.template)),),
             facts={**self._facts(), **({"layers because": self.because} if self.because else {})},
             base=self.inputs.base,
+            machine=machine_facts(self.template.machine, self.platform, self.secrets),
         )
 
     # --- phases ----------------------------------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from factory.digest import Json, to_json
 from factory.drivers.machine_spec import (
     Bus,
     CdromSpec,
@@ -21,7 +23,8 @@ from factory.drivers.machine_spec import (
 from factory.drivers.protocols import GuestAddress
 from factory.errors import HostError
 from factory.host.platform import Platform, UefiFirmware
-from factory.template.model import Finished, Firmware, Machine, Template
+from factory.secret import Redactor
+from factory.template.model import Finished, Firmware, LateText, Machine, Template
 
 _UNPLACED = Path("unplaced")
 """Stands for a path in the layer: ``steps.start_machine`` fills it in."""
@@ -125,3 +128,25 @@ def machine_recipe(machine: Machine, platform: Platform) -> dict[str, Any]:
         "extra_args": machine.extra_args,
         "replaced_switches": machine.replaced_switches,
     }
+
+
+def machine_facts(machine: Machine, platform: Platform, secrets: Sequence[str] = ()) -> dict[str, Json]:
+    """What a plan says of its machine. Sizes are bytes; an argument that only the running build knows is as written."""
+    redact = Redactor(secrets)
+    facts = to_json(
+        {
+            "type": pinned_type(machine, platform),
+            "firmware": machine.firmware,
+            "cpus": machine.cpus,
+            "cpu": machine.cpu or platform.cpu_model,
+            "memory": machine.memory,
+            "tpm": machine.tpm.version if machine.tpm else "",
+            "display": machine.display,
+            "disks": [{"id": d.id, "size": d.size, "bus": d.bus} for d in machine.disks],
+            "nics": [{"id": n.id, "model": n.model, "mac": n.mac, "bridge": n.bridge} for n in machine.nics],
+            "extra_args": [redact(a.source if isinstance(a, LateText) else a) for a in machine.extra_args],
+            "replaced_switches": machine.replaced_switches,
+        }
+    )
+    assert isinstance(facts, dict)
+    return facts

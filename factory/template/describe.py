@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from factory.secret import MASK, Secret
+from factory.secret import MASK, Redactor, Secret
 from factory.template.model import ImageSource, IsoSource, LateText, Loaded, Provision, Shell, Text, Variable
 from factory.template.yaml_source import shown_name
 
@@ -48,7 +49,8 @@ def describe(loaded: Loaded) -> Description:
     template = loaded.template
     access = template.access
     machine = template.machine
-    disks = " + ".join(str(d.size) for d in machine.disks)
+    disks = " + ".join(f"{d.size} on {d.bus}" for d in machine.disks)
+    added = [Redactor(loaded.secrets)(_shown(a)) for a in machine.extra_args]
     way = "none" if access.none else "winrm" if access.winrm else "ssh"
     user = access.winrm.user if access.winrm else access.ssh.user if access.ssh else "root"
     return Description(
@@ -58,7 +60,8 @@ def describe(loaded: Loaded) -> Description:
         source=_source(template.source.iso or template.source.image),
         profile=loaded.profile.name if loaded.profile else "",
         seed=shown_name(loaded.seed_directory) if loaded.seed_directory else "",
-        machine=f"{machine.cpus} CPUs, {machine.memory}, {machine.firmware}, {disks}",
+        machine=f"{machine.cpus} CPUs, {machine.memory}, {machine.firmware}, {disks}"
+        + (f"; QEMU also gets: {shlex.join(added)}" if added else ""),
         access=way if access.none else f"{way} as {user}",
         provisioners=tuple(_provisioner(p) for p in template.provision),
         outputs=tuple(o.kind for o in template.outputs),

@@ -11,7 +11,7 @@ import pytest
 
 from factory.cli.phase_states import PhaseState, phase_states
 from factory.cli.places import Places
-from factory.cli.plan_view import LONGEST_VALUE, PlanOptions, plan_lines
+from factory.cli.plan_view import LONGEST_VALUE, PlanOptions, machine_lines, plan_lines
 from factory.cli.planning import Planned
 from factory.cli.requests import Selection
 from factory.engine.store import LayerStore
@@ -64,6 +64,19 @@ def test_each_phase_says_in_one_line_what_becomes_of_it() -> None:
         "  seal           in the layer that follows",
         "  export         delivered in output/web",
     ]
+
+
+def test_the_machine_is_said_in_a_line_and_ones_own_arguments_in_another() -> None:
+    machine = {
+        "type": "pc-q35-7.2", "firmware": "uefi", "cpus": 2, "cpu": "max", "memory": 512 << 20, "tpm": "2.0",
+        "display": "std", "disks": [{"id": "main", "size": 1 << 30, "bus": "nvme"}],
+        "nics": [{"id": "net0", "model": "e1000e", "mac": "", "bridge": "br0"}],
+        "extra_args": [], "replaced_switches": [],
+    }  # fmt: skip
+    line = "machine: pc-q35-7.2, uefi, 2 CPUs, 512 MiB, TPM 2.0, disk main (1 GiB, nvme), NIC net0 (e1000e, br0)"
+    assert list(machine_lines(machine)) == [line]
+    own = {**machine, "extra_args": ["-device", "a b"], "replaced_switches": ["-vga"]}
+    assert list(machine_lines(own)) == [line, "QEMU also gets: -device 'a b'", "QEMU does not get our own: -vga"]
 
 
 def test_diff_shows_values_and_texts_below_their_phase() -> None:

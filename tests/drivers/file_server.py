@@ -49,8 +49,8 @@ class FileServer:
         if 0 < trouble < 600:
             return f"HTTP/1.1 {trouble} Trouble\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
         if path in self.redirects:
-            head = f"HTTP/1.1 302 Found\r\nLocation: {self.redirects[path]}\r\nContent-Length: 0\r\n"
-            return f"{head}Connection: close\r\n\r\n".encode()
+            moved = f"HTTP/1.1 302 Found\r\nLocation: {self.redirects[path]}\r\nContent-Length: 0\r\n"
+            return f"{moved}Connection: close\r\n\r\n".encode()
         if path not in self.files:
             return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         content, status, extra = self.files[path], "200 OK", ""

@@ -161,6 +161,15 @@ def test_no_recipe_holds_a_secret(template: Path) -> None:
     assert salted["provision-1"] != keys(found)["provision-1"]
 
 
+def test_the_plan_names_the_machine_and_the_arguments_for_qemu_without_secrets(template: Path) -> None:
+    args = "extra_args: [-smbios, 'type=1,serial={{ vars.token }}', '-x', '{{ seed.url }}'], memory: 512 MiB"
+    machine = plan(edited(template, "memory: 512 MiB", args)).describe()["machine"]
+    assert machine["extra_args"] == ["-smbios", "type=1,serial={{ vars.token }}", "-x", "{{ seed.url }}"]
+    assert (machine["type"], machine["firmware"], machine["memory"]) == ("pc-q35-7.2", "bios", 512 * 2**20)
+    assert machine["disks"] == [{"id": "main", "size": 2**30, "bus": "virtio"}]
+    assert [nic["model"] for nic in machine["nics"]] == ["virtio-net-pci"]
+
+
 def test_a_host_without_the_firmware_is_named(template: Path) -> None:
     template.write_text(template.read_text().replace("memory: 512 MiB", "memory: 512 MiB, firmware: uefi"))
     assert plan(template).phases
