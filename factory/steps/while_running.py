@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from factory.deadline import Deadline
+from factory.deadline import Deadline, pause
 from factory.drivers.protocols import Machine, ShutdownReason
 from factory.errors import Evidence, MachineDied, StepError
 from factory.plan.step import Scope
@@ -15,6 +15,8 @@ from factory.steps.watch import panic_in
 
 _FOR_EVER = Duration(365 * 24 * 3600)
 _LAST_WORDS = Size(8 * 1024)
+_LAST_LOOK = Duration(3)
+"""For the body to see what the guest has said right before it ended: what is awaited may be its last words."""
 _DID = {
     ShutdownReason.GUEST_RESET: "reset the machine",
     ShutdownReason.GUEST_SHUTDOWN: "powered the machine off",
@@ -30,7 +32,7 @@ class _EndedError(Exception):
 
 @asynccontextmanager
 async def while_running(scope: Scope, during: str) -> AsyncIterator[None]:
-    """Cancels the body as soon as the scope's guest resets, powers off or panics: QEMU pauses it there.
+    """Cancels the body soon after the scope's guest resets, powers off or panics: QEMU pauses it there.
 
     Args:
         during: completes "the installer reset the machine while …".
@@ -61,6 +63,7 @@ async def _ends(machine: Machine) -> None:
         reason = await machine.wait_for_shutdown(Deadline.after(_FOR_EVER, "the guest to stop"))
     except MachineDied:
         return
+    await pause(_LAST_LOOK)
     raise _EndedError(reason)
 
 

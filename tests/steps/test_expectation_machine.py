@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from factory.cli.adapters import GuestTypist, MachineScreens
 from factory.deadline import Deadline
@@ -23,6 +24,7 @@ from factory.quantity import Duration, Size
 from factory.steps.expectation import AwaitExpectation
 from factory.steps.type_boot_command import TypeBootCommand
 from factory.template.model import Expect
+from factory.template.model.profile import Profile
 from tests.drivers.qemu import guests
 from tests.drivers.screen.boot_sectors import echo
 
@@ -113,6 +115,25 @@ def test_a_boot_command_ends_at_a_fatal_outcome() -> None:
     command = (Expect(on={"Install": [], "/No bootable|Booting from/": "fail"}, deadline=Duration(120)), "never typed")
     with pytest.raises(UnexpectedScreen, match=r"the screen showed '/No bootable\|Booting from/': Booting from Hard"):
         doing(TypeBootCommand(command), echo())
+
+
+PROFILES = Path(__file__).parents[2] / "boot_configs"
+
+
+def last_wait(profile: str) -> Expect:
+    return Profile.model_validate(yaml.safe_load((PROFILES / f"{profile}.yml").read_text())).expect[-1]
+
+
+@pytest.mark.parametrize("profile", ["tiny", "debian-quick"])
+def test_the_tiny_installer_s_own_words_end_the_build_at_once(profile: str) -> None:
+    fails = guests.sector(guests.CLI, guests.say("tiny-installer: FAILED: no seed: no CD\r\n"), guests.HANG)
+    with pytest.raises(UnexpectedScreen, match="tiny-installer: FAILED: no seed: no CD"):
+        expecting(last_wait(profile), fails)
+
+
+def test_the_last_words_before_a_reset_are_heard() -> None:
+    done = guests.sector(guests.CLI, guests.say("tiny-installer: done, rebooting\r\n"), guests.RESET)
+    assert expecting(last_wait("tiny"), done) == "the serial line shows 'tiny-installer: done, rebooting'"
 
 
 RESETS = guests.sector(guests.CLI, guests.say("starting\n"), guests.RESET)
