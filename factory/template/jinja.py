@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import base64
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import cache, wraps
 from typing import Any
 
@@ -27,7 +28,10 @@ from factory.template.sha512_crypt import sha512_crypt
 
 LONGEST_OUTPUT = 4 * 2**20
 """Characters that one text may grow to."""
+MOST_STEPS = 200_000
+"""Turns of loops and calls, all in all, that one text may take: loops in loops would hang `factory validate`."""
 
+_COUNTED = "_counted"
 _STR_METHODS_WITH_WIDTH = ("center", "ljust", "rjust", "zfill", "expandtabs")
 
 
@@ -89,6 +93,27 @@ def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+_steps: ContextVar[list[int]] = ContextVar("_steps")
+"""How many steps the text that is being rendered has taken."""
+
+
+def _step(line: int = 0) -> None:
+    taken = _steps.get(None)
+    if taken is None:
+        return
+    taken[0] += 1
+    if taken[0] > MOST_STEPS:
+        hint = f"a text may take {MOST_STEPS} turns of its loops and calls, all in all"
+        raise RenderError("this would take too long", hint=hint, line=line, token="{%" if line else "")
+
+
+def _counted(items: Iterable[Any], line: int) -> Iterator[Any]:
+    """What a loop goes through."""
+    for item in items:
+        _step(line)
+        yield item
+
+
 class Environment(ImmutableSandboxedEnvironment):
     """The sandbox. Two exist: for values of YAML, and for files of a seed."""
 
@@ -110,7 +135,14 @@ class Environment(ImmutableSandboxedEnvironment):
         for name in ("center", "indent", "wordwrap", "batch", "slice", "truncate", "format"):
             self.filters[name] = _bounded(self.filters[name])
         self.filters |= {"sha512_crypt": sha512_crypt, "shell_quote": shlex.quote, "b64encode": _b64encode}
+        self.filters[_COUNTED] = _counted
         self.globals.pop("lipsum", None)
+
+    def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
+        for loop in source.find_all(nodes.For):
+            line = nodes.Const(loop.lineno)
+            loop.iter = nodes.Filter(loop.iter, _COUNTED, [line], [], None, None, lineno=loop.lineno)
+        return super()._generate(source, *args, **kwargs)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, Mapping):
@@ -139,6 +171,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        _step()
         if isinstance(getattr(obj, "__self__", None), str) and obj.__name__ in _STR_METHODS_WITH_WIDTH:
             obj = _bounded(obj)
         return super().call(context, obj, *args, **kwargs)
@@ -200,6 +233,7 @@ def _joined(template: jinja2.Template, names: Mapping[str, Any]) -> str:
 
 
 def _guarded(text: str, run: Callable[[], Any]) -> Any:
+    counting = _steps.set([0])
     try:
         return run()
     except RenderError:
@@ -214,6 +248,8 @@ def _guarded(text: str, run: Callable[[], Any]) -> Any:
         raise RenderError("calls itself without end") from None
     except Exception as error:  # whatever a filter or method raises for a wrong argument
         raise RenderError(f"{type(error).__name__}: {error}") from None
+    finally:
+        _steps.reset(counting)
 
 
 def _syntax_words(error: jinja2.TemplateSyntaxError) -> str:

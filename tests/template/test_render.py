@@ -107,6 +107,12 @@ def test_values(text: str, value: Any) -> None:
          ""),
         ("{{ 'a' * 10**9 }}", "the text would be too long", "at most 4194304 characters"),
         ("{{ [1] * 10**9 }}", "the text would be too long", "at most 4194304 characters"),
+        ("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}", "this would take too long",
+         "a text may take 200000 turns of its loops and calls, all in all"),
+        ("{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(99) }}",
+         "this would take too long", "a text may take 200000 turns of its loops and calls, all in all"),
+        ("{% for i in 'a' * 1000000 %}{% endfor %}", "this would take too long",
+         "a text may take 200000 turns of its loops and calls, all in all"),
         ("{{ 10 ** 10000000 }}", "the text would be too long", "at most 4194304 characters"),
         ("{{ '%09999999d' % 1 }}", "'%' can't format a text here", "use ~ to join texts"),
         ("{{ 'a' | center(10**9) }}", "the text would be too long", ""),
@@ -121,6 +127,18 @@ def test_values(text: str, value: Any) -> None:
 def test_errors(text: str, message: str, hint: str) -> None:
     found = errors(text)
     assert [(e.message, e.hint) for e in found] == [(message, hint)]
+
+
+def test_what_takes_too_long_has_its_place() -> None:
+    text = "a\n{% for i in range(9) %}{% endfor %}\nb {% for i in range(999) %}{% for j in range(999) %}{% endfor %}{% endfor %}"
+    (found,) = errors(text)
+    assert text[: found.offset(text)].count("\n") == 2
+
+
+def test_a_loop_knows_its_length_and_its_end() -> None:
+    text = "{% for a, b in [[1, 2], [3, 4]] %}{{ a }}{{ b }}{{ loop.index }}/{{ loop.length }}{{ '' if loop.last else ' ' }}{% endfor %}"
+    assert render_value(text, SCOPE) == "121/2 342/2"
+    assert render_value("{% for a in [] %}x{% else %}none{% endfor %}", SCOPE) == "none"
 
 
 def test_there_is_no_randomness() -> None:
