@@ -148,6 +148,7 @@ def test_a_description(project: Project) -> None:
         "  - file: {content: x, destination: /etc/motd}\n"
         "  - {reboot: {}, name: again}\n"
         "  - reboot: {}\n"
+        "machine: {extra_args: [-device, 'a b']}\n"
         "outputs: [qcow2, ova]\n",
         variables={"f": "false"},
     )
@@ -167,7 +168,7 @@ def test_a_description(project: Project) -> None:
         "source": "isos/small.iso",
         "profile": "small",
         "seed": "http_seed/small",
-        "machine": "2 CPUs, 2 GiB, bios, 8 GiB",
+        "machine": "2 CPUs, 2 GiB, bios, 8 GiB on virtio; QEMU also gets: -device 'a b'",
         "access": "ssh as root",
         "provisioners": ("shell: one (+1)", "shell: scripts/hello", "file: /etc/motd", "reboot: again", "reboot"),
         "outputs": ("qcow2", "ova"),
