@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import itertools
 import os
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -59,7 +60,8 @@ class MediaDownloads:
         ):
             for url in urls:
                 (self._store / "parts" / f"{_name_of(url)}.wrong").unlink(missing_ok=True)
-            known = await self._known(name, expected)
+            nearer = expected is None and _local_first(urls) is not None
+            known = None if nearer else await self._known(name, expected)
             return known or await self._first_of(urls, lambda url: self._from_mirror(url, expected, name, emit), emit)
 
     async def local(self, path: Path, checksum: str, *, emit: Emit) -> tuple[Path, str]:
@@ -81,7 +83,7 @@ class MediaDownloads:
     async def identity(self, urls: Sequence[str], checksum: str) -> str:
         """See the Protocol."""
         expected = await self._expected(urls, checksum, lambda event: None)
-        if expected is None and _is_local(urls[0]) and (path := _local_path(urls[0])).is_file():
+        if expected is None and (path := _local_first(urls)):
             return f"sha256:{await asyncio.to_thread(self._index.digest_of_local, path)}"
         return str(expected) if expected else f"unchecked:{urls[0]}"
 
@@ -250,6 +252,12 @@ def _is_local(origin: str) -> bool:
         return urllib.parse.urlsplit(origin).scheme in ("", "file")
     except ValueError:
         return False  # it has a host, and downloading from there says what is wrong
+
+
+def _local_first(urls: Sequence[str]) -> Path | None:
+    """The local file that is used before anything is downloaded, if it is there."""
+    local = itertools.takewhile(_is_local, urls)
+    return next((path for url in local if (path := _local_path(url)).is_file()), None)
 
 
 def _local_path(origin: str) -> Path:

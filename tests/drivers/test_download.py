@@ -539,6 +539,11 @@ def test_local_files_and_servers_are_tried_in_order(store: Store, tmp_path: Path
             assert (await store.fetch("none", server.url("/gone.iso"), local.as_uri()))[0] == local
             assert (await store.fetch("none", local.as_uri(), server.url("/gone.iso")))[0] == local
             assert len(server.requests) == 2
+            # What was downloaded for want of it gives way to it, as soon as it is there.
+            late = tmp_path / "late.iso"
+            assert (await store.fetch("none", late.as_uri(), url))[1] == DIGEST
+            late.write_bytes(b"mine, too")
+            assert (await store.fetch("none", late.as_uri(), url))[0] == late
             with pytest.raises(StepError, match="none of 2 mirrors has it"):
                 await store.fetch("none", missing, (tmp_path / "other.iso").as_uri())
             # What the local file holds is what counts.
