@@ -128,7 +128,7 @@ def test_a_direct_boot_without_a_url_still_has_a_line(template: str) -> None:
 def test_its_expectations_are_expressions(name: str) -> None:
     for expect in profile(name).expect:
         assert expect.means
-        assert expect.serial or expect.text
+        assert expect.serial or expect.text or expect.branches
         re.compile(expect.serial)
         re.compile(expect.text)
 
