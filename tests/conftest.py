@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.e2e.command import Outcome, Place
+
+# Before any test module is read, which is when its settings are taken. The machine may be busy: no test measures time.
+settings.register_profile("factory", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("factory")
 
 
 class ForbiddenInUnitTest(BaseException):

@@ -8,7 +8,6 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from factory.errors import Problem
 from factory.template import project as project_module
@@ -28,10 +27,6 @@ name: small
 typed: {command: "install {{ seed.url }}/answers<enter>"}
 seed: {directory: small, main: answers}
 """
-
-
-settings.register_profile("factory", deadline=None, max_examples=40)  # the machine may be busy: no test measures time
-settings.load_profile("factory")
 
 
 class Project:
