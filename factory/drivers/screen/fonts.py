@@ -63,6 +63,14 @@ class Font:
         return shapes
 
     @cached_property
+    def characters_by_shape(self) -> Mapping[Bitmap, frozenset[str]]:
+        """All characters that have a shape: a half block and its other half in reverse video, Latin and Cyrillic a."""
+        found: dict[Bitmap, set[str]] = {}
+        for bitmap, character in self.glyphs.items():
+            found.setdefault(upright(bitmap), set()).update((character, *self.twins.get(character, "")))
+        return {bitmap: frozenset(characters) for bitmap, characters in found.items()}
+
+    @cached_property
     def rich_numbers(self) -> frozenset[int]:
         """The bitmaps with enough ink as numbers, the top left pixel the highest bit."""
         return frozenset(int(b.translate(DIGITS), 2) for b in self.glyphs if b.count(1) >= RICH)

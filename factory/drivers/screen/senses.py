@@ -24,8 +24,8 @@ from factory.drivers.screen.frame import Frame, Grid
 from factory.drivers.screen.glyphs import GlyphReader, GlyphText
 from factory.drivers.screen.learning import SIZES, learn
 from factory.drivers.screen.serial_terminal import terminal_lines
-from factory.drivers.screen.vga_font import Checked, checked
-from factory.drivers.screen.vga_memory import BASE, SIZE, MemoryText, read_memory, text_modes
+from factory.drivers.screen.vga_memory import BASE, SIZE, text_modes
+from factory.drivers.screen.vga_text import MemoryText, read_memory
 from factory.errors import MachineDied, MachineSilent, StepError
 from factory.quantity import Size
 
@@ -220,25 +220,17 @@ class Senses:
         if not len(self._shelf):
             await self._more_fonts()
 
-        def read() -> tuple[MemoryText, Checked] | None:
-            def by_glyphs() -> Sequence[str]:
-                glyphs = self._reader.read(frame)
-                return glyphs.lines if glyphs else ()
+        def read() -> MemoryText | None:
+            return read_memory(path.read_bytes(), frame, last_start=self._start, fonts=self._shelf.of_size)
 
-            found = read_memory(path.read_bytes(), frame, last_start=self._start, glyphs=by_glyphs)
-            if found is None:
-                return None
-            self._start = found.start
-            return found, checked(found, frame, self._shelf.of_size(8, found.mode.grid.height))
-
-        while (found := await asyncio.to_thread(read)) and found[1].unknown:
+        while (text := await asyncio.to_thread(read)) and text.unknown:
             if not await self._more_fonts():  # a console's font that this computer has, too
                 break
-        if found is None:
+        if text is None or text.confidence < _READABLE:
             return None
-        memory, text = found
+        self._start = text.start
         picture = (frame.width, frame.height)
-        return ScreenText(text.lines, Sense.VGA_MEMORY, text.confidence, memory.mode.columns, picture)
+        return ScreenText(text.lines, Sense.VGA_MEMORY, text.confidence, text.mode.columns, picture)
 
     async def _read_glyphs(self, frame: Frame) -> GlyphText | None:
         """Reads with the fonts on the shelf; fetches the next ones while those don't do."""

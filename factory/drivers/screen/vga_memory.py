@@ -1,31 +1,35 @@
-"""Reads a VGA text screen out of the card's memory: exact in ASCII, whatever font the guest has loaded (``vga_font``).
+"""Where in the VGA card's memory the text screen lies that a screenshot shows; what it says is ``vga_text``'s affair.
 
 The 32 KiB at 0xB8000 hold pairs of a character code and an attribute. Which part is shown depends on the CRT
-controller's start address (index registers 0x0C, 0x0D), which Linux moves to scroll. It can't be read from outside
-without writing the index register, under the guest's hands; but it shows: a screenshot tells which cells look the same,
-and only at the right start does every code have one look. The same check tells text modes from graphics modes, in which
-that memory holds something stale. Besides, a blank looks blank and a letter does not.
+controller's start address (index registers 0x0C, 0x0D), which the BIOS moves to show another page, Linux to scroll. It
+can't be read from outside without writing the index register, under the guest's hands; but it shows: a blank looks
+blank and a letter does not, whatever the font is. The address counts cells, so the screen can begin at any of them.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from factory.drivers.screen.codepage import CP437
+from factory.drivers.screen.fonts import DIGITS
 from factory.drivers.screen.frame import Frame, Grid, cells_of_band
 
 BASE = 0xB8000
 SIZE = 0x8000
 _CELL_HEIGHTS = (16, 8, 14)
-_MOST_COLUMNS, _MOST_ROWS = 132, 60
+_MOST_ROWS = 60
 BLANK_CODES = frozenset((0x00, 0x20, 0xFF))
-_IS_WRITTEN = bytes(code not in BLANK_CODES for code in range(256))
-_FULL_BLOCK = 0xDB
-_CONVINCING = 12
+FULL_BLOCK = 0xDB
 _TOLERATED = 2
-"""Cells that may look otherwise than their like: the cursor's, and one that just changed."""
+"""Cells that may be blank on one side and not on the other: the cursor's, and one that just changed."""
+_IS_WRITTEN = bytes(code not in BLANK_CODES for code in range(256))
+_IS_FULL_BLOCK = bytes(code == FULL_BLOCK for code in range(256))
+_IS_UNSEEN = bytes(bool(a & 0x80) or (a >> 4) & 7 == a & 0xF for a in range(256))
+"""By attribute: blinking, or ink of the paper's colour."""
+_FEW = 8
+"""Letters with which one such cell is tolerated, the cursor's."""
+_CELLS = SIZE // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,6 @@ class TextMode:
     columns: int
     rows: int
     grid: Grid
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryText:
-    """What was read. ``start`` is the offset of the first cell in bytes; ``codes`` are all cells', row by row."""
-
-    lines: tuple[str, ...]
-    start: int
-    mode: TextMode
-    codes: bytes = b""
 
 
 def text_modes(frame: Frame) -> Iterator[TextMode]:
@@ -67,9 +61,15 @@ def text_modes(frame: Frame) -> Iterator[TextMode]:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """What each cell looks like, as a number: equal cells, equal numbers. ``plain`` are the looks of one colour."""
+    """What each cell looks like, as a number: equal cells, equal numbers.
+
+    Args:
+        pixels: of a cell, by that number.
+        plain: the looks of one colour.
+    """
 
     cells: Sequence[int]
+    pixels: Sequence[bytes]
     plain: frozenset[int]
 
 
@@ -82,106 +82,44 @@ def looks(frame: Frame, grid: Grid) -> Looks:
         for cell in cells_of_band(frame.band(row * grid.height, grid.height), frame, grid)
     ]
     size = grid.width * grid.height
-    return Looks(cells, frozenset(n for cell, n in numbers.items() if cell == cell[:3] * size))
+    return Looks(cells, tuple(numbers), frozenset(n for cell, n in numbers.items() if cell == cell[:3] * size))
 
 
-def read_memory(
-    memory: bytes, frame: Frame, *, last_start: int = 0, glyphs: Callable[[], Sequence[str]] | None = None
-) -> MemoryText | None:
-    """The text that *frame* shows, out of *memory* (32 KiB); None when it does not show this memory.
+def starts(memory: bytes, shown: Looks, mode: TextMode, last_start: int) -> Iterator[int]:
+    """Offsets in bytes at which *memory* has letters where *shown* has ink and blanks where it has none.
 
-    Args:
-        last_start: where the screen began when it was last read.
-        glyphs: reads the frame by its glyphs; asked where several starts would look the same (a few letters on an
-            otherwise blank screen, say).
+    The likeliest come first: where the screen began last time, the first page, a whole number of lines further.
     """
-    found: list[MemoryText] = []
-    for mode in text_modes(frame):
-        shown = looks(frame, mode.grid)
-        if len(set(shown.cells)) == 1:
-            # A blank screen shows nothing to compare with; it is blank all the same.
-            return MemoryText(("",) * mode.rows, last_start, mode)
-        starts = _starts(memory, shown, mode, last_start)
-        windows = [(start, _window(memory, start, mode)) for start in starts]
-        found += [MemoryText(_lines(window, mode), start, mode, window[::2]) for start, window in windows]
-        if len(starts) == 1 and _evidence(_window(memory, starts[0], mode)) >= _CONVINCING:
-            return found[-1]
-    if glyphs and len({text.lines for text in found}) > 1:
-        seen = glyphs()
-        return max(found, key=lambda text: _agreement(text.lines, seen))
-    return found[0] if found else None
-
-
-def _starts(memory: bytes, shown: Looks, mode: TextMode, last_start: int) -> list[int]:
-    """Where the screen can begin: all starts that explain it exactly, else the best of those that nearly do."""
-    exact: list[int] = []
-    near: list[tuple[int, int]] = []
-    # Most starts are ruled out by arithmetic on whole screens: a blank that does not look blank.
-    inked = int.from_bytes(bytes([look not in shown.plain for look in shown.cells]), "big")
-    blank = int.from_bytes(b"\1" * len(shown.cells), "big")
-    for start in dict.fromkeys((last_start, 0, *range(0, SIZE, mode.columns * 2))):
-        window = _window(memory, start, mode)
-        written = int.from_bytes(window[::2].translate(_IS_WRITTEN), "big")
-        if written == 0 or ((written ^ blank) & inked).bit_count() > _TOLERATED:
+    size = len(shown.cells)
+    whole = (1 << size) - 1
+    inked = _bits(bytes([look not in shown.plain for look in shown.cells]))
+    around = memory + memory[: size * 2]  # the card's addresses wrap around at the end of its 32 KiB
+    codes, attributes = around[::2], around[1::2]
+    written = _bits(codes.translate(_IS_WRITTEN))
+    visible = written & ~_bits(codes.translate(_IS_FULL_BLOCK)) & ~_bits(attributes.translate(_IS_UNSEEN))
+    for start in dict.fromkeys((last_start, 0, *range(0, SIZE, mode.columns * 2), *range(0, SIZE, 2))):
+        shift = _CELLS - start // 2
+        letters = written >> shift & whole
+        if not letters & inked or (inked & ~letters).bit_count() > _TOLERATED:
             continue
-        differing = _differing(_words(window), shown)
-        if differing == 0:
-            exact.append(start)
-        elif differing <= _TOLERATED:
-            near.append((differing, start))
-    return exact or [start for differing, start in near if differing == min(near)[0]]
+        differing = (inked & ~letters | visible >> shift & whole & ~inked).bit_count()
+        if differing <= min(_TOLERATED, 1 + (letters & inked).bit_count() // _FEW):
+            yield start
 
 
-def _evidence(window: bytes) -> int:
-    """How many cells had to look like another one: few, and another start might fit by accident."""
-    words = [word for word in _words(window) if word & 0xFF not in BLANK_CODES]
-    return len(words) - len(set(words))
+def is_unseen(word: int) -> bool:
+    """Whether a letter may look blank: painted in the paper's colour, blinking, or a full block."""
+    return bool(_IS_UNSEEN[word >> 8]) or word & 0xFF == FULL_BLOCK
 
 
-def _agreement(lines: Sequence[str], seen: Sequence[str]) -> int:
-    return sum(a == b for line, other in zip(lines, seen, strict=False) for a, b in zip(line, other, strict=False))
-
-
-def _differing(words: Sequence[int], shown: Looks) -> int:
-    """Cells that do not look as they should; stops counting when there are too many.
-
-    A cell must look like the first one with the same code and attribute; blank, if its code is; not blank, if not.
-    """
-    look_of: dict[int, int] = {}
-    differing = 0
-    for word, look in zip(words, shown.cells, strict=True):
-        known = look_of.get(word)
-        if known is None:
-            look_of[word] = look
-            differing += _is_odd(word, look in shown.plain)
-        elif known != look:
-            differing += 1
-        if differing > _TOLERATED:
-            break
-    return differing
-
-
-def _is_odd(word: int, plain: bool) -> bool:
-    """Whether a blank does not look blank, or a letter does (unless it is painted in the paper's colour, or blinks)."""
-    code, attribute = word & 0xFF, word >> 8
-    if code in BLANK_CODES:
-        return not plain
-    invisible = attribute & 0x80 or (attribute >> 4) & 7 == attribute & 0xF or code == _FULL_BLOCK
-    return plain and not invisible
-
-
-def _window(memory: bytes, start: int, mode: TextMode) -> bytes:
+def words_at(memory: bytes, start: int, mode: TextMode) -> tuple[int, ...]:
+    """Code and attribute (the high byte) of each cell of the screen that begins at *start*, row by row."""
     size = mode.columns * mode.rows * 2
     window = memory[start : start + size]
-    # The card's addresses wrap around at the end of its 32 KiB.
-    return window + memory[: size - len(window)]
+    window += memory[: size - len(window)]
+    return struct.unpack(f"<{size // 2}H", window)
 
 
-def _words(window: bytes) -> Sequence[int]:
-    return struct.unpack(f"<{len(window) // 2}H", window)
-
-
-def _lines(window: bytes, mode: TextMode) -> tuple[str, ...]:
-    codes = window[::2]
-    text = "".join([CP437[code] for code in codes])
-    return tuple(text[i : i + mode.columns].rstrip() for i in range(0, mode.columns * mode.rows, mode.columns))
+def _bits(flags: bytes) -> int:
+    """One bit for each byte, which is 0 or 1; the first the highest."""
+    return int(flags.translate(DIGITS), 2)

@@ -217,6 +217,85 @@ def own_glyph(code: int, glyph: bytes, text: bytes) -> bytes:
     )
 
 
+def two_pages(first: bytes, second: bytes, offset: int, *, turned: bool = False) -> bytes:
+    """Writes *first* at the beginning of the text memory and *second* at *offset*, and shows what begins there.
+
+    Args:
+        offset: in bytes. The BIOS has its page 1 of 80x25 at 0x1000, which is no whole number of lines.
+        turned: loads a font first in which each row of each glyph is turned around by one pixel.
+    """
+    font = (
+        "B8 30 11         ; mov ax, 0x1130: where the font is",
+        "B7 06            ; mov bh, 6: of 8x16",
+        "CD 10            ; int 0x10: es:bp",
+        "06               ; push es",
+        "1F               ; pop ds",
+        "89 EE            ; mov si, bp",
+        "31 C0            ; xor ax, ax",
+        "8E C0            ; mov es, ax",
+        "BF 00 80         ; mov di, 0x8000",
+        "B9 00 10         ; mov cx, 4096",
+        "turn:",
+        "AC               ; lodsb",
+        "D0 C0            ; rol al, 1",
+        "AA               ; stosb",
+        "E2 ->turn        ; loop turn",
+        "31 C0            ; xor ax, ax",
+        "8E D8            ; mov ds, ax",
+        "BD 00 80         ; mov bp, 0x8000",
+        "B8 00 11         ; mov ax, 0x1100: load glyphs",
+        "BB 00 10         ; mov bx, 0x1000: of 16 rows, into block 0",
+        "B9 00 01         ; mov cx, 256",
+        "31 D2            ; xor dx, dx",
+        "CD 10            ; int 0x10",
+    )
+    start = offset // 2
+
+    def text(label: str, length: int) -> tuple[Line, ...]:
+        return (
+            f"BE @{label}      ; mov si, label",
+            f"B9 {length:02X} 00         ; mov cx, length",
+            f"{label}_again:",
+            "AC               ; lodsb",
+            "AB               ; stosw",
+            f"E2 ->{label}_again ; loop",
+        )
+
+    return assemble(
+        (
+            *SET_UP,
+            "FC               ; cld",
+            "B8 03 00         ; mov ax, 3: 80x25, cleared",
+            "CD 10            ; int 0x10",
+            *(font if turned else ()),
+            "B8 00 B8         ; mov ax, 0xb800",
+            "8E C0            ; mov es, ax",
+            "31 FF            ; xor di, di",
+            "B8 20 07         ; mov ax, 0x0720: a blank",
+            "B9 00 40         ; mov cx, 16384",
+            "F3 AB            ; rep stosw",
+            "31 FF            ; xor di, di",
+            *text("first", len(first)),
+            f"BF {offset & 255:02X} {offset >> 8:02X}         ; mov di, offset",
+            *text("second", len(second)),
+            "BA D4 03         ; mov dx, 0x3d4: the CRT controller",
+            f"B8 0C {start >> 8:02X}         ; mov ax, start's high byte",
+            "EF               ; out dx, ax",
+            f"B8 0D {start & 255:02X}         ; mov ax, start's low byte",
+            "EF               ; out dx, ax",
+            "B0 52            ; mov al, 'R'",
+            "E6 E9            ; out 0xe9, al",
+            "stop:",
+            "F4               ; hlt",
+            "EB ->stop        ; jmp stop",
+            "first:",
+            first.hex(" "),
+            "second:",
+            second.hex(" "),
+        )
+    )
+
+
 def all_codes(*, rows_of_8: bool = False, columns: int = 80, start_line: int = 0) -> bytes:
     """Shows every code 0 … 255 in 256 different colours, on lines of their own, below a title that says "CODES".
 
