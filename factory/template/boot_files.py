@@ -11,6 +11,8 @@ from factory.errors import StepError
 from factory.template.model import DirectBoot
 
 ARCHITECTURE = "x86_64"
+_IMAGES = f"images-{ARCHITECTURE}"
+"""The section of `.treeinfo` that names them."""
 _KERNELS = ("vmlinuz*", "vmlinux*", "linux", "linux26", "bzimage*", "kernel*")
 _INITRDS = ("initrd*", "initramfs*", "initrfs*", "core.gz", "minirt*")
 _BZIMAGE = 0x202
@@ -74,13 +76,20 @@ def kernel_version(head: bytes) -> str | None:
     return head[start : start + 256].split(b"\0")[0].decode("ascii", "replace").split(" ")[0]
 
 
-def _by_treeinfo(direct: DirectBoot, view: IsoView) -> Iterator[BootFiles]:
-    section = f"images-{ARCHITECTURE}"
+def named_in_treeinfo(view: IsoView) -> tuple[str, str] | None:
+    """Kernel and initrd that `.treeinfo` names, if the ISO has both."""
     info = treeinfo(view)
-    kernel = view.find(info.get(section, "kernel", fallback="") or "")
-    initrd = view.find(info.get(section, "initrd", fallback="") or "")
-    if kernel and (initrd or not direct.initrd):
-        yield BootFiles(kernel, initrd if direct.initrd else None, f".treeinfo, [{section}]")
+    kernel, initrd = (view.find(info.get(_IMAGES, key, fallback="") or "") for key in ("kernel", "initrd"))
+    return (kernel, initrd) if kernel and initrd else None
+
+
+def _by_treeinfo(direct: DirectBoot, view: IsoView) -> Iterator[BootFiles]:
+    kernel = view.find(treeinfo(view).get(_IMAGES, "kernel", fallback="") or "")
+    named = named_in_treeinfo(view)
+    if named and direct.initrd:
+        yield BootFiles(*named, f".treeinfo, [{_IMAGES}]")
+    elif kernel and not direct.initrd:
+        yield BootFiles(kernel, None, f".treeinfo, [{_IMAGES}]")
 
 
 def _by_candidates(direct: DirectBoot, view: IsoView) -> Iterator[BootFiles]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from factory.drivers.iso_view import IsoView
+from factory.template.boot_files import named_in_treeinfo
 from factory.template.model import Profile, Recognise
 
 _WEIGHTS = {"treeinfo": 4, "disk_info": 4, "volume_id": 2, "paths": 1}
@@ -50,7 +51,7 @@ def near_misses(view: IsoView, profiles: Iterable[Profile]) -> tuple[NearMiss, .
     """The profiles that fit in part, best first: for saying why an ISO is not known."""
     found: list[tuple[int, NearMiss]] = []
     for profile in profiles:
-        rules = [list(_signs(rule, view)) for rule in profile.recognise]
+        rules = [list(_signs(rule, view, profile)) for rule in profile.recognise]
         partial = [(sum(_WEIGHTS[s.kind] for s in signs if s.holds), signs) for signs in rules]
         weight, signs = max(partial, key=lambda item: item[0], default=(0, []))
         if weight and not all(s.holds for s in signs):
@@ -62,14 +63,14 @@ def near_misses(view: IsoView, profiles: Iterable[Profile]) -> tuple[NearMiss, .
 def _best(view: IsoView, profile: Profile) -> Match | None:
     best: Match | None = None
     for rule in profile.recognise:
-        signs = list(_signs(rule, view))
+        signs = list(_signs(rule, view, profile))
         weight = sum(_WEIGHTS[s.kind] for s in signs)
         if signs and all(s.holds for s in signs) and (best is None or weight > best.weight):
             best = Match(profile, tuple(s.words for s in signs), weight)
     return best
 
 
-def _signs(rule: Recognise, view: IsoView) -> Iterator[_Sign]:
+def _signs(rule: Recognise, view: IsoView, profile: Profile) -> Iterator[_Sign]:
     if rule.treeinfo:
         yield _text_sign("treeinfo", ".treeinfo", rule.treeinfo, view.treeinfo)
     if rule.disk_info:
@@ -79,9 +80,21 @@ def _signs(rule: Recognise, view: IsoView) -> Iterator[_Sign]:
         words = f"its label is '{view.volume_id}'"
         yield _Sign("volume_id", holds, words if holds else f"{words}, which does not fit {rule.volume_id}")
     if rule.paths:
-        missing = [path for path in rule.paths if next(view.matching(path), None) is None]
-        words = f"it has no {' and no '.join(missing)}" if missing else f"it holds {' and '.join(rule.paths)}"
+        # A rule by names alone needs the very names: they are all that it goes by.
+        says_more = rule.treeinfo or rule.volume_id or rule.disk_info
+        there = _as_named(rule.paths, view, profile) if says_more else list(rule.paths)
+        missing = [path for path in there if next(view.matching(path), None) is None]
+        words = f"it has no {' and no '.join(missing)}" if missing else f"it holds {' and '.join(there)}"
         yield _Sign("paths", not missing, words)
+
+
+def _as_named(paths: Iterable[str], view: IsoView, profile: Profile) -> list[str]:
+    """*paths* with kernel and initrd as `.treeinfo` calls them, where it names both and the ISO has them."""
+    named = named_in_treeinfo(view)
+    if named is None or profile.direct is None:
+        return list(paths)
+    kernels, initrds = profile.direct.kernel, profile.direct.initrd
+    return [named[0] if path in kernels else named[1] if path in initrds else path for path in paths]
 
 
 def _text_sign(kind: str, file: str, pattern: str, text: str) -> _Sign:
@@ -90,6 +103,7 @@ def _text_sign(kind: str, file: str, pattern: str, text: str) -> _Sign:
     match = re.search(pattern, text)
     if match is None:
         return _Sign(kind, False, f"its {file} does not fit {pattern}")
-    start = text.rfind("\n", 0, match.start()) + 1
+    # Where the match ends: a rule with several conditions begins to look at the top of the file.
+    start = text.rfind("\n", 0, match.start() + len(match[0].rstrip())) + 1
     line = text[start:].split("\n", 1)[0].strip()
     return _Sign(kind, True, f"its {file} says '{line[:100]}'")

@@ -148,6 +148,7 @@ def _enterprise_linux(identity: Identity, view: IsoView) -> StartingPoint:
         install=(
             "seed_vars:",
             "  family: el",
+            *(("  release: 8",) if major == "8" else ()),
             f"  tree: {folder}/BaseOS/x86_64/os/",
             f"  repositories: {{AppStream: {folder}/AppStream/x86_64/os/}}",
         ),

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from pykickstart.parser import KickstartParser
+from pykickstart.version import makeVersion
 
 from factory.cli.program import cli
 from factory.errors import FactoryError, StepError, TemplateError
 from factory.template.check import check, check_profile
 from factory.template.model import Firmware, Loaded
-from tests.content.shipped import ROOT
+from tests.content.shipped import ROOT, answers
 from tests.iso_layouts import (
     ALMA,
     ALPINE_VIRT,
@@ -317,12 +319,33 @@ def test_an_unknown_iso_is_described_and_nothing_written(folder: Path) -> None:
 def test_an_old_release_says_what_does_not_fit(folder: Path) -> None:
     files = dict.fromkeys(PXEBOOT, kernel()) | {
         "isolinux/isolinux.cfg": b"",
-        ".treeinfo": treeinfo("AlmaLinux", "8.10"),
+        ".treeinfo": treeinfo("AlmaLinux", "7.10"),
     }
-    _, output = refused(Layout("", "AlmaLinux-8-10-x86_64-dvd", files, "", "").make(folder.parent / "a.iso"))
-    assert "a.iso: AlmaLinux 8.10, x86_64, dvd (by .treeinfo)" in output
+    _, output = refused(Layout("", "AlmaLinux-7-10-x86_64-dvd", files, "", "").make(folder.parent / "a.iso"))
+    assert "a.iso: AlmaLinux 7.10, x86_64, dvd (by .treeinfo)" in output
     assert "not anaconda-el9: it holds images/pxeboot/vmlinuz" in output
     assert "but its .treeinfo does not fit" in output
+
+
+def test_a_kernel_at_another_place_is_started_from_there(folder: Path) -> None:
+    pair = ("boot/kern", "boot/ird.img")
+    files = dict.fromkeys(pair, kernel()) | {".treeinfo": treeinfo("Fedora", "41", pair)}
+    result = init(Layout("", "Fedora-S-dvd-x86_64-41", files, "", "").make(folder.parent / "a.iso"))
+    assert result.exit_code == 0, result.output
+    assert "starts boot/kern and boot/ird.img" in (folder / "fedora-41.yml").read_text()
+    install = valid(folder / "fedora-41.yml").template.install
+    assert install is not None
+    assert install.boot == "direct"
+
+
+def test_enterprise_linux_8_is_answered_in_its_own_words(folder: Path) -> None:
+    files = dict.fromkeys(PXEBOOT, kernel()) | {".treeinfo": treeinfo("AlmaLinux", "8.10")}
+    init(Layout("", "AlmaLinux-8-10-x86_64-dvd", files, "", "").make(folder.parent / "a.iso"))
+    answer = answers(valid(folder / "almalinux-8.yml"))["ks.cfg"]
+    handler = KickstartParser(makeVersion("RHEL8"), errorsAreFatal=True)
+    handler.readKickstartFromString(answer)
+    assert handler.handler.packages.excludeWeakdeps is True
+    assert "8/AppStream/x86_64/os/" in answer
 
 
 def test_skeletons_for_an_unknown_iso(folder: Path) -> None:

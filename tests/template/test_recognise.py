@@ -116,20 +116,56 @@ def test_paths_may_have_stars() -> None:
     assert not recognise(IsoView("", ("live/sub/vmlinuz-6",)), [profile])
 
 
+def anaconda(family: str, version: str, label: str = "X", pair: tuple[str, str] = PXEBOOT) -> IsoView:
+    return Layout("", label, dict.fromkeys(pair, kernel()) | {".treeinfo": treeinfo(family, version, pair)}, "", "").view()
+
+
 def test_a_near_miss_says_what_holds_and_what_does_not(profiles: list[Profile]) -> None:
-    files = dict.fromkeys(PXEBOOT, kernel()) | {
-        "isolinux/isolinux.cfg": b"",
-        ".treeinfo": treeinfo("AlmaLinux", "8.10"),
-    }
-    old = Layout("", "AlmaLinux-8-10-x86_64-dvd", files, "", "")
-    assert recognise(old.view(), profiles) == ()
-    misses = {m.profile.name: m for m in near_misses(old.view(), profiles)}
-    assert (
-        "it holds images/pxeboot/vmlinuz and images/pxeboot/initrd.img and isolinux/isolinux.cfg"
-        in misses["anaconda-el9"].holds
-    )
+    old = anaconda("AlmaLinux", "7.10")
+    assert recognise(old, profiles) == ()
+    misses = {m.profile.name: m for m in near_misses(old, profiles)}
+    assert "it holds images/pxeboot/vmlinuz and images/pxeboot/initrd.img" in misses["anaconda-el9"].holds
     assert misses["anaconda-el9"].lacks[0].startswith("its .treeinfo does not fit")
     assert "windows-server" not in misses
+
+
+@pytest.mark.parametrize(
+    ("family", "version", "profile"),
+    [
+        ("Oracle Linux Server", "9.4", "anaconda-el9"),
+        ("AlmaLinux", "8.10", "anaconda-el9"),
+        ("Red Hat Enterprise Linux", "8.10", "anaconda-el9"),
+        ("Red Hat Enterprise Linux", "9.8.0", "anaconda-el9"),
+        ("CentOS Stream", "9", "anaconda-el9"),
+        ("CentOS Stream", "10", "anaconda-fedora"),
+        ("Oracle Linux Server", "10.0", "anaconda-fedora"),
+        ("Fedora", "44", "anaconda-fedora"),
+    ],
+)
+def test_enterprise_linux_goes_by_family_and_version(
+    family: str, version: str, profile: str, profiles: list[Profile]
+) -> None:
+    (match,) = recognise(anaconda(family, version), profiles)
+    assert match.profile.name == profile
+    said = f"family = {family}" if family == "Fedora" else f"version = {version}"
+    assert match.reasons[0] == f"its .treeinfo says '{said}'"
+
+
+@pytest.mark.parametrize("version", ["8.10", "9.8", "10.2", "15"])
+def test_another_product_with_such_a_version_is_none_of_theirs(version: str, profiles: list[Profile]) -> None:
+    assert recognise(anaconda("Fedora Infinity", version), profiles) == ()
+    assert recognise(anaconda("Qubes", version), profiles) == ()
+
+
+@pytest.mark.parametrize(("family", "version"), [("Fedora", "41"), ("Rocky Linux", "9.3")])
+def test_kernel_and_initrd_are_called_as_treeinfo_says(family: str, version: str, profiles: list[Profile]) -> None:
+    (match,) = recognise(anaconda(family, version, pair=("boot/kern", "boot/ird.img")), profiles)
+    assert match.reasons[-1] == "it holds boot/kern and boot/ird.img"
+
+
+def test_what_treeinfo_names_must_be_there(profiles: list[Profile]) -> None:
+    view = IsoView("X", ("boot/kern",), {".treeinfo": treeinfo("Fedora", "41", ("boot/kern", "boot/i")).decode()})
+    assert recognise(view, profiles) == ()
 
 
 def test_what_fits_is_no_near_miss(profiles: list[Profile]) -> None:
