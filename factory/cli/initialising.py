@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from factory.cli.report.failure import problem_lines
 from factory.cli.template_options import environment
 from factory.drivers import iso as iso_driver
 from factory.drivers.iso_view import IsoView
-from factory.errors import FactoryError, TemplateError
+from factory.errors import FactoryError, Problem, TemplateError
 from factory.host.facts import template_names
 from factory.template import project
 from factory.template.boot_files import BootFiles, find_boot_files, initrds, kernels
@@ -67,10 +66,12 @@ def write_template(wish: Wish) -> None:
     match = _match(wish, view, profiles)
     if match is not None:
         _say(wish, f"boot profile {match.profile.name}: {'; '.join(match.reasons)}")
-        _write(wish, view, identity, match)
+        with _all_or_nothing() as files:
+            _write(wish, view, identity, match, files)
     elif wish.new_profile:
         _describe_unknown(wish, view, profiles)
-        _write(wish, view, identity, _skeleton(wish, view))
+        with _all_or_nothing() as files:
+            _write(wish, view, identity, _skeleton(wish, view, files), files)
     else:
         _describe_unknown(wish, view, profiles)
         raise TemplateError(
@@ -146,14 +147,14 @@ def _describe_unknown(wish: Wish, view: IsoView, profiles: list[Profile]) -> Non
         _say(wish, f"  not {miss.profile.name}: {'; '.join(miss.holds)}, but {'; '.join(miss.lacks)}")
 
 
-def _skeleton(wish: Wish, view: IsoView) -> Match:
+def _skeleton(wish: Wish, view: IsoView, files: contextlib.ExitStack) -> Match:
     """Writes the skeleton of a profile."""
     name = wish.new_profile or ""
     _check_name(name, "a boot profile")
     root = _root(wish)
     path = root / "boot_configs" / f"{name}.yml"
     content = profile_skeleton(name, view, menu_entries(view), wish.iso.name, _schema(path, root, "profile"))
-    _put(path, content, wish)
+    _put(path, content, wish, files)
     profile, problems = check_profile(path, root=root)
     if profile is None:
         raise TemplateError(problems)
@@ -164,7 +165,7 @@ def _skeleton(wish: Wish, view: IsoView) -> Match:
 # --- template ------------------------------------------------------------------------------------------------------
 
 
-def _write(wish: Wish, view: IsoView, identity: Identity, match: Match) -> None:
+def _write(wish: Wish, view: IsoView, identity: Identity, match: Match, files: contextlib.ExitStack) -> None:
     host = template_names()
     point = starting_point(match.profile, identity, view, host_has_mirror="mirror" in host)
     name = wish.name or (wish.new_profile and identity_name(identity)) or wish.new_profile or point.name
@@ -186,24 +187,25 @@ def _write(wish: Wish, view: IsoView, identity: Identity, match: Match) -> None:
     if wish.output == STDOUT:
         click.echo(scaffold.yaml(), nl=False)
         return
-    _put(path, scaffold.yaml(), wish)
+    _put(path, scaffold.yaml(), wish, files)
+    problems = _checked(path, host)
     _say(wish, f"{_shown(path)}: written")
     for note in point.notes:
         _say(wish, f"  {note}")
-    _check_template(path, host, wish, match)
-
-
-def _check_template(path: Path, host: Mapping[str, Any], wish: Wish, match: Match) -> None:
-    """What `factory validate` will say: nothing, or this is our bug and the user still has the file."""
-    _, problems = check(path, environ=environment(), host=host)
     for problem in problems:
         for line in problem_lines(problem):
             click.echo(line, err=True)
-    if any(p.severity == "error" for p in problems):
-        sys.exit(TemplateError.exit_code)
     shown = shlex.quote(_shown(path))
     first = f"complete boot_configs/{wish.new_profile}.yml; " if match.profile.name == wish.new_profile else ""
     click.echo(f"next: {first}factory plan {shown}; factory build {shown}")
+
+
+def _checked(path: Path, host: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """What `factory validate` will say: nothing, or warnings. Raises: TemplateError."""
+    _, problems = check(path, environ=environment(), host=host)
+    if any(p.severity == "error" for p in problems):
+        raise TemplateError(problems, hint="nothing was written; --output - prints what was made of this ISO")
+    return tuple(problems)
 
 
 def _boot_files(profile: Profile, view: IsoView) -> BootFiles | None:
@@ -259,21 +261,35 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _put(path: Path, content: str, wish: Wish) -> None:
+@contextlib.contextmanager
+def _all_or_nothing() -> Iterator[contextlib.ExitStack]:
+    """Takes back what was written when something fails: the stack holds how."""
+    with contextlib.ExitStack() as undo:
+        yield undo
+        undo.pop_all()
+
+
+def _put(path: Path, content: str, wish: Wish, undo: contextlib.ExitStack) -> None:
     """Writes a whole file. Raises: TemplateError when there is one already."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if wish.overwrite:
+        undo.callback(path.write_bytes, path.read_bytes()) if path.exists() else undo.callback(_remove, path)
         draft = path.with_name(f".{path.name}.part")
         draft.write_text(content)
         draft.replace(path)
         return
     try:
         with path.open("x") as stream:
+            undo.callback(_remove, path)
             stream.write(content)
     except FileExistsError:
         raise TemplateError(
             f"{_shown(path)} is already there", hint="give it another --name or --output, or overwrite it with --force"
         ) from None
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _check_name(name: str, what: str) -> None:

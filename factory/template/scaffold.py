@@ -221,7 +221,12 @@ def _section(name: str, lines: Iterable[str]) -> list[str]:
 
 
 def _noted(line: str, note: str) -> str:
-    return f"{line}\t{note}" if note else line
+    return f"{line}\t{_shown(note)}" if note else line
+
+
+def _shown(words: str) -> str:
+    """Words for a comment, which names in an ISO must not end."""
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())
 
 
 def _aligned(lines: Iterable[str]) -> Iterator[str]:
@@ -244,6 +249,6 @@ def _comment(*sentences: str) -> list[str]:
         line
         for sentence in sentences
         for line in textwrap.wrap(
-            " ".join(sentence.split()), _WIDTH, initial_indent="# ", subsequent_indent="#   ", break_long_words=False
+            _shown(sentence), _WIDTH, initial_indent="# ", subsequent_indent="#   ", break_long_words=False
         )
     ]

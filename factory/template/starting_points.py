@@ -15,6 +15,7 @@ from factory.template.identify import Identity
 from factory.template.model import Profile
 from factory.template.windows_media import windows_images
 
+_OPENS_JINJA = re.compile(r"\{(?=[{%#])")
 SYSTEMD = "systemctl is-system-running --wait"
 
 
@@ -79,9 +80,14 @@ def identity_name(identity: Identity, parts: int = 1) -> str:
 
 
 def text(value: str) -> str:
-    """A YAML scalar in double quotes; what Jinja would read stays as it is written."""
-    quoted = json.dumps(value, ensure_ascii=False)
-    return quoted if not re.search(r"\{\{|\{%|\{#", value) else f'"{{% raw %}}{quoted[1:-1]}{{% endraw %}}"'
+    """A YAML scalar in double quotes, whatever it holds; what Jinja would read stays as it is written."""
+    quoted = json.dumps(_OPENS_JINJA.sub("{{ '{' }}", value), ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)
+
+
+def number(release: str, otherwise: str) -> str:
+    """The release where it is one that can stand in a URL; what an ISO says of itself may be anything."""
+    return release if re.fullmatch(r"\d[\w.-]*", release, re.ASCII) else otherwise
 
 
 # --- families ------------------------------------------------------------------------------------------------------
@@ -128,7 +134,7 @@ _EL_MIRRORS: Mapping[str, tuple[str, str]] = {
 def _enterprise_linux(identity: Identity, view: IsoView) -> StartingPoint:
     if identity.family == "Fedora":
         return _fedora(identity, view)
-    major = identity.release.split(".")[0] or "9"
+    major = number(identity.release.split(".")[0], "9")
     mirror, folder = _EL_MIRRORS.get(identity.family, ("https://mirror.example/el", "{major}"))
     folder = folder.format(major=major)
     media = package_media(view)
@@ -158,7 +164,7 @@ def _enterprise_linux(identity: Identity, view: IsoView) -> StartingPoint:
 
 
 def _fedora(identity: Identity, view: IsoView) -> StartingPoint:
-    release = identity.release or "rawhide"
+    release = number(identity.release, "rawhide")
     media = "netinst" if package_media(view) == "boot" else "dvd"
     return StartingPoint(
         identity_name(identity) or "fedora",
@@ -194,7 +200,7 @@ def _autoyast(identity: Identity, view: IsoView) -> StartingPoint:
     carries = any(n.lower().endswith((".rpm", "/repomd.xml")) for n in view.names)
     mirror = 'mirror: {help: "openSUSE mirror: the folder that holds distribution/leap", default: "https://download.opensuse.org"}'
     leap = identity.family.startswith("openSUSE") or not identity.family
-    release = identity.release or "15.6"
+    release = number(identity.release, "15.6")
     return StartingPoint(
         identity_name(identity) or "opensuse-leap-15",
         base=True,
@@ -293,7 +299,7 @@ def _windows(identity: Identity, view: IsoView) -> StartingPoint:
             'administrator_password: {help: "Only while the image is built, unless you set it", generate: password,'
             " sensitive: true}",
             'timezone: {help: "Windows\' name of the time zone", default: UTC}',
-            f'language: {{help: "Language of the ISO and of the system", default: {language}}}',
+            f'language: {{help: "Language of the ISO and of the system", default: {text(language)}}}',
         ),
         machine=(
             *(("tpm: true",) if client else ("# tpm: true\tBitLocker and Windows 11 want one",)),
@@ -303,7 +309,7 @@ def _windows(identity: Identity, view: IsoView) -> StartingPoint:
             "  - -device",
             "  - ide-cd,drive=virtio,bus=ide.5",
         ),
-        install=(f"seed_vars: {{windows: {drivers}}}\tthe folder of virtio drivers",),
+        install=(f"seed_vars: {{windows: {text(drivers)}}}\tthe folder of virtio drivers",),
         access=('winrm: {user: Administrator, password: "{{ vars.administrator_password }}", deadline: 2h}',),
         provision=_windows_scripts(),
         shutdown=("command: shutdown /s /t 5 /f /d p:4:1", "deadline: 30m"),

@@ -12,7 +12,7 @@ from pykickstart.parser import KickstartParser
 from pykickstart.version import makeVersion
 
 from factory.cli.program import cli
-from factory.errors import FactoryError, StepError, TemplateError
+from factory.errors import FactoryError, Problem, StepError, TemplateError
 from factory.template.check import check, check_profile
 from factory.template.model import Firmware, Loaded
 from tests.content.shipped import ROOT, answers
@@ -432,3 +432,56 @@ def test_no_base_fragment_leaves_a_template_that_stands_alone(folder: Path, monk
     loaded = valid(folder / "debian-12.yml")
     assert loaded.template.extends == ()
     assert loaded.template.provision == ()
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        '9.3", default: "http://evil.example/rocky"} # ',
+        '9.3 "Blue"',
+        "{{ 7*7 }}\"'",
+        "9.3 {% raw %}{%",
+        "9 {% endraw %} {{ vars.mirror }}",
+        "9.3: [x",
+        "9}",
+        "9 # a",
+        "9'\\",
+        "9\x85x\u2028y",
+    ],
+)
+@pytest.mark.parametrize(("family", "profile"), [("Fedora", "anaconda-fedora"), ("Rocky {{x}}", "anaconda-el9")])
+def test_what_an_iso_says_of_itself_can_break_no_template(
+    family: str, profile: str, version: str, folder: Path
+) -> None:
+    files = dict.fromkeys(PXEBOOT, kernel()) | {".treeinfo": treeinfo(family, version)}
+    iso = Layout("", "Rocky-9-3-x86_64-dvd", files, "", "").make(folder.parent / "{{ an }} 'iso'.iso")
+    result = init(iso, "--profile", profile)
+    assert result.exit_code == 0, result.output
+    (path,) = folder.iterdir()
+    template = valid(path).template
+    assert template.description == f"{identify_words(family, version)} from {iso.name}"
+    assert "evil" not in str(template.install)
+    assert template.source.iso is not None
+    assert template.source.iso.path == str(iso)
+
+
+def identify_words(family: str, version: str) -> str:
+    return f"{family} {' '.join(''.join(c if c.isprintable() else ' ' for c in version).split())}, x86_64, dvd"
+
+
+@pytest.mark.parametrize("before", [None, "mine\n"])
+def test_a_template_that_is_wrong_is_not_left_behind(
+    before: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = Problem("not as it should be")
+    monkeypatch.setattr("factory.cli.initialising.check", lambda *_, **__: (None, (problem,)))
+    (folder / "images").mkdir()
+    (folder / "boot_configs").mkdir()
+    path = folder / "images" / "arch-live.yml"
+    if before:
+        path.write_text(before)
+    error, output = refused(ARCH.make(folder.parent / "a.iso"), "--new-profile", "arch-live", "--force")
+    assert said(error) == problem.message
+    assert "next:" not in output
+    assert list((folder / "boot_configs").iterdir()) == []
+    assert (path.read_text() if path.exists() else None) == before

@@ -117,7 +117,9 @@ def test_paths_may_have_stars() -> None:
 
 
 def anaconda(family: str, version: str, label: str = "X", pair: tuple[str, str] = PXEBOOT) -> IsoView:
-    return Layout("", label, dict.fromkeys(pair, kernel()) | {".treeinfo": treeinfo(family, version, pair)}, "", "").view()
+    return Layout(
+        "", label, dict.fromkeys(pair, kernel()) | {".treeinfo": treeinfo(family, version, pair)}, "", ""
+    ).view()
 
 
 def test_a_near_miss_says_what_holds_and_what_does_not(profiles: list[Profile]) -> None:
