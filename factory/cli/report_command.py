@@ -22,6 +22,7 @@ def command(run: str, as_json: bool) -> None:
     from factory.cli.live_runs import find_run, known_runs
     from factory.cli.places import places
     from factory.dossier.collector import JSON, write_report
+    from factory.visible import visible, visible_json
 
     root = places().runs
     known = [] if run else known_runs(root)
@@ -37,9 +38,9 @@ def command(run: str, as_json: bool) -> None:
         message = f"the report can't be written: {error}"
         raise StoreError(message, hint="is there space in the run directory, and may you write there?") from error
     if as_json:
-        click.echo(json.dumps(json.loads((found.path / JSON).read_text("utf-8")), ensure_ascii=False))
+        click.echo(visible_json(json.dumps(json.loads((found.path / JSON).read_text("utf-8")), ensure_ascii=False)))
         return
-    click.echo(click.style(f"{found.path.name}: ", bold=True) + verdict.sentence)
+    click.echo(click.style(f"{found.path.name}: ", bold=True) + visible(verdict.sentence))
     for advice in verdict.advice:
-        click.echo(f"  {click.style('try:', bold=True)} {advice}")
+        click.echo(f"  {click.style('try:', bold=True)} {visible(advice)}")
     click.echo(f"  {click.style('report:', bold=True)} {page}")

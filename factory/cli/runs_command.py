@@ -18,6 +18,7 @@ def command(everything: bool, as_json: bool) -> None:
     """
     from factory.cli.live_runs import known_runs
     from factory.cli.places import places
+    from factory.visible import visible
 
     where = places()
     found = [run for run in known_runs(where.runs) if everything or run.alive]
@@ -37,6 +38,6 @@ def command(everything: bool, as_json: bool) -> None:
             what += f", {guest.kind} {guest.user}@{guest.host}:{guest.port}"
         if run.state == "kept":
             what += f"  {run.control.phase} failed: {run.control.message.splitlines()[0]}"
-        click.echo(f"{run.path.name:<40} {run.state:<8} {what}".rstrip())
+        click.echo(visible(f"{run.path.name:<40} {run.state:<8} {what}".rstrip()))
     if not found and not as_json:
         click.echo(f"no build is running ({where.runs})", err=True)

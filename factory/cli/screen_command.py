@@ -26,6 +26,7 @@ def command(run: str, watch: bool, png: Path | None, as_json: bool) -> None:
     from factory.cli.looking import look, save_picture
     from factory.cli.looking import watch as follow
     from factory.cli.places import places
+    from factory.visible import visible, visible_json
 
     where = places()
     known = find_run(where.runs, run)
@@ -40,9 +41,9 @@ def command(run: str, watch: bool, png: Path | None, as_json: bool) -> None:
         fonts = where.cache / "fonts"
         for seen in follow(known, fonts=fonts) if watch else look(machine, fonts=fonts, again=False):
             if as_json:
-                click.echo(json.dumps(seen.to_json(), ensure_ascii=False))
+                click.echo(visible_json(json.dumps(seen.to_json(), ensure_ascii=False)))
             else:
-                click.echo("\n".join(seen.text_lines()))
+                click.echo(visible("\n".join(seen.text_lines())))
     except KeyboardInterrupt:
         if not watch:
             raise

@@ -14,9 +14,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from factory.visible import UNSEEN
+
 JOURNAL, PLAN = "journal.jsonl", "plan.json"
-_CONTROL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
-"""Terminal control sequences (ECMA-48: CSI, single characters, OSC) and control characters other than TAB and LF."""
+_CONTROL = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[@-Z\\-_]"
+    rf"|[{UNSEEN}]"
+)
+"""Terminal control sequences (ECMA-48: CSI, single characters, OSC) and what is no text; TAB and LF are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 PACKAGE = Path(__file__).parents[2] / "factory"
 
-LEAVES = {"errors", "quantity", "secret", "digest", "events", "deadline"}
+LEAVES = {"errors", "quantity", "secret", "digest", "events", "deadline", "visible"}
 SEAMS = {"drivers.iso_view", "drivers.machine_spec", "drivers.protocols"}
 MAY_IMPORT: dict[str, set[str]] = {
     "boot_command": LEAVES,
@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 LEAF_ORDER = {
     "errors": set(), "quantity": set(), "secret": set(), "digest": {"secret"}, "events": {"secret"},
-    "deadline": {"errors", "quantity"},
+    "deadline": {"errors", "quantity"}, "visible": set(),
 }  # fmt: skip
 FORBIDDEN_NAMES = {"util", "utils", "common", "helpers", "base", "core", "manager", "misc"}
 

@@ -34,6 +34,7 @@ from factory.events import (
     TeardownFailed,
 )
 from factory.quantity import Duration
+from factory.visible import visible
 
 ROOM = 3
 """Lines of the terminal that are left free of bars."""
@@ -102,7 +103,7 @@ class Board:
 
     def write(self, *lines: str) -> None:
         """Prints lines above the bars."""
-        for line in lines:
+        for line in map(visible, lines):
             tqdm.write("\r\x1b[2K" + (line if self._colour else click.unstyle(line)), file=self._stream)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import click
 
 from factory.errors import Evidence, FactoryError, Problem, TemplateError
+from factory.visible import visible
 
 TAIL_LINES = 12
 LONGEST_LINE = 160
@@ -26,6 +27,10 @@ def show_failure(error: FactoryError) -> None:
 
 def failure_lines(error: FactoryError) -> Iterator[str]:
     """The report, line by line, styled; click drops the styles where there is no terminal."""
+    yield from map(visible, _failure_lines(error))
+
+
+def _failure_lines(error: FactoryError) -> Iterator[str]:
     if isinstance(error, TemplateError):
         for problem in error.problems:
             yield from problem_lines(problem)
@@ -92,5 +97,5 @@ def evidence_lines(evidence: Evidence) -> Iterator[str]:
 def show_bug(error: Exception) -> None:
     """For what should not have happened: the trace, and the request to tell us."""
     traceback.print_exception(error, file=sys.stderr)
-    click.echo(click.style("bug: ", fg="red", bold=True) + f"{type(error).__name__}: {error}", err=True)
+    click.echo(click.style("bug: ", fg="red", bold=True) + visible(f"{type(error).__name__}: {error}"), err=True)
     click.echo("  This is an error in factory itself. Please report it with the lines above.", err=True)

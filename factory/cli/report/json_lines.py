@@ -6,9 +6,10 @@ import json
 import sys
 
 from factory.events import Stamped
+from factory.visible import visible_json
 
 
 def print_json(stamped: Stamped) -> None:
     """An event subscriber."""
-    sys.stdout.write(json.dumps(stamped.to_json(), ensure_ascii=False) + "\n")
+    sys.stdout.write(visible_json(json.dumps(stamped.to_json(), ensure_ascii=False)) + "\n")
     sys.stdout.flush()

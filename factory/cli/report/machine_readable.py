@@ -11,11 +11,12 @@ import click
 from factory import __version__
 from factory.cli.report.summary import Row
 from factory.events import ArtifactReady, BuildFinished, GuestOutput, Note, PhaseStarted, Stamped, StepStarted
+from factory.visible import visible
 
 
 def machine_line(target: str, kind: str, *data: str) -> str:
     """One line. Commas and line ends in *data* are written as Packer writes them."""
-    words = (d.replace(",", "%!(PACKER_COMMA)").replace("\r", "\\r").replace("\n", "\\n") for d in data)
+    words = (visible(d.replace("\r", "\\r")).replace(",", "%!(PACKER_COMMA)").replace("\n", "\\n") for d in data)
     return ",".join([str(int(time.time())), target, kind, *words])
 
 

@@ -33,6 +33,7 @@ from factory.events import (
     TeardownFailed,
 )
 from factory.quantity import Duration
+from factory.visible import visible
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -103,7 +104,7 @@ class Terminal:
     def _started(self, build: str, event: StepStarted) -> None:
         self._open_step[build] = event.title
         if self._tty and not self._several:
-            self._write(f"  {event.title} …", end="\r")
+            self._write(f"  {visible(event.title)} …", end="\r")
 
     def _finished(self, build: str, event: StepFinished) -> None:
         self._open_step.pop(build, None)
@@ -121,7 +122,7 @@ class Terminal:
 
     def _line(self, build: str, text: str) -> None:
         prefix = self._style(f"[{build}] ", dim=True) if self._several else ""
-        self._write(prefix + text)
+        self._write(prefix + visible(text))
 
     def _write(self, text: str, end: str = "\n") -> None:
         clear = "\x1b[2K" if self._tty else ""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 
+from factory.visible import UNSEEN
+
 ROWS = 25
 _TOKEN = re.compile(
-    r"\x1b\[(?P<arguments>[0-9;?]*)[ -/]*(?P<command>[@-~])"
-    r"|\x1b[()][0-9A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b."
-    r"|(?P<text>[^\x00-\x1f\x7f]+)|(?P<control>[\x00-\x1f\x7f])",
+    r"(?:\x1b\[|\x9b)(?P<arguments>[0-9;?]*)[ -/]*(?P<command>[@-~])"
+    r"|\x1b[()][0-9A-Za-z]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b."
+    rf"|(?P<text>[^\t\n{UNSEEN}]+)|(?P<control>[\t\n{UNSEEN}])",
     re.DOTALL,
 )
+"""Control sequences have a form of 7 bits and one of 8, which begins with a single character of C1."""
 
 
 class Terminal:
