@@ -247,8 +247,9 @@ def report(guest: Guest, times: Times) -> int:
     }  # fmt: skip
     for name, word in words.items():
         target = f"   (target at most {limits[name]} s)" if name in limits else ""
-        sys.stdout.write(f"{live[name]:8.2f} {word}{target}\n")
-        if name in limits and live[name] > limits[name]:
+        seen = f"{live[name]:8.2f}" if name in live else "not seen"
+        sys.stdout.write(f"{seen} {word}{target}\n")
+        if name in limits and live.get(name, float("inf")) > limits[name]:
             missed.append(name)
     if missed:
         sys.stdout.write(f"target missed: {', '.join(missed)}\n")
