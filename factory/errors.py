@@ -116,11 +116,16 @@ class TemplateError(FactoryError):
 
 
 def in_one_line(error: BaseException) -> str:
-    """The first problem of a template with its place, or the first line of what else happened; without hints."""
+    """The first problem of a template with its place, or the first line of what else happened; without hints.
+
+    A line that announces what follows is followed by the last of that: what a screen showed is in its last line.
+    """
     if isinstance(error, TemplateError) and error.problems:
         first = next((p for p in error.problems if p.severity == "error"), error.problems[0])
         return f"{first.place}: {first.message}" if first.place else first.message
-    return (error.message if isinstance(error, FactoryError) else repr(error)).partition("\n")[0]
+    line, _, more = (error.message if isinstance(error, FactoryError) else repr(error)).partition("\n")
+    said = more.strip().splitlines()
+    return f"{line} {said[-1].strip()}" if said and line.endswith(":") else line
 
 
 class HostError(FactoryError):

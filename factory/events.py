@@ -220,7 +220,8 @@ class MachineActivity(Event):
     """What a machine has done while something was waited for, since the last such event.
 
     ``disk`` and ``network`` are bytes, ``serial`` bytes, ``cpu`` the guest's CPU time over the time that passed (1.0:
-    one CPU, busy throughout); ``quiet`` is for how many seconds none of it, nor the screen, has moved.
+    one CPU, busy throughout), ``screen`` how many times the screen showed something else; ``quiet`` is for how many
+    seconds none of it has moved.
     """
 
     awaited: str
@@ -230,6 +231,7 @@ class MachineActivity(Event):
     serial: int
     cpu: float
     quiet: float
+    screen: int = 0
 
 
 @dataclass(frozen=True, slots=True)

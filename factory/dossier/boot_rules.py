@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from factory.dossier.record import Entry, Record
-from factory.dossier.verdict import Quote, Verdict, find, installing, shorten, waited
+from factory.dossier.record import Entry, Record, readable
+from factory.dossier.verdict import SEED_WAIT, Quote, Verdict, find, installing, let_in, shorten, waited
 from factory.drivers.protocols import LOOP, reboots
 from factory.quantity import Duration
 
 LOOPING = 3
 """So many reboots within ``LOOP`` during one wait are no accident."""
-BUSY = 0.5
-"""CPU time over time: a guest at this or more was held up by nothing but its own speed."""
+WORK = 32 * 1024
+"""Bytes a second, of disks and network: what a guest at work carries at least, as ``steps/watch`` counts."""
+_LATE = 10.0
+"""Seconds at the end of a wait, or more, by which it is judged: what is told last may be of a moment."""
 
 _PANIC = (
     # Linux, where a line or what the kernel prints begins: another text without an end may stand before its time
@@ -54,6 +57,9 @@ _NOT_BOOTABLE = (
     re.compile(r"isolinux\.bin missing or corrupt|Failed to load ldlinux"),
 )
 
+_BOOTED = re.compile(r"\bLinux version \d|^\[ +\d+\.\d{6}\] |\blogin: *$|\bReached target\b", re.MULTILINE)
+"""A system has started."""
+
 
 def kernel_panic(record: Record) -> Verdict | None:
     found = find(record, _PANIC, logs=False)
@@ -83,7 +89,7 @@ def _before(match: re.Match[str]) -> str:
 
 def no_bootable_device(record: Record) -> Verdict | None:
     found = find(record, _NOT_BOOTABLE, logs=False)
-    if not waited(record) or not found:
+    if not waited(record) or let_in(record) or not found or _booted_since(record):
         return None
     if installing(record):
         sentence = "The machine found nothing to boot: the installer's ISO is not bootable with this firmware."
@@ -98,6 +104,23 @@ def no_bootable_device(record: Record) -> Verdict | None:
             "with UEFI, a guest that keeps no boot entries needs \\EFI\\BOOT\\BOOTX64.EFI",
         )
     return Verdict("no-bootable-device", sentence, advice, (found[1],))
+
+
+def _booted_since(record: Record) -> bool:
+    """Whether a system started after the last sign that there was none: a shell of the firmware may go on by itself."""
+    signs, booted, showed = [0.0], [0.0], False
+    for event in record.since_start:
+        if event.name not in ("serial_output", "screen_changed"):
+            continue
+        text = readable(event.text("text"))
+        shows = any(pattern.search(text) for pattern in _NOT_BOOTABLE)
+        if shows and not (showed and event.name == "screen_changed"):  # it may stay there while a serial line goes on
+            signs.append(event.time)
+        if event.name == "screen_changed":
+            showed = shows
+        if _BOOTED.search(text):
+            booted.append(event.time)
+    return booted[-1] > signs[-1]
 
 
 def reboot_loop(record: Record) -> Verdict | None:
@@ -126,11 +149,14 @@ def reboot_loop(record: Record) -> Verdict | None:
 
 
 def too_slow(record: Record) -> Verdict | None:
-    """The time was up for a guest that was busy throughout: nothing was wrong but its speed."""
-    if record.kind not in ("DeadlineExpired", "GuestUnreachable", "StepError"):
+    """The time was up for a guest that got on until then: nothing was wrong but its speed.
+
+    Only where its own progress was awaited: a text that does not come is no sign of a slow guest.
+    """
+    if not _out_of_time(record) or not _awaits_progress(record):
         return None
     work = record.recent("machine_activity")
-    if not work or not _busy(work[-1]):
+    if not work or not _gets_on(work):
         return None
     last, accelerator = work[-1], record.accelerator or "its accelerator"
     emulated = accelerator == "tcg"
@@ -146,6 +172,22 @@ def too_slow(record: Record) -> Verdict | None:
         (slow, f"give it more time: raise {_deadline(record)}", "give the machine more CPUs (`machine.cpus`)"),
         (Quote("its last minute", describe_activity(last)),),
     )  # fmt: skip
+
+
+def _out_of_time(record: Record) -> bool:
+    """A connection that is given up when its time is up says so in a deadline's words."""
+    expired = record.kind == "GuestUnreachable" and re.match(r"waited \S+ for |no SSH server answered", record.message)
+    return record.kind == "DeadlineExpired" or bool(expired)
+
+
+_PROGRESS = frozenset({"await-seed-fetch", "await-power-off", "connect-guest", "verify-images"})
+"""Steps that wait until a guest has got so far by its own work."""
+
+
+def _awaits_progress(record: Record) -> bool:
+    step = record.failed_step
+    name = step.text("step") if step else ""
+    return name in _PROGRESS or bool(SEED_WAIT.match(record.message))
 
 
 _DEADLINES = {
@@ -218,14 +260,26 @@ def machine_died(record: Record) -> Verdict | None:
 def describe_activity(entry: Entry) -> str:
     """One ``machine_activity`` in words."""
     parts = [f"disk {_bytes(entry.number('disk'))}", f"network {_bytes(entry.number('network'))}"]
-    parts += [f"serial {_bytes(entry.number('serial'))}", f"CPU {entry.number('cpu'):.0%}"]
+    parts += [f"serial {_bytes(entry.number('serial'))}"]
+    changes = int(entry.number("screen"))
+    parts += [f"screen {changes} change{'s' if changes > 1 else ''}"] if changes else []
+    parts += [f"CPU {entry.number('cpu'):.0%}"]
     quiet = entry.number("quiet")
     still = f"; nothing has moved for {Duration(quiet)}" if quiet >= 1 else ""
     return f"in {Duration(max(0.1, entry.number('seconds')))}: {', '.join(parts)}{still}"
 
 
-def _busy(entry: Entry) -> bool:
-    return entry.number("cpu") >= BUSY or entry.number("disk") >= 2**20 or entry.number("network") >= 2**20
+def _gets_on(work: Sequence[Entry]) -> bool:
+    """Whether it has carried or said something until the end. CPU time alone is no work: a boot menu spins, too."""
+    late: list[Entry] = []
+    for entry in reversed(work):
+        if entry.text("awaited") != work[-1].text("awaited") or sum(e.number("seconds") for e in late) >= _LATE:
+            break
+        late.append(entry)
+    seconds = max(sum(e.number("seconds") for e in late), 0.1)
+    carried = sum(e.number("disk") + e.number("network") for e in late) / seconds >= WORK
+    moved = carried or any(e.number("serial") > 0 or e.number("screen") > 0 for e in late)
+    return moved and work[-1].number("quiet") <= seconds / 2
 
 
 def _bytes(count: float) -> str:

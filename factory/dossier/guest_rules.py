@@ -156,6 +156,11 @@ def killed(record: Record) -> Verdict | None:
     return None
 
 
+def named_by_the_author(record: Record) -> Verdict | None:
+    """An outcome of a wait that is marked as a failure: whoever wrote it knows what it means."""
+    return in_its_own_words(record) if record.kind == "UnexpectedScreen" else None
+
+
 def in_its_own_words(record: Record) -> Verdict:
     """What no rule knows: the error as it is."""
     hint = record.broke.text("hint") if record.broke else ""
@@ -164,7 +169,12 @@ def in_its_own_words(record: Record) -> Verdict:
 
 
 def _sentence(text: str) -> str:
-    first = shorten(text.strip().splitlines()[0]) if text.strip() else "it said nothing"
+    """The first line; one that announces what follows is followed by the last of that."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    first = lines[0]
+    if first.endswith(":"):
+        first = f"{first} “{' / '.join(lines[-2:])}”" if len(lines) > 2 else f"{first} {''.join(lines[1:])}"
+    first = shorten(first).rstrip(" :")
     return first if first.endswith((".", "!", "?", "…")) else f"{first}."
 
 

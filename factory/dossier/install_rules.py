@@ -7,20 +7,24 @@ from collections.abc import Sequence
 
 from factory.dossier.record import Entry, Record
 from factory.dossier.verdict import (
+    SEED_WAIT,
     Quote,
     Verdict,
     expected_address,
-    find,
     installing,
+    last_said,
+    let_in,
     line_of,
     shorten,
     unframed,
     waited,
 )
 
-_OUT_OF_DISK = (
-    re.compile(r"No space left on device|ENOSPC|not enough (?:free )?(?:disk )?space|disk (?:is )?full", re.I),
+_OUT_OF_DISK = re.compile(
+    r"\b(?:No space left on device|not enough (?:free )?(?:disk )?space|disk (?:is )?full)\b", re.IGNORECASE
 )
+_NOT_THE_DISK = re.compile(r"\b[if]notify|\bwatch(?:es|er)?\b|\befi|\bNVRAM\b|\bboot (?:variable|entry)", re.IGNORECASE)
+"""What else Linux calls "no space": inotify's watches are used up, the firmware's variables are full."""
 _LOGGED = r"^(?:\w{3} +\d+ [\d:]{8} (?:\S+ )?[\w./+-]+(?:\[\d+\])?: +)?"
 """Where a program's own line begins, in its output or in a log of syslog's form."""
 _FETCHING = (
@@ -36,10 +40,10 @@ _MIRROR = tuple(
         _LOGGED + r"[EW]: (?:Failed to fetch \w+:|Unable to fetch some archives|Some index files failed)[^\n]*",
         rf"^ +(?:{_FETCHING})[^\n]*",
         # wget of GNU and of busybox, curl, git
-        _LOGGED + r"wget: (?:unable to resolve|bad address|can't connect|server returned error|[^\n]*timed out)[^\n]*",
+        _LOGGED + r"wget: (?:unable to resolve|bad address|can't connect|[^\n]*timed out)[^\n]*",
         r"^Connecting to [^\n]+ failed: (?:Connection (?:refused|timed out)|No route to host|Network is)[^\n]*",
         r"^Resolving [^\n]+ failed: [^\n]+",
-        _LOGGED + r"curl: \((?:5|6|7|22|28|35|52|56)\) [^\n]*",
+        _LOGGED + r"curl: \((?:5|6|7|28|35|52|56)\) [^\n]*",
         _LOGGED + r"fatal: unable to access '[^\n]*(?:Could not resolve|Failed to connect)[^\n]*",
         # librepo below dnf and anaconda, anaconda's own, libzypp, pacman, apk
         r"Curl error \(\d+\): [^\n]*|Failed to download metadata for repo '[^\n]*|: All mirrors were tried",
@@ -50,6 +54,8 @@ _MIRROR = tuple(
     )
 )
 """What these programs say of a server that is out of reach, word for word: a script may talk of such things, too."""
+_ANSWERED = re.compile(r"\b40[34] +(?:Not Found|Forbidden)|(?:returned error|HTTP/1\.[01]|HTTP error):? 40\d", re.I)
+"""A server that was reached, and has not got what it was asked for."""
 _URL = re.compile(r"(?:https?|ftp)://[^\s'\"|│>]+|(?<=bad address ')[^']+")
 _BUTTONS = re.compile(
     r"<\s*(?:Go Back|Continue|Yes|No|Ok|OK|Cancel|Retry|Abort)\s*>|\[\s*(?:Continue|Done|Back|Retry)[^\]]*\]"
@@ -63,8 +69,8 @@ _ASKS = re.compile(
 _MENU = re.compile(r"to boot\b|to edit\b|selected (?:OS|entry)", re.I)
 """A boot menu asks nobody anything."""
 _LAST_LINES = 8
-_WAIT_SEED = re.compile(r"(?:waited \S+|while waiting) for the guest to fetch ")
-"""How ``steps/machine_waits`` names that wait."""
+_BELOW = 4
+"""Lines that may stand below a dialog: its help, and a status line. Under more of them it is an old one."""
 
 
 def requests(record: Record) -> tuple[Entry, ...]:
@@ -160,7 +166,7 @@ def out_of_disk(record: Record) -> Verdict | None:
             )
     error = f"{record.message}\n{record.broke.text('stderr') if record.broke else ''}"
     if record.kind in ("StoreError", "CommandFailed", "HostError", "MachineDied"):
-        if found := _OUT_OF_DISK[0].search(error):
+        if found := _OUT_OF_DISK.search(error):
             return Verdict(
                 "host-disk-full",
                 "This computer's disk is full.",
@@ -168,10 +174,7 @@ def out_of_disk(record: Record) -> Verdict | None:
                 (Quote("the host", line_of(found)),),
             )
         return None
-    quote = _from_output(record, _OUT_OF_DISK)
-    if quote is None and waited(record):
-        found_there = find(record, _OUT_OF_DISK)
-        quote = found_there[1] if found_there else None
+    quote = last_said(record, (_OUT_OF_DISK,), _NOT_THE_DISK)
     if quote is None:
         return None
     return Verdict(
@@ -183,10 +186,11 @@ def out_of_disk(record: Record) -> Verdict | None:
 
 
 def mirror_unreachable(record: Record) -> Verdict | None:
-    quote = _from_output(record, _MIRROR)
-    if quote is None and waited(record) and record.phase in ("install", "import"):
-        found = find(record, _MIRROR)
-        quote = found[1] if found else None
+    if waited(record) and record.phase not in ("install", "import"):
+        return None
+    quote = last_said(record, _MIRROR, _ANSWERED)
+    if quote and any(map(_ANSWERED.search, record.last_output[-_LAST_LINES:])):
+        return None
     if quote is None or _only_the_seed(record, quote):
         return None
     address = _URL.search(quote.text)
@@ -204,7 +208,7 @@ def mirror_unreachable(record: Record) -> Verdict | None:
 
 def installer_asks(record: Record) -> Verdict | None:
     """A dialog is open that no answer file has answered."""
-    if not waited(record) or not (installing(record) or record.phase == "install"):
+    if not waited(record) or let_in(record) or not (installing(record) or record.phase == "install"):
         return None
     question = asked_question(record.screen) or asked_question(
         "\n".join(record.serial.splitlines()[-_LAST_LINES * 3 :])
@@ -227,10 +231,13 @@ def asked_question(screen: str) -> str:
 
     A dialog shows buttons; its question is the text above them. Else a last line that ends like a question counts.
     """
-    lines = [unframed(line) for line in screen.splitlines()]
+    shown = screen.splitlines()
+    lines = [unframed(line) for line in shown]
     buttons = [i for i, line in enumerate(lines) if _BUTTONS.search(line)]
-    if buttons:
-        return _dialog_text(lines[: buttons[0]])
+    if buttons and sum(bool(line) for line in lines[buttons[-1] + 1 :]) <= _BELOW:
+        earlier = [i for i in buttons if any(lines[i + 1 : buttons[-1]])]
+        start = earlier[-1] + 1 if earlier else 0
+        return "" if _is_progress(shown[start : buttons[-1] + 1]) else _dialog_text(lines[start : buttons[-1]])
     text = "\n".join(line for line in lines[-_LAST_LINES * 3 :] if line)
     last = [found for found in _ASKS.finditer(text) if not _MENU.search(found[0])]
     # A question further up has been answered: what matters is the end.
@@ -240,6 +247,13 @@ def asked_question(screen: str) -> str:
             return shorten(above[-1]) if above else shorten(last[-1][0])
         return shorten(" ".join(last[-1][0].split()))
     return ""
+
+
+def _is_progress(dialog: Sequence[str]) -> bool:
+    """A box that shows how far something has got, and offers nothing but to end it, waits for nobody."""
+    offers = {name for line in dialog for name in _BUTTONS.findall(line)}
+    ends = all(re.fullmatch(r"\W*(?:Cancel|Abort)\W*", name) for name in offers)
+    return ends and any(re.search(r"\b\d{1,3}(?:\.\d+)? ?%|[█▓▒░]{4}|[#=]{6}", line) for line in dialog)
 
 
 def _dialog_text(lines: Sequence[str]) -> str:
@@ -265,7 +279,7 @@ def _awaited_seed(record: Record) -> bool:
     """The step that waits for it failed, or a ``<waitSeed>`` in another one, whose error begins with it."""
     step = record.failed_step
     waits = step is not None and step.text("step") in ("type-boot-command", "await-expectation")
-    return _seed_step(record) or (waits and bool(_WAIT_SEED.match(record.message)))
+    return _seed_step(record) or (waits and bool(SEED_WAIT.match(record.message)))
 
 
 def _told(entries: Sequence[Entry]) -> tuple[Quote, ...]:
@@ -288,18 +302,6 @@ def _typed_line(record: Record) -> tuple[Quote, ...]:
 def _shown(record: Record) -> tuple[Quote, ...]:
     lines = [line.rstrip() for line in record.screen.splitlines() if line.strip()][-6:]
     return (Quote("the screen", "\n".join(map(shorten, lines))),) if lines else ()
-
-
-def _from_output(record: Record, patterns: Sequence[re.Pattern[str]]) -> Quote | None:
-    """A provisioner's last words, when it is one that failed."""
-    if record.kind not in ("GuestCommandFailed", "CommandFailed"):
-        return None
-    text = "\n".join(record.guest_output[-40:])
-    for pattern in patterns:
-        found = list(pattern.finditer(text))
-        if found:
-            return Quote("the provisioner's output", line_of(found[-1]))
-    return None
 
 
 def _only_the_seed(record: Record, quote: Quote) -> bool:

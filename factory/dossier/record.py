@@ -156,6 +156,12 @@ class Record:
         return tuple(e.text("line") for e in self.entries if e.name == "guest_output")
 
     @cached_property
+    def last_output(self) -> tuple[str, ...]:
+        """The lines of the provisioner that printed last."""
+        said = self.named("guest_output")
+        return tuple(e.text("line") for e in said if e.text("provisioner") == said[-1].text("provisioner"))
+
+    @cached_property
     def guest_logs(self) -> tuple[Entry, ...]:
         return tuple(e for e in self.entries if e.name == "guest_log")
 

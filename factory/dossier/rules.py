@@ -13,6 +13,7 @@ from factory.dossier.verdict import Rule, Verdict
 RULES: tuple[Rule, ...] = (
     guest_rules.killed,
     boot_rules.kernel_panic,
+    guest_rules.named_by_the_author,
     install_rules.out_of_disk,
     boot_rules.machine_died,
     boot_rules.machine_silent,

@@ -21,7 +21,25 @@ WAITED = frozenset(
     }
 )
 """Errors behind which there is a machine that did not do what was waited for."""
+SEED_WAIT = re.compile(r"(?:waited \S+|while waiting) for the guest to fetch ")
+"""How ``steps/machine_waits`` names the wait for a seed in a boot command."""
 _LONGEST_QUOTE = 300
+_LAST, _SCREEN, _LOG = 10, 25, 40
+"""Lines at the end of an output, a screen and a log among which the cause stands, if it was said at all. A full disk
+stops an installer's log, not its serial line."""
+_ANOTHER = re.compile(
+    r"\b\w*(?:errors?|exception)\b:|\bfatal\b|\btraceback\b|\bsegmentation fault\b|\bassert|\bcannot\b|\bcan't\b"
+    r"|\bnot found\b|\bno such file\b|\bpermission denied\b|\bundefined\b",
+    re.IGNORECASE,
+)
+"""A line of a command's output that says what went wrong. That something failed is said by whatever called it."""
+_FOLLOWS = re.compile(
+    r"\*\*\*|^\s|^[EW]: |^dpkg(?:-\w+)?: |^tar: |^Errors? (?:were|occurred)|^Error: (?:Transaction|Failed to download)"
+    r"|\bprevious (?:error|failure)|\b(?:returned|exited?|exit (?:code|status)|status|code) \D{0,20}\d"
+    r"|No space left|download|fetch|retriev|mirror|repositor|installation step failed",
+    re.IGNORECASE,
+)
+"""… and that may only follow from what was said before: what calls a program that failed fails as well."""
 SEARCHED = 512 * 1024
 """Characters of the serial line's end that are looked through: what ended a build stands there."""
 
@@ -71,6 +89,34 @@ def find(
     return None
 
 
+def last_said(record: Record, patterns: Sequence[re.Pattern[str]], but: re.Pattern[str] | None = None) -> Quote | None:
+    """The last match among the last things that were said: by the command that failed, else by the machine's guest.
+
+    What was said long before, or before something else went wrong, did not end the build.
+
+    Args:
+        but: what a line must not contain.
+    """
+    by_command = record.kind in ("GuestCommandFailed", "CommandFailed")
+    if by_command:
+        places = [("the provisioner's output", "\n".join(record.last_output), _LAST)]
+    elif waited(record) and not let_in(record):
+        places = [("the serial line", record.serial[-SEARCHED:], _LAST), ("the screen", record.screen, _SCREEN)]
+        places += [(entry.text("path"), entry.text("text"), _LOG) for entry in record.guest_logs]
+    else:
+        return None
+    for source, text, many in places:
+        lines = [line for line in text.splitlines() if line.strip()][-many:]
+        for at in reversed(range(len(lines))):
+            line = lines[at]
+            if any(pattern.search(line) for pattern in patterns):
+                if not (but and but.search(line)):
+                    return Quote(source, shorten(unframed(line)))
+            elif by_command and _ANOTHER.search(line) and not _FOLLOWS.search(line):
+                break
+    return None
+
+
 def line_of(match: re.Match[str]) -> str:
     """The whole line in which a match begins, without frames drawn around it."""
     text = match.string
@@ -96,6 +142,12 @@ def installing(record: Record) -> bool:
 def waited(record: Record) -> bool:
     """True when the build failed because a machine did not do what was waited for."""
     return record.kind in WAITED or record.outcome in ("killed", "interrupted", "running")
+
+
+def let_in(record: Record) -> bool:
+    """True when a guest's SSH server answered, and let nobody in: its system was up, whatever it had said before."""
+    layer = record.broke.text("layer") if record.broke else ""
+    return record.kind == "GuestUnreachable" and layer in ("authentication", "key-exchange", "installer")
 
 
 def expected_address(record: Record) -> str:

@@ -25,8 +25,8 @@ from factory.steps.connect_guest import ConnectGuest
 from factory.steps.start_machine import Role, StartMachine
 from factory.template.model import Finished
 from tests.dossier.broken_build import Bench, Given, Heard
-from tests.drivers.qemu.guests import CLI, HANG, RESET, say
-from tests.steps.test_watch import reads_disk
+from tests.drivers.qemu.guests import CLI, HANG, RESET, disk, say
+from tests.steps.test_watch import SPIN, reads_disk
 
 pytestmark = pytest.mark.machine
 
@@ -81,8 +81,9 @@ def test_a_guest_that_reboots_in_a_loop(bench: Bench) -> None:
 
 def test_a_guest_that_is_too_slow(bench: Bench) -> None:
     """It reads and reads: nothing is wrong but that its time is up."""
-    spec = bench.spec(reads_disk(3000).replace(b"\xba\x80\x00", b"\xba\x00\x00").replace(b"\x40\x02", b"\x12\x02"))
-    found = bench.fails(StartMachine(spec, Role.INSTALL), installer_ends(budget=2, stall=20))
+    image = disk(bench.root / "main.raw", reads_disk(3000))
+    spec = bench.spec(extra_args=("-drive", f"file={image},format=raw,if=ide"))  # no disk that is a layer
+    found = bench.fails(StartMachine(spec, Role.INSTALL), installer_ends(budget=5, stall=60))
     assert found.verdict.rule == "too-slow"
     assert found.verdict.sentence == (
         "The guest was still working when its time was up: it is emulated (tcg), without help of the CPU, and needed "
@@ -91,6 +92,12 @@ def test_a_guest_that_is_too_slow(bench: Bench) -> None:
     assert "factory doctor" in found.verdict.advice[0]
     assert found.verdict.advice[1] == "give it more time: raise `install.deadline`"
     assert "CPU" in found.quoted
+
+
+def test_a_guest_that_only_computes_is_not_slow(bench: Bench) -> None:
+    """A boot menu spins, too, while it waits for a key."""
+    found = bench.fails(StartMachine(bench.spec(CLI, SPIN), Role.INSTALL), installer_ends(budget=5, stall=60))
+    assert (found.verdict.rule, found.verdict.sentence) == ("other", "waited 5s for the installer to finish.")
 
 
 def test_a_guest_that_hangs(bench: Bench) -> None:
