@@ -1,13 +1,14 @@
 """Tells what a guest says for the first time from what it says again: a kernel that hangs repeats itself for ever.
 
-Lines are compared without what differs from one report of the same thing to the next: the time, counters, addresses,
-registers. What tells progress stays: words, a share of a hundred, ``[12/345]``, and a line that grows.
+A kernel's lines are compared without what differs from one report of the same thing to the next: the time, counters,
+addresses, registers. Of all others only times and addresses are left out, so that a number that grows is progress, as
+words are, and a line that becomes longer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _BREAK = re.compile(r"\x1b\[[0-?]*[ -/]*[@-gi-kn-~]|\x1b[78DEMc]|[\r\n\b\f]")
 """Where another line begins, or an old one is written over: ECMA-48's sequences but those that set a colour or mode."""
@@ -17,6 +18,26 @@ _VARIES = re.compile(
     r"|=[0-9a-f]+\b|0x[0-9a-f]*|\b(?=[a-f]*\d)[0-9a-f]+\b|\b[0-9a-f]{8,}\b|\b[0-9a-f]{2}\b|[\d\s\x00-\x1f]",
     re.IGNORECASE,
 )
+"""In a kernel's report: every number but a share of a hundred and ``[12/345]``."""
+_PASSES = re.compile(
+    r"\b\d+(?::\d\d)+(?:[.,]\d+)?|\b\d{4}-\d\d-\d\d|\b1\d{9}(?:\.\d+)?\b|\[\d+\](?=:)"
+    r"|\d+(?:[.,]\d+)? ?(?:[mun]?s|secs?|seconds?|mins?|minutes?|h|hours?)\b"
+    r"|\x1b(?:\[[0-?]*[ -/]*[@-~]?|[@-Z\\-_])?"
+    r"|0x[0-9a-f]*|\b(?=\d*[a-f])[0-9a-f]{8,}\b|[\s\x00-\x1f]",
+    re.IGNORECASE,
+)
+"""In anybody else's words: clocks, dates, numbers of processes, how long something takes, and addresses."""
+_KERNEL = re.compile(
+    r"^\W*\[ *\d+\.\d{6}\]|\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? |^<\d>|\brcu\b|INFO: task |\bblocked for more than \d"
+    r"|hung_task|\b(?:soft|hard) lockup|\bself-detected stall|\bjiffies\b|\bCPU: \d+ |\bPID: \d+ |</?(?:TASK|IRQ|NMI)>"
+    r"|\bCall Trace:|\bNMI (?:backtrace|watchdog)",
+    re.IGNORECASE,
+)
+"""A line of a Linux kernel's: with its time, or of a report on what is stuck."""
+_WORD = re.compile(r"[g-z][a-z]|[a-z][g-z]", re.IGNORECASE)
+"""Two letters that are no hexadecimal number: registers and code run on in a line without any."""
+_WIDE = 78
+"""A line of a screen that is as long goes on in the next one."""
 _TRACE = re.compile(
     r"\brcu(?:_\w+)?: |\+0x[0-9a-f]+/0x[0-9a-f]+|\bCode: (?:<?[0-9a-f]{2}>? ){4}"
     r"|\b(?:[RE][A-Z0-9]{2}|CR\d|[C-GS]S): *(?:[0-9a-f]{4}:)?[0-9a-f]{8}"
@@ -50,7 +71,7 @@ class News:
 
     def see(self, lines: Iterable[str]) -> bool:
         """Takes a screen's lines. True when they say anything new; the last one may not be whole yet."""
-        said = [line for line in lines if _gist(line)]
+        said = [line for line in _unwrapped(lines) if _gist(line)]
         *whole, last = said or [""]
         start = _gist(_HALF.sub("", last))
         new = self._learn(whole)
@@ -73,6 +94,28 @@ class News:
         return start in self._known or any(known.startswith(start) for known in self._known)
 
 
+def _unwrapped(lines: Iterable[str]) -> Iterator[str]:
+    """A screen's lines, a kernel's in one piece where they were longer than the screen is wide."""
+    kernels, goes_on = "", False
+    rows = list(lines)
+    if len(rows) > 1 and _KERNEL.match(rows[1]) and not _KERNEL.match(rows[0]):
+        del rows[0]  # the rest of a line that has gone off the screen
+    for line in rows:
+        if goes_on and not _KERNEL.match(line):
+            kernels += line
+        else:
+            if kernels:
+                yield kernels
+            kernels = line if _KERNEL.search(line) else ""
+            if not kernels:
+                yield line
+        goes_on = bool(kernels) and len(line.rstrip()) >= _WIDE
+    if kernels:
+        yield kernels
+
+
 def _gist(line: str) -> str:
     """What is compared of a line."""
+    if _WORD.search(line) and not _KERNEL.search(line) and not _TRACE.search(line):
+        return _PASSES.sub("", line)
     return _VARIES.sub(lambda found: found["count"] or f"{found['share'] or ''}{found['of'] or ''}", line)

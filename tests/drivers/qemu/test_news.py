@@ -76,6 +76,11 @@ def test_it_may_be_cut_anywhere() -> None:
         ["\rcopying [#   ]", "\rcopying [##  ]", "\rcopying [### ]"],
         ["\x1b[5;20H 41%", "\x1b[5;20H 42%"],
         ["ETA: 00:12 bash\n", "ETA: 00:11 coreutils\n", "Code: of conduct\n"],
+        ["fetched 06 of 90 files\r\n", "fetched 07 of 90 files\r\n", "fetched 08 of 90 files\r\n"],
+        ["\rcopied 6/90", "\rcopied 7/90", "\rcopied 8/90"],
+        ["\r 12 MiB copied", "\r 13 MiB copied", "\r 14 MiB copied"],
+        ["copied 1234\n", "copied 5678\n", "copied 17342901\n"],
+        ["Nov 26 13:17:35 apk[7]: fetched 06 of 90\n", "Nov 26 13:17:36 apk[7]: fetched 07 of 90\n"],
         ["retrieving base system ", "...", ".", "..... done"],
     ],
 )  # fmt: skip
@@ -91,6 +96,15 @@ def test_an_installer_that_gets_on_is_alive(said: list[str]) -> None:
         ["login: ", "\r\nlogin: ", "\r\nlogin: "],
         ["\b|", "\b/", "\b-", "\b\\"] * 4,
         ["still waiting after 10 s\n", "still waiting after 20 s\n"],
+        ["A start job is running for x (12s / no limit)\r", "A start job is running for x (1min 13s / no limit)\r"],
+        ["Nov 26 13:17:35 d[71]: no lease\n", "Nov 26 13:18:36 d[72]: no lease\n"],
+        ["2026-11-26T13:17:35.123Z no lease\n", "2026-11-26T13:18:36.456Z no lease\n"],
+        ["INFO: task a:7 blocked for more than 120 seconds.\n", "INFO: task a:7 blocked for more than 241 seconds.\n"],
+        [
+            "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [a:7]\n",
+            "watchdog: BUG: soft lockup - CPU#1 stuck for 45s! [a:8]\n",
+        ],
+        ["[   12.345678] usb 1-1: device 12 not ready\n", "[   22.345679] usb 1-1: device 13 not ready\n"],
     ],
 )
 def test_what_is_said_again_is_no_news(said: list[str]) -> None:
@@ -118,3 +132,17 @@ def test_a_screen_that_scrolls_the_same_is_no_news() -> None:
     assert not news.see([*said[61:85], said[85][:40]])
     assert news.see([*said[61:85], "Unpacking libc6"])
     assert not news.see([])
+
+
+def test_what_a_kernel_says_is_one_report_where_a_screen_breaks_its_lines() -> None:
+    chance, news = random.Random(9), News()
+    said = "".join(rcu_stall(s, chance) for s in range(21, 2100, 63)).splitlines()
+    rows = [line[at : at + 80] for line in said for at in range(0, len(line), 80)]
+    assert news.see(rows[:25])
+    heard = [news.see(rows[at : at + 25]) for at in range(25, len(rows) - 25)]
+    assert not any(heard[200:])
+
+
+def test_a_screen_on_which_a_number_grows_is_news() -> None:
+    news = News()
+    assert all(news.see(["Copying", f"fetched {n:02} of 90 files"]) for n in range(6, 12))
