@@ -26,7 +26,7 @@ from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.steps.late import late_values
 from factory.steps.machine_waits import MachineWaits
-from factory.steps.watch import watching
+from factory.steps.watch import watching, watching_qemu
 from factory.steps.while_running import while_running
 from factory.template.late import render_late
 from factory.template.model import DEFAULT_STALL, FAIL, Expect
@@ -42,11 +42,12 @@ class Hands:
         self._reports: list[TypingReport] = []
 
     async def type(self, text: str) -> None:
-        """Raises: what ``Typist.type`` does, MachineStalled."""
-        report = await self.scope.get(Typist).type(
-            self.scope.get(Machine), text, dialect=self._dialect, layout=self._layout, waits=self.waits,
-            emit=self.scope.emit,
-        )  # fmt: skip
+        """Raises: what ``Typist.type`` does, MachineStalled, MachineSilent when QEMU takes no keys."""
+        async with watching_qemu(self.scope, "the boot command to be typed", self.stall):
+            report = await self.scope.get(Typist).type(
+                self.scope.get(Machine), text, dialect=self._dialect, layout=self._layout, waits=self.waits,
+                emit=self.scope.emit,
+            )  # fmt: skip
         for warning in report.warnings:
             self.scope.emit(Note(warning, "warning"))
         self._reports.append(report)

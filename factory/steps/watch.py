@@ -52,6 +52,7 @@ _LEAVE = Duration(5)
 """For whoever waits by the deadline to notice that it has been moved to now, and to say what he has seen; then he is
 cancelled."""
 _ANSWER = Duration(120)
+_FOR_EVER = Duration(365 * 24 * 3600)
 _PANIC = re.compile(
     r"(?:^(?:<\d+>)?|\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? )Kernel panic - not syncing: ([^\r\n]+)[\r\n]", re.MULTILINE
 )
@@ -75,11 +76,13 @@ class Patience:
         stall: how long it may do nothing; 0: for ever.
         grace: how many times the deadline it may take while it works; 1: the deadline holds, come what may.
         answers: asked before a silent guest counts as hung: one that answers is alive, it has only nothing to do.
+        silence: how long QEMU may not answer; 0: for ever, None: as long as ``stall``.
     """
 
     stall: Duration
     grace: int = GRACE
     answers: Answers | None = None
+    silence: Duration | None = None
 
 
 def watching(
@@ -90,6 +93,18 @@ def watching(
     if probe is None or machine is None:
         return nullcontext(deadline)
     return watching_machine(machine, probe, scope.emit, deadline, Patience(stall, grace, answers))
+
+
+def watching_qemu(scope: Scope, what: str, silence: Duration) -> AbstractAsyncContextManager[Deadline]:
+    """Notices while *what* is done, for as long as that may take, that QEMU does not answer, and ends it in the end.
+
+    What its guest does in the meantime is not judged: waits inside have watches of their own.
+    """
+    probe, machine = scope.find(ActivityProbe), scope.find(Machine)
+    deadline = Deadline.after(_FOR_EVER, what)
+    if probe is None or machine is None:
+        return nullcontext(deadline)
+    return watching_machine(machine, probe, scope.emit, deadline, Patience(Duration(0), 1, silence=silence))
 
 
 def watcher(probe: ActivityProbe | None, emit: Emit, stall: Duration) -> Watch:
@@ -158,10 +173,11 @@ class _Watch:
     ) -> None:
         self._machine, self._probe, self._emit = machine, probe, emit
         self._patience, self._stall = patience, patience.stall
+        self._silence = patience.stall if patience.silence is None else patience.silence
         self._shift = Shift()
         self.deadline = deadline.movable(self._shift)
         self._budget = float(deadline.left)
-        self._every = min(float(_LOOK_EVERY), *(f / 10 for f in (float(self._stall), self._budget) if f))
+        self._every = min(float(_LOOK_EVERY), *(f / 10 for f in (float(self._silence), self._budget) if f))
         self._looks: deque[Activity] = deque(maxlen=2 + int(float(_TELL_EVERY) / max(self._every, 0.05)))
         self._told: Activity | None = None
         self._moved: Activity | None = None
@@ -196,12 +212,12 @@ class _Watch:
             await pause(Duration(min(self._every, max(0.02, float(self.deadline.left) / 3))))
 
     def _keeps_silent(self, error: MachineSilent) -> bool:
-        """True when QEMU has not answered for as long as its guest may do nothing: it may be let go on before."""
+        """True when QEMU has not answered for as long as it may: it may be let go on before."""
         if self._silent is None:
             self._silent = (time.monotonic(), error)
             self._emit(Note(f"{error.message}: {error.hint}", "warning"))
         self._moved = None  # what it did not do meanwhile is not the guest's fault
-        return bool(self._stall) and time.monotonic() - self._silent[0] >= self._stall
+        return bool(self._silence) and time.monotonic() - self._silent[0] >= self._silence
 
     async def _take(self, look: Activity) -> bool:
         """Judges one look. Returns True when the wait is over."""
@@ -214,7 +230,7 @@ class _Watch:
             self._told = look
         elif look.at - self._told.at >= _TELL_EVERY:
             self.tell()
-        self._why = self._panicked() or self._loops(look)
+        self._why = self._panicked(look) or self._loops(look)
         if not self._why and (hung := self._hung(look)) and not await self._answers(look):
             self._why = hung
         if self._why:
@@ -247,9 +263,12 @@ class _Watch:
             self._moved = look
         return alive
 
-    def _panicked(self) -> str:
-        """A kernel that has panicked spins, and would be given long before it counts as hung."""
-        found = panic_in(self._machine.serial_text(_LAST_WORDS))
+    def _panicked(self, look: Activity) -> str:
+        """A kernel that has panicked spins, and would be given long before it counts as hung.
+
+        Many an installer's kernel has the screen alone for its console.
+        """
+        found = panic_in(self._machine.serial_text(_LAST_WORDS)) or panic_in(f"{look.shown}\n")
         return f"the guest's kernel panicked: {found}" if found else ""
 
     def _loops(self, look: Activity) -> str:
@@ -260,12 +279,12 @@ class _Watch:
     def _works(self, look: Activity) -> bool:
         """True when its disks and connections have carried enough of late, or it has gone on saying new things.
 
-        One that is silent for half of the time may be idle: a system that has booted logs something now and then.
+        One that is silent for half of the time may be idle: a system that has booted logs something now and then, and
+        a boot menu has been read from its disk before it waits for a key.
         """
         late = [a for a in self._looks if look.at - a.at <= _RECENTLY]
         past, middle = late[0], late[len(late) // 2]
-        seconds = look.at - past.at
-        carries = seconds > 0 and (look.disk + look.network - past.disk - past.network) / seconds >= WORK
+        carries = all(_carried(before, after) >= WORK for before, after in ((past, middle), (middle, look)))
         return carries or look.serial > middle.serial > past.serial
 
     def _prolong(self, look: Activity) -> None:
@@ -300,13 +319,14 @@ class _Watch:
                 serial=last.serial - past.serial,
                 cpu=round((last.cpu - past.cpu) / seconds, 2),
                 quiet=round(last.at - self._moved.at, 1),
+                screen=last.screen - past.screen,
             )
         )
 
     def explained(self, error: Exception) -> Exception:
         """The error with what was seen of the machine: a wait that the watch has ended is a stall."""
-        if not isinstance(error, (DeadlineExpired, GuestUnreachable)):
-            return error
+        if not isinstance(error, (DeadlineExpired, GuestUnreachable)) or isinstance(error, MachineStalled):
+            return error  # one that a watch inside this one has explained
         if self._silent:
             silent = self._silent[1]
             message = f"while waiting for {self.deadline.what}, {silent.message}"
@@ -319,3 +339,9 @@ class _Watch:
             hint="look at the screen for what it waits for; if it may be silent for longer, raise `stall`",
             evidence=replace(error.evidence),
         )
+
+
+def _carried(before: Activity, after: Activity) -> float:
+    """Bytes a second that its disks and connections have carried in between."""
+    seconds = after.at - before.at
+    return (after.disk + after.network - before.disk - before.network) / seconds if seconds > 0 else 0.0

@@ -17,7 +17,16 @@ import pytest
 from factory.cli.adapters import MachineProbes, MachineScreens
 from factory.deadline import Deadline, Shift, pause, poll
 from factory.drivers.machine_spec import Forward, NicSpec, Reboot
-from factory.drivers.protocols import ActivityProbe, Communicator, GuestAddress, Machine, ShutdownReason
+from factory.drivers.protocols import (
+    ActivityProbe,
+    Communicator,
+    GuestAddress,
+    Machine,
+    ScreenReader,
+    ShutdownReason,
+    TypingReport,
+    Typist,
+)
 from factory.drivers.qemu.activity import differs
 from factory.drivers.qemu.machine import QemuMachine
 from factory.drivers.qemu.silence import is_stopped
@@ -26,13 +35,15 @@ from factory.drivers.screen.frame import Frame
 from factory.drivers.ssh import SshCommunicator
 from factory.drivers.ssh_keys import generate_build_key
 from factory.engine.scope import StepScope
-from factory.errors import DeadlineExpired, GuestUnreachable, MachineDied, MachineStalled
+from factory.errors import DeadlineExpired, GuestUnreachable, MachineDied, MachineSilent, MachineStalled
 from factory.events import MachineActivity, Note
 from factory.plan.resources import BuildSecrets, GuestAt, MachineState
 from factory.quantity import Duration
 from factory.secret import Redactor
 from factory.steps.await_installer import AwaitPowerOff
 from factory.steps.connect_guest import ConnectGuest
+from factory.steps.expectation import Hands
+from factory.steps.start_machine import collect
 from factory.steps.watch import watching
 from factory.template.model import Finished
 from tests.drivers.qemu.conftest import Lab, lab, soon, until_serial
@@ -53,6 +64,17 @@ def run(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
 
 
 SPIN = b"\xeb\xfe"  # 1: jmp 1b
+
+
+def shows(text: str) -> bytes:
+    """Writes a short text to the screen, through the BIOS; not to the serial line."""
+    said = text.encode()
+    return (
+        b"\xeb" + bytes([len(said)]) + said +  # jmp over the text
+        b"\x31\xc0\x8e\xd8\xbe\x02\x7c" +  # xor ax, ax; mov ds, ax; mov si, the text
+        b"\xb9" + len(said).to_bytes(2, "little") +  # mov cx, its length
+        b"\xac\xb4\x0e\x31\xdb\x56\x51\xcd\x10\x59\x5e\xe2\xf3"  # 1: lodsb; mov ah, 0x0e; …; int 0x10; loop 1b
+    )  # fmt: skip
 
 
 def reads_disk(seconds: float) -> bytes:
@@ -109,6 +131,26 @@ async def test_a_guest_that_spins_hangs_too_but_is_given_longer(lab: Lab) -> Non
             async with AwaitPowerOff(Finished.POWER_OFF, FOREVER, Duration(0.5)).enter(scope):
                 pass
     assert told(lab).quiet >= 2
+
+
+@pytest.mark.machine
+@run
+async def test_a_panic_that_only_the_screen_shows_ends_the_wait(lab: Lab) -> None:
+    panic = "\r\n[    1.234567] Kernel panic - not syncing: VFS: no root\r\n"
+    async with awaited(lab, shows(panic), CLI, SPIN) as (scope, _):
+        with pytest.raises(MachineStalled, match="the guest's kernel panicked: VFS: no root"):
+            async with AwaitPowerOff(Finished.POWER_OFF, FOREVER, Duration(60)).enter(scope):
+                pass
+
+
+@pytest.mark.machine
+@run
+async def test_a_guest_that_has_read_its_disk_and_waits_for_a_key_may_not(lab: Lab) -> None:
+    async with awaited(lab, reads_disk(1), CLI, SPIN) as (scope, _):
+        with pytest.raises(DeadlineExpired, match="waited 12s"):
+            async with AwaitPowerOff(Finished.POWER_OFF, Duration(12), Duration(60)).enter(scope):
+                pass
+    assert not [e for e in lab.events if isinstance(e, Note)]
 
 
 @pytest.mark.machine
@@ -287,6 +329,31 @@ async def test_a_qemu_that_is_stopped_for_a_while_may_go_on(lab: Lab) -> None:
             await machine.wait_for_shutdown(deadline)
     (note,) = [e.message for e in lab.events if isinstance(e, Note)]
     assert f"QEMU does not answer: its process {machine.pid} is stopped (state T): `kill -CONT {machine.pid}`" in note
+
+
+class Types:
+    """``protocols.Typist`` with QEMU's own command and nothing else."""
+
+    async def type(self, machine: Machine, command: str, **options: object) -> TypingReport:
+        for _ in command:
+            await machine.execute("input-send-event", {"events": []})
+        return TypingReport(len(command), 0, 0, Duration(0), ())
+
+
+@pytest.mark.machine
+@run
+async def test_a_qemu_that_takes_no_keys_is_told_and_ends_the_typing(lab: Lab, tmp_path: Path) -> None:
+    async with awaited(lab, CLI, say("boot: "), HANG) as (scope, machine):
+        scope.put_as(ScreenReader, MachineScreens(lab.logs))
+        scope.put_as(Typist, Types())
+        await until_serial(machine, "boot: ")
+        os.kill(machine.pid, signal.SIGSTOP)
+        with pytest.raises(MachineSilent, match="while waiting for the boot command to be typed, QEMU does not answer"):
+            await Hands(scope, "us", Duration(1)).type("linux\n")
+        evidence = await collect(scope, machine, tmp_path)
+    (note,) = [e.message for e in lab.events if isinstance(e, Note)]
+    assert "is stopped (state T)" in note
+    assert evidence.notes == (f"no screenshot: QEMU does not answer: its process {machine.pid} is stopped (state T)",)
 
 
 @pytest.mark.machine

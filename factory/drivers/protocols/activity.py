@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from factory.drivers.protocols.machine import Machine
@@ -33,7 +33,8 @@ class Activity:
     ``at`` is the monotonic clock's time; ``disk`` are bytes read and written, ``network`` bytes that the user network
     has carried, ``serial`` bytes written to the serial line; ``screen`` is how often it has changed visibly; ``cpu``
     are the seconds for which the guest's CPUs have run, or would have if this computer had let them; ``reboots``
-    are the times, by that clock, at which the guest has rebooted.
+    are the times, by that clock, at which the guest has rebooted; ``shown`` is the text on the screen, where it can be
+    read with certainty.
     """
 
     at: float
@@ -43,6 +44,7 @@ class Activity:
     screen: int = 0
     cpu: float = 0.0
     reboots: tuple[float, ...] = ()
+    shown: str = field(default="", repr=False)
 
     def moved_since(self, other: Activity) -> bool:
         """True when anything but the CPU has done something: a guest that spins need not get anywhere."""

@@ -74,7 +74,8 @@ class MachineProbe:
             raise
         screen = await self._screen()
         network = await asyncio.to_thread(self._traffic.bytes)
-        return Activity(time.monotonic(), disk, network, self._serial(), screen, cpu, self._reboots)
+        shown = "\n".join(self._lines or ())
+        return Activity(time.monotonic(), disk, network, self._serial(), screen, cpu, self._reboots, shown)
 
     def _on_event(self, name: str, guest: bool) -> None:
         if name == "RESET" and guest:

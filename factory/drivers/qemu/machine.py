@@ -37,7 +37,7 @@ from factory.drivers.qemu.arguments import (
 from factory.drivers.qemu.qmp import ConnectionLost, QmpConnection
 from factory.drivers.qemu.serial import SerialLine
 from factory.drivers.qemu.serial_events import SerialEvents
-from factory.drivers.qemu.silence import silent
+from factory.drivers.qemu.silence import is_stopped, silent
 from factory.errors import DeadlineExpired, Evidence, HostError, MachineDied, StepError, StoreError
 from factory.events import Emit, MachineEnded, MachineStarted, Note, QmpEvent
 from factory.quantity import Duration, Size
@@ -135,6 +135,8 @@ class QemuMachine:
         )
 
     async def screenshot(self, path: Path) -> None:
+        if is_stopped(self.pid):
+            raise silent(self.pid)  # whoever explains a failure by it must not wait for it
         # Absolute, for QEMU's folder need not be ours; renamed, so that nobody sees half a picture.
         picture = path.absolute().with_name(f".{path.name}.part")
         try:
