@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ def explain_failure(run: Path, error: BaseException, emit: Emit, redact: Callabl
     emit(ReportWritten(verdict.rule, verdict.sentence, str(page)))
     if isinstance(error, FactoryError):
         error.explanation = Explanation(verdict.sentence, verdict.advice, page)
+
+
+def explain_interruption(run: Path) -> None:
+    """Writes the report of a build that somebody has ended; they know why, so nothing is said of it."""
+    with suppress(Exception):
+        write_report(run, alive=False)
 
 
 def mask(error: FactoryError, redact: Callable[[str], str]) -> None:

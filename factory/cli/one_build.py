@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from factory.cli.explaining import explain_failure
+from factory.cli.explaining import explain_failure, explain_interruption
 from factory.cli.given import media_library
 from factory.cli.missing_downloads import first_missing
 from factory.cli.noticing import Noticed
@@ -203,6 +203,9 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
                 explain_failure(run.path, error, emit, bus.redactor)
                 if around.options.record and isinstance(error, FactoryError):  # Ctrl-C does not wait for a film
                     await _film(run, emit)
+                raise
+            except BaseException:  # Ctrl-C, or another build's failure
+                explain_interruption(run.path)
                 raise
             if around.options.record:
                 await _film(run, emit)

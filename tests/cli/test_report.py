@@ -9,7 +9,7 @@ import pytest
 from click import unstyle
 from click.testing import CliRunner
 
-from factory.cli.explaining import explain_failure
+from factory.cli.explaining import explain_failure, explain_interruption
 from factory.cli.program import cli
 from factory.cli.report.failure import failure_lines, problem_lines
 from factory.errors import Evidence, Explanation, Place, Problem, StepError, StoreError, VerificationFailed
@@ -64,6 +64,24 @@ def test_nothing_to_report(runs: Path) -> None:
     result = CliRunner().invoke(cli, ["report", "r"])
     assert isinstance(result.exception, StoreError)
     assert "has no journal" in str(result.exception)
+
+
+def test_a_build_that_was_interrupted_is_explained_by_its_report_alone(runs: Path) -> None:
+    folder = dead_run(runs, "r")
+    failed = {
+        "time": 3.0,
+        "event": "step_failed",
+        "phase": "install",
+        "step": "x",
+        "title": "x",
+        "message": "ended early",
+    }
+    with (folder / "journal.jsonl").open("a") as journal:
+        journal.write(json.dumps(failed) + "\n")
+    explain_interruption(folder)
+    assert json.loads((folder / "report.json").read_text("utf-8"))["cause"]["rule"] == "interrupted"
+    assert (folder / "report.html").exists()
+    explain_interruption(runs / "none")  # whoever ends a build is not told that it has no journal
 
 
 def test_secrets_in_what_an_error_says_are_masked(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from pathlib import Path
@@ -30,6 +31,9 @@ def test_a_signal_ends_everything_and_says_how_to_go_on(
             process.send_signal(number)
     assert process.wait(timeout=60) == 130, "".join(lines)
     assert "the same command goes on from there" in "".join(lines)
+    (report,) = place.root.rglob("report.json")
+    assert json.loads(report.read_text("utf-8"))["cause"]["rule"] == "interrupted"
+    assert report.with_suffix(".html").exists()
     assert place.left_over() == []
     assert not list(Path(place.root / "cache" / "layers").glob(".draft*"))
     assert not list(Path("/tmp").glob(f"factory-*{place.root.name}*"))
