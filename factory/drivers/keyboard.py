@@ -27,7 +27,7 @@ from factory.boot_command.actions import (
 )
 from factory.boot_command.keymap import Chord, Layout, check
 from factory.deadline import Deadline, pause
-from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over
+from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, way_out
 from factory.drivers.keyboard_pace import PS2_QUEUE, Pace, sense_pace
 from factory.drivers.protocols import Qmp
 from factory.errors import Evidence, FactoryError, TemplateError, UnexpectedScreen
@@ -245,7 +245,7 @@ class Keyboard:
         if current is None:
             raise UnexpectedScreen(
                 f"{what}, {'however slowly it is typed' if attempts <= 1 else 'and it cannot be wiped'}",
-                hint="is `keyboard:` the layout that the guest uses at this prompt? Boot loaders always use 'us'",
+                hint=way_out(judgement.shown, chunk),
                 evidence=Evidence(screen="" if self._secret else self._redact("\n".join(after))),
             )
         self._slow_down(what)

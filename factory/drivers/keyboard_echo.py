@@ -66,6 +66,17 @@ def _resembles(shown: str, typed: str) -> bool:
     return lost or repeated
 
 
+def way_out(shown: str, typed: str) -> str:
+    """What to try when *shown* stands where *typed* was typed: lost keys are no layout's fault."""
+    lost, repeated = _is_among(shown.strip(), typed), _is_among(typed.strip(), shown)
+    if lost or repeated:
+        return (
+            f'keys {"were lost" if lost else "came twice"}: wait for the prompt before typing (`<waitText "…">`); is '
+            "this computer too busy to let the guest read its keyboard?"
+        )
+    return "is `keyboard:` the layout that the guest uses at this prompt? Boot loaders always use 'us'"
+
+
 def _similar(shown: str, typed: str) -> bool:
     texts = [(shown, typed), (shown.lower(), typed.lower())]
     return any(difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() >= _SIMILAR for a, b in texts)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over
+from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, way_out
 
 pytestmark = pytest.mark.unit
 TOP = ["tinyOS installer", ""]
@@ -115,3 +115,17 @@ def test_left_over_after_wiping() -> None:
     assert left_over(screen("boot: install"), screen("boot: install"), "install") == ""
     assert left_over(screen("boot: install"), screen("boot: install s"), "install") == " s"
     assert left_over(screen("boot: "), screen("boot: in"), "") == "in"
+
+
+@pytest.mark.parametrize(
+    ("shown", "typed", "hint"),
+    [
+        ("instal", "install", "keys were lost: wait for the prompt"),
+        ("", "install", "keys were lost"),
+        ("innstall", "install", "keys came twice"),
+        ("install/", "install-", "is `keyboard:` the layout"),
+        ("yes", "zes", "is `keyboard:` the layout"),
+    ],
+)
+def test_what_to_try_is_told_by_what_went_wrong(shown: str, typed: str, hint: str) -> None:
+    assert way_out(shown, typed).startswith(hint)
