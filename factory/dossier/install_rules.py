@@ -23,7 +23,9 @@ from factory.dossier.verdict import (
 _OUT_OF_DISK = re.compile(
     r"\b(?:No space left on device|not enough (?:free )?(?:disk )?space|disk (?:is )?full)\b", re.IGNORECASE
 )
-_NOT_THE_DISK = re.compile(r"\b[if]notify|\bwatch(?:es|er)?\b|\befi|\bNVRAM\b|\bboot (?:variable|entry)", re.IGNORECASE)
+_NOT_THE_DISK = re.compile(
+    r"\b[if]notify|\bwatch(?:es|er)?\b|\befi(?:vars?|bootmgr)|\bNVRAM\b|\bboot (?:variable|entry)", re.IGNORECASE
+)
 """What else Linux calls "no space": inotify's watches are used up, the firmware's variables are full."""
 _LOGGED = r"^(?:\w{3} +\d+ [\d:]{8} (?:\S+ )?[\w./+-]+(?:\[\d+\])?: +)?"
 """Where a program's own line begins, in its output or in a log of syslog's form."""

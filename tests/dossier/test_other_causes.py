@@ -110,6 +110,7 @@ def test_what_is_no_full_disk(tmp_path: Path, line: str) -> None:
             "E: Sub-process /usr/bin/dpkg returned an error code (1)",
         ],
         ["Error: ENOSPC: no space left on device, write"],
+        ["cp: error writing '/boot/efi/EFI/BOOT/BOOTX64.EFI': No space left on device"],
     ],
 )
 def test_what_follows_from_a_full_disk_does_not_hide_it(tmp_path: Path, lines: list[str]) -> None:
