@@ -14,6 +14,7 @@ from factory.dossier.record import Entry, Record, readable
 from factory.dossier.timeline import Item, attempts, timeline
 from factory.dossier.verdict import Verdict
 from factory.quantity import Duration, Size
+from factory.visible import UNSEEN
 
 PICTURES = Size(6 * 2**20)
 """Of all screenshots in a page; the newest are kept."""
@@ -23,11 +24,13 @@ LINES = 1500
 _HIDDEN = ("command", "activity")
 """Groups of the timeline that are folded away at first."""
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+_NO_TEXT = re.compile(f"[{UNSEEN}]")
+"""What a guest may have said, and a page must not do: turn the direction of writing around, say."""
 
 
 def page(record: Record, verdict: Verdict) -> str:
     """The whole page."""
-    return "".join(_Page(record, verdict).parts())
+    return _NO_TEXT.sub("\ufffd", "".join(_Page(record, verdict).parts()))
 
 
 class _Page:

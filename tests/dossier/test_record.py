@@ -360,7 +360,7 @@ class Tags(HTMLParser):
 
 
 def test_the_page_is_whole_and_safe(tmp_path: Path) -> None:
-    evil = "</pre><script>alert(1)</script>"
+    evil = "</pre><script>alert(1)</script>\x9b31m\u202eydob\x1b]0;title\x07"
     found = record(
         tmp_path / "run", event("build_started", template=evil, run_dir="/x", phases=[]), PHASE, SERVED, MACHINE,
         serial(f"{evil}\n"), event("screen_changed", 55, sense="glyphs", text=evil, screenshot="../../etc/passwd"),
@@ -374,6 +374,7 @@ def test_the_page_is_whole_and_safe(tmp_path: Path) -> None:
     assert tags.open == []
     assert tags.outside == []
     assert "<script>alert" not in text
+    assert not set(text) & set("\x07\x1b\x9b\u202e")
     assert "root:x:" not in text
     assert json.loads(report_json(found, judge(found)))["template"] == evil
 
