@@ -82,10 +82,11 @@ def machines(pid: int) -> Iterator[int]:
             continue
 
 
-async def first_greeting(pid: int) -> float:
+async def first_greeting(pid: int, every: Duration = DIAL_EVERY) -> float:
     """When an SSH server first spoke on a port of a machine that descends from *pid* (``time.monotonic``).
 
-    By several connections side by side, as a slow guest may take seconds to speak on one.
+    By several connections side by side, as a slow guest may take seconds to speak on one. *every*: the longest gap
+    between two; each costs the guest a process of its SSH server.
     """
     greeted: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
@@ -94,7 +95,7 @@ async def first_greeting(pid: int) -> float:
             GuestAddress("127.0.0.1", port),
             connect=Duration(5),
             banner=Duration(30),
-            between=DIAL_EVERY,
+            between=every,
             on_silent=lambda how: None,
         )
         with await dialler.answer() as answered:
@@ -116,10 +117,10 @@ async def first_greeting(pid: int) -> float:
     return greeted.result()
 
 
-async def watch(process: subprocess.Popen[bytes]) -> float | None:
+async def watch(process: subprocess.Popen[bytes], every: Duration = DIAL_EVERY) -> float | None:
     """Waits for its end; returns when its guest greeted."""
     async with asyncio.TaskGroup() as group:
-        greeting = group.create_task(first_greeting(process.pid))
+        greeting = group.create_task(first_greeting(process.pid, every))
         await asyncio.to_thread(process.wait)
         greeting.cancel()
     return None if greeting.cancelled() else greeting.result()

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cold_builds import watch
+from factory.quantity import Duration
 
 ROOT = Path(__file__).parents[1]
 STEPS = 5
@@ -55,11 +56,12 @@ class Guest:
     last_edited: float
     pause: float
     greeting: float
+    dial_every: Duration
 
 
 GUESTS = {
-    "tiny": Guest("tiny", "tiny", 512, 1, False, 1 / 4, 0.28, 0.6),
-    "debian-quick": Guest("debian-quick", "debian-quick", 1024, 4, True, 1 / 20, 0.66, 2.6),
+    "tiny": Guest("tiny", "tiny", 512, 1, False, 1 / 4, 0.28, 0.6, Duration(0.2)),
+    "debian-quick": Guest("debian-quick", "debian-quick", 1024, 4, True, 1 / 20, 0.66, 2.6, Duration(1)),
 }
 
 
@@ -162,7 +164,7 @@ class Bench:
         started, began = time.monotonic(), time.time()
         with log.open("wb") as out, errors.open("wb") as err:
             process = subprocess.Popen(argv, cwd=ROOT, env=self.environment, stdout=out, stderr=err)
-            greeted = asyncio.run(watch(process))
+            greeted = asyncio.run(watch(process, self.guest.dial_every))
             seconds = time.monotonic() - started
         if process.returncode:
             raise RuntimeError(f"factory, {what}: {errors.read_text()[-3000:]}")
