@@ -149,7 +149,7 @@ def test_another_provisioners_words_are_not_the_cause(tmp_path: Path) -> None:
         ["curl: (22) The requested URL returned error: 404"],
         ["wget: server returned error: HTTP/1.1 404 Not Found"],
         [
-            "E: Failed to fetch http://deb.debian.org/x.deb  404  Not Found [IP: 192.0.2.1 80]",
+            "E: Failed to fetch http://mirror.example/x.deb  404  Not Found [IP: 192.0.2.1 80]",
             "E: Unable to fetch some archives, maybe run apt-get update",
         ],
     ],

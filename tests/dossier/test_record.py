@@ -174,17 +174,17 @@ def said_by_a_provisioner(tmp_path: Path, *lines: str) -> Verdict:
 @pytest.mark.parametrize(
     "line",
     [
-        "E: Failed to fetch http://deb.debian.org/x.deb  Temporary failure resolving 'deb.debian.org'",
-        "  Could not connect to deb.debian.org:80 (151.101.2.132), connection timed out",
+        "E: Failed to fetch http://mirror.example/x.deb  Temporary failure resolving 'mirror.example'",
+        "  Could not connect to mirror.example:80 (192.0.2.1), connection timed out",
         "wget: bad address 'dl-cdn.alpinelinux.org'",
         "Connecting to example.org (example.org)|192.0.2.1|:80... failed: Connection refused.",
         "curl: (6) Could not resolve host: example.org",
         "  - Curl error (6): Couldn't resolve host name for https://mirrors.fedoraproject.org/metalink",
         "Error: Failed to download metadata for repo 'baseos': Cannot prepare internal mirrorlist",
-        "E: Failed getting release file http://deb.debian.org/debian/dists/bookworm/Release",
+        "E: Failed getting release file http://mirror.example/debian/dists/bookworm/Release",
         "WARNING: Ignoring https://dl-cdn.alpinelinux.org/alpine: network error (check Internet connection)",
         "fatal: unable to access 'https://example.org/x.git/': Could not resolve host: example.org",
-        "Nov 26 13:17:35 choose-mirror[412]: wget: bad address 'deb.debian.org'",
+        "Nov 26 13:17:35 choose-mirror[412]: wget: bad address 'mirror.example'",
     ],
 )
 def test_what_programs_say_of_a_mirror_out_of_reach(tmp_path: Path, line: str) -> None:
