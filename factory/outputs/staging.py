@@ -19,6 +19,8 @@ from pathlib import Path
 from factory.drivers.protocols import FolderGuard
 
 STAGING = ".staging"
+_CLAIMS = 100
+"""Each loses only to a build that ends in the same moment."""
 
 
 @contextmanager
@@ -54,17 +56,24 @@ def sweep_staging(output: Path) -> tuple[Path, ...]:
 
 
 def _claim(parent: Path, name: str) -> tuple[Path, int]:
-    while True:
+    """A new, locked folder. Raises: OSError where none can be made, which looks for a moment as if it was swept."""
+    reason = OSError(errno.EAGAIN, "a folder made there is gone, or can't be opened, each time", str(parent))
+    for _ in range(_CLAIMS):
         folder = parent / f"{name}-{secrets.token_hex(4)}"
         try:
             folder.mkdir(parents=True, mode=0o755)
-        except FileNotFoundError:  # somebody has just removed the empty parent
+        except FileNotFoundError as error:  # somebody has just removed the empty parent, or it is a place like /proc
+            reason = error
             continue
         descriptor = _lock(folder)
         if descriptor is not None and folder.exists():
             return folder, descriptor
         if descriptor is not None:  # swept in the moment before it was locked
             os.close(descriptor)
+        else:
+            with suppress(OSError):
+                folder.rmdir()
+    raise reason
 
 
 def _lock(folder: Path) -> int | None:

@@ -49,3 +49,16 @@ def test_what_a_killed_build_left_is_removed_and_what_grows_is_not(tmp_path: Pat
 
 def test_sweeping_where_nothing_is(tmp_path: Path) -> None:
     assert sweep_staging(tmp_path / "nowhere") == ()
+
+
+def test_a_place_where_no_folder_can_be_made_is_an_error() -> None:
+    """Linux makes none in /proc, and says that there is no such file, as of a parent that is gone."""
+    with pytest.raises(FileNotFoundError, match="/proc"), staging_folder(Path("/proc/output"), "image", guard):
+        pytest.fail("made in /proc")
+
+
+def test_a_folder_that_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("factory.outputs.staging._lock", lambda folder: None)
+    with pytest.raises(OSError, match="can't be opened"), staging_folder(tmp_path, "image", guard):
+        pytest.fail("claimed what it could not lock")
+    assert list((tmp_path / STAGING).iterdir()) == []
