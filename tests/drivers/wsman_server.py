@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import selectors
+import signal
 import subprocess
 import threading
 import time
@@ -52,6 +54,12 @@ class WindowsGuest:
             start_new_session=True,
         )
         return name
+
+    def end(self, name: str) -> None:
+        """With all that it has started, as Windows ends a job."""
+        process = self.processes[name]
+        if process.returncode is None:  # not waited for yet: the number is still its own
+            os.killpg(process.pid, signal.SIGKILL)
 
     def receive(self, name: str, patience: float) -> str | None:
         """The XML of what a command has printed since; None when it is silent for *patience* seconds."""
@@ -121,9 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
             printed = self.guest.receive(stream.attrib["CommandId"], 0.3)
             result = None if printed is None else f"<rsp:ReceiveResponse>{printed}</rsp:ReceiveResponse>"
         elif action == "Signal":
-            signal = request.find(f".//{{{SHELL}}}Signal")
-            assert signal is not None
-            self.guest.processes[signal.attrib["CommandId"]].kill()
+            wanted = request.find(f".//{{{SHELL}}}Signal")
+            assert wanted is not None
+            self.guest.end(wanted.attrib["CommandId"])
         elif action == "Delete":
             self.guest.shells -= 1
         if result is None:
@@ -171,8 +179,8 @@ def windows_guest(folder: Path) -> Iterator[WindowsGuest]:
         server.shutdown()
         server.server_close()
         thread.join()
-        for process in guest.processes.values():
-            process.kill()
+        for name, process in guest.processes.items():
+            guest.end(name)
             process.wait()
             for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe is not None:
