@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import enum
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from factory.digest import digest_of, file_digest, to_json, tree_digest
+from factory import digest
+from factory.digest import content_digest, digest_of, file_digest, to_json, tree_digest
 from factory.quantity import Size
 from factory.secret import Secret
 
@@ -73,3 +75,38 @@ def test_times_do_not_count(tmp_path: Path) -> None:
     before = tree_digest(tmp_path)
     os.utime(tmp_path / "a", (1, 1))
     assert tree_digest(tmp_path) == before
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file whose digest is remembered."""
+    monkeypatch.setattr(digest, "LARGE", 4)
+    monkeypatch.setattr(digest, "known_digests", {})
+    path = tmp_path / "rootfs.tar"
+    path.write_bytes(b"large")
+    return path
+
+
+def test_a_large_file_is_read_once_and_again_when_it_was_written(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    plain = digest.file_digest
+
+    def reads(path: Path) -> str:
+        read.append(path)
+        return plain(path)
+
+    monkeypatch.setattr(digest, "file_digest", reads)
+    first = content_digest(large)
+    assert content_digest(large) == first == plain(large)
+    assert len(read) == 1
+    stat = large.stat()
+    large.write_bytes(b"other")
+    os.utime(large, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # its change time can't be set back
+    assert content_digest(large) == plain(large) != first
+
+
+def test_a_small_file_is_always_read(tmp_path: Path) -> None:
+    path = tmp_path / "script.sh"
+    path.write_text("one")
+    content_digest(path)
+    assert str(path) not in digest.known_digests

@@ -79,7 +79,7 @@ def rm(keys: tuple[str, ...]) -> None:
 
 @command.command("verify")
 def verify() -> None:
-    """Check every file of every layer against its digest."""
+    """Check every file of every layer against its digest; what is damaged is never used again."""
     store = _store()
     layers = store.all()
     damaged = [f"{x.key[:12]}  {x.template} {x.phase}: damaged" for x in layers if not store.verify(x)]
@@ -87,7 +87,10 @@ def verify() -> None:
     for line in damaged:
         click.echo(f"{line}; it will be built again", err=True)
     if damaged:
-        raise StoreError(f"{len(damaged)} layers are damaged", hint="remove them with `factory cache rm`")
+        what = "1 layer is" if len(damaged) == 1 else f"{len(damaged)} layers are"
+        raise StoreError(
+            f"{what} damaged", hint="the next build makes them anew; `factory cache rm` frees their space now"
+        )
     click.echo(f"{len(layers)} layers are whole")
 
 

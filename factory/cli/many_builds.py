@@ -20,6 +20,7 @@ from factory.cli.report.view import View
 from factory.cli.requests import Request, Requests
 from factory.cli.rereading import StaysAsItWas, read_again
 from factory.deadline import pause
+from factory.engine.runner import PlanOutdated
 from factory.engine.scheduler import Job, Scheduler
 from factory.errors import INTERNAL_ERROR_EXIT_CODE, FactoryError, StepError, in_one_line
 from factory.events import BuildFinished, BuildWaiting, Note, PhaseFinished, Stamped
@@ -150,7 +151,7 @@ class ManyBuilds:
         return order(planned, self._around.options) if request.asked else order_base(planned)
 
     async def _attempt(self, ordered: Ordered, attempts: Attempts) -> bool:
-        """Runs a build when it is its turn; False when it has failed and is to be tried again."""
+        """Runs a build when it is its turn; False when it is to be planned and tried again."""
         name = ordered.planned.plan.name
         emit = self._around.bus.emitter(name)
         job = await asyncio.to_thread(self._job, ordered)
@@ -162,6 +163,12 @@ class ManyBuilds:
                 self._around.noticed.stop()
             try:
                 await run_build(ordered, self._around, attempts)
+            except PlanOutdated as outdated:
+                attempts.planned_anew(outdated)
+                when = "while it ran" if outdated.ran else "since it was planned"
+                words = f"{outdated.phase}: {outdated.what} {when}; it is planned anew and goes on from the last layer"
+                emit(Note(words, "warning"))
+                return False
             except FactoryError as error:
                 if not attempts.another():
                     raise

@@ -14,6 +14,7 @@ from factory.deadline import pause
 from factory.drivers.protocols import Machine
 from factory.engine.run_control import RunControl
 from factory.engine.run_directory import Run, start_time
+from factory.engine.runner import PlanOutdated
 from factory.errors import FactoryError
 from factory.events import Emit, Note
 from factory.plan.step import Scope
@@ -72,9 +73,17 @@ class Attempts:
         self.on_error = on_error
         self._wanted = False
         self._retried = 0
+        self.own_doing: set[str] = set()
+        """Phases that run again because what they are made from changed while they ran: if it does so once more, it is
+        by their own doing (a script on the host that writes what the next one reads)."""
 
     def want_another(self) -> None:
         self._wanted = True
+
+    def planned_anew(self, outdated: PlanOutdated) -> None:
+        """The build goes on with the files as they are now."""
+        if outdated.ran:
+            self.own_doing.add(outdated.phase)
 
     def another(self) -> bool:
         """Whether to try again after a failure; to be asked once for each."""

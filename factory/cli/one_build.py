@@ -27,7 +27,7 @@ from factory.engine.journal import Journal
 from factory.engine.recipes import remember
 from factory.engine.run_control import RunControl
 from factory.engine.run_directory import ProcessRecord, Run, open_run
-from factory.engine.runner import Runner
+from factory.engine.runner import PlanOutdated, Runner
 from factory.engine.store import LayerStore
 from factory.errors import FactoryError, StoreError, TemplateError
 from factory.events import BuildStarted, Emit, EventBus, Note, PhaseFinished, PhaseSkipped, Stamped
@@ -98,7 +98,8 @@ def order(planned: Planned, options: BuildOptions) -> Ordered:
     names = [p.name for p in planned.plan.phases]
     for phase in filter(None, (options.from_phase, options.until)):
         if phase not in names:
-            hint = did_you_mean(phase, names, kind="its phases")
+            near = did_you_mean(phase, names)
+            hint = near if near.startswith("did") else f"its phases: {', '.join(names)}"
             raise TemplateError(f"{planned.plan.name} has no phase called '{phase}'", hint=hint)
     if options.from_phase and options.until and names.index(options.until) < names.index(options.from_phase):
         message = f"nothing lies between --from {options.from_phase} and --until {options.until}"
@@ -133,7 +134,7 @@ def _delivery(planned: Planned, around: Surroundings) -> tuple[Path, Path]:
 
 
 async def run_build(ordered: Ordered, around: Surroundings, attempts: Attempts) -> None:
-    """Builds and delivers. Raises: FactoryError; what was stored before the failure stays stored."""
+    """Builds and delivers. Raises: FactoryError, PlanOutdated; what was stored before stays stored."""
     planned = ordered.planned
     delivery = planned.loaded.delivery
     if delivery and not ordered.until:
@@ -194,11 +195,16 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
                 not_stored=ordered.still_absent(around.made),
                 until=ordered.until,
                 why=lambda phase: reasons.get(phase.name, ""),
+                changed=planned.changed,
+                own_doing=attempts.own_doing,
                 hooks=hooks,
                 holder=HoldsMachine(run, control, attempts, emit),
             )  # fmt: skip
             try:
                 await runner.run()
+            except PlanOutdated:
+                explain_interruption(run.path)
+                raise
             except Exception as error:
                 explain_failure(run.path, error, emit, bus.redactor)
                 if around.options.record and isinstance(error, FactoryError):  # Ctrl-C does not wait for a film

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from factory.cli.given import GIVEN, media_library, usable_here
 from factory.cli.places import Places
+from factory.engine.file_digests import digests_kept
+from factory.engine.media import Library
 from factory.engine.store import Layer, LayerStore
-from factory.errors import TemplateError
+from factory.errors import FactoryError, TemplateError, in_one_line
 from factory.host.facts import HostFacts
+from factory.plan.explain import changes
 from factory.plan.model import Keeps, Phase, Plan
 from factory.plan.wiring import check_wiring
 from factory.steps.contents import PlanInputs, make_plan
@@ -20,11 +23,27 @@ from factory.template.model import Layers, Loaded
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """``usable`` says why a live layer can't be resumed here; an empty text when it can."""
+    """``usable`` says why a live layer can't be resumed here; an empty text when it can.
+
+    ``again`` plans the same with the files that the template names as they are now; it does not ask the network.
+    """
 
     loaded: Loaded
     plan: Plan
     usable: Callable[[Layer], str]
+    again: Callable[[], Awaitable[Plan]] | None = None
+
+    async def changed(self, phase: Phase) -> str:
+        """What has changed in *phase* since it was planned: a few words; empty when nothing has."""
+        if self.again is None:
+            return ""
+        try:
+            now = await self.again()
+        except FactoryError as error:  # a script that is gone, for example
+            return in_one_line(error)
+        recipe = next((p.recipe for p in now.phases if p.name == phase.name), phase.recipe)
+        found = changes(phase.recipe, recipe)
+        return found[0].sentence() if found else ""
 
 
 async def plan_build(
@@ -37,24 +56,35 @@ async def plan_build(
     library = media_library(where, loaded.root, where.runs)
     source = loaded.template.source.iso or loaded.template.source.image
     assert source is not None
-    built = {
-        f.name: f"built:{await library.build_identity(f.build)}"
-        for f in (loaded.template.install.seed_files if loaded.template.install else ())
-        if f.build
-    }
-    inputs = PlanInputs(
-        loaded=loaded,
-        platform=facts.platform,
-        media=f"the image of {base.plan.name}" if base else await library.identity(source),
-        seed_files=built,
-        output=output,
-        salt=LayerStore(where.cache).salt,
-        layers=Layers(layers) if layers else None,
-        base=last_layer(base).key if base else "",
-    )
-    plan = await asyncio.to_thread(make_plan, inputs)
+
+    async def planned(media: str) -> Plan:
+        inputs = PlanInputs(
+            loaded=loaded,
+            platform=facts.platform,
+            media=media,
+            seed_files=await _seed_files(loaded, library),
+            output=output,
+            salt=LayerStore(where.cache).salt,
+            layers=Layers(layers) if layers else None,
+            base=last_layer(base).key if base else "",
+        )
+        return await asyncio.to_thread(make_plan, inputs)
+
+    async def again() -> Plan:
+        here = not base and (source.build or (source.path and "file:" not in str(source.checksum)))
+        return await planned(await library.identity(source) if here else media)
+
+    with digests_kept(where.cache / "media" / "digests.json"):
+        media = f"the image of {base.plan.name}" if base else await library.identity(source)
+        plan = await planned(media)
     check_wiring(plan, GIVEN)
-    return Planned(loaded, plan, usable_here(plan, facts))
+    return Planned(loaded, plan, usable_here(plan, facts), again)
+
+
+async def _seed_files(loaded: Loaded, library: Library) -> dict[str, str]:
+    """Identity of each seed file that a script makes, by name."""
+    files = loaded.template.install.seed_files if loaded.template.install else ()
+    return {f.name: f"built:{await library.build_identity(f.build)}" for f in files if f.build}
 
 
 def last_layer(planned: Planned) -> Phase:

@@ -22,6 +22,7 @@ from factory.drivers.protocols import (
     CommandResult,
     ConnectState,
     Credentials,
+    Guest,
     GuestAddress,
     GuestConnection,
     OnLine,
@@ -37,7 +38,7 @@ from factory.drivers.ssh_connect import (
     no_answer,
     no_banner,
 )
-from factory.drivers.ssh_dial import Dialler, Silent
+from factory.drivers.ssh_dial import FIRST_GAP, Dialler, Silent
 from factory.drivers.ssh_transfer import Transfer, TransferRefused, Upload
 from factory.drivers.ssh_tree import upload_tree
 from factory.drivers.threads import in_thread, post
@@ -93,23 +94,24 @@ class SshCommunicator:
         self._host_keys.forget(address)
 
     def connect(
-        self, address: GuestAddress, credentials: Credentials, *, deadline: Deadline, emit: Emit
-    ) -> AbstractAsyncContextManager[GuestConnection]:
+        self, address: GuestAddress, credentials: Credentials, *, deadline: Deadline, emit: Emit,
+        guest: Guest = Guest.STARTED,
+    ) -> AbstractAsyncContextManager[GuestConnection]:  # fmt: skip
         """Tries until it works or *deadline* passes. Raises: GuestUnreachable."""
-        return self._connected(address, credentials, deadline, emit)
+        return self._connected(address, credentials, deadline, emit, guest)
 
     @asynccontextmanager
     async def _connected(
-        self, address: GuestAddress, credentials: Credentials, deadline: Deadline, emit: Emit
+        self, address: GuestAddress, credentials: Credentials, deadline: Deadline, emit: Emit, guest: Guest
     ) -> AsyncIterator[GuestConnection]:
-        connection = await self._until_connected(address, credentials, deadline, emit)
+        connection = await self._until_connected(address, credentials, deadline, emit, guest)
         try:
             yield connection
         finally:
             await connection.close()
 
     async def _until_connected(
-        self, address: GuestAddress, credentials: Credentials, deadline: Deadline, emit: Emit
+        self, address: GuestAddress, credentials: Credentials, deadline: Deadline, emit: Emit, guest: Guest
     ) -> SshConnection:
         last: AttemptFailed | None = None
 
@@ -118,7 +120,7 @@ class SshCommunicator:
             last = failure
             emit(ConnectAttempt(str(address), failure.state, failure.message))
 
-        dialler = self._dialler(address, note)
+        dialler = self._dialler(address, note, guest)
         try:
             async with deadline.limit():
                 load_keys(credentials)  # what can't be used is told at once, not after the guest has booted
@@ -126,7 +128,7 @@ class SshCommunicator:
                     answered = await dialler.answer()
                     attempt = self._attempt(address, credentials, answered)
                     try:
-                        connection = await self._try(attempt, address, credentials)
+                        connection = await self._try(attempt, address, credentials, guest)
                     except AttemptFailed as failure:
                         if failure.final:
                             raise
@@ -145,7 +147,7 @@ class SshCommunicator:
                 note(no_banner(address, f"nothing came on {dialler.tries} connections"))
             raise _given_up(expired.message, last, dialler) from (last or expired)
 
-    def _dialler(self, address: GuestAddress, note: Callable[[AttemptFailed], None]) -> Dialler:
+    def _dialler(self, address: GuestAddress, note: Callable[[AttemptFailed], None], guest: Guest) -> Dialler:
         def silent(how: Silent) -> None:
             tell = no_answer if how.state is ConnectState.REFUSED else no_banner
             note(tell(address, how.reason))
@@ -156,6 +158,8 @@ class SshCommunicator:
             connect=patience.connect,
             banner=patience.banner,
             between=self.settings.between_attempts,
+            # Each connection makes the guest start a process of its server's: one that is there needs but one.
+            first_gap=FIRST_GAP if guest is Guest.STARTED else self.settings.between_attempts,
             on_silent=silent,
         )
 
@@ -173,11 +177,13 @@ class SshCommunicator:
         refused = failure.state is ConnectState.AUTHENTICATION
         return self.settings.after_refusal if refused else self.settings.between_attempts
 
-    async def _try(self, attempt: Attempt, address: GuestAddress, credentials: Credentials) -> SshConnection:
+    async def _try(
+        self, attempt: Attempt, address: GuestAddress, credentials: Credentials, guest: Guest
+    ) -> SshConnection:
         transport = await in_thread(attempt.open, on_cancel=attempt.abort)
         connection = SshConnection(transport, address, credentials, self.settings)
         try:
-            sign = await self._installer_sign(connection)
+            sign = await self._installer_sign(connection) if guest is Guest.STARTED else ""
         except GuestUnreachable as error:
             await connection.close()
             raise AttemptFailed(ConnectState.AUTHENTICATION, f"let in, but then: {error.message}") from error

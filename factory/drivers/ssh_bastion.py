@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import paramiko
 
 from factory.deadline import Deadline
-from factory.drivers.protocols import Communicator, Credentials, GuestAddress, GuestConnection
+from factory.drivers.protocols import Communicator, Credentials, Guest, GuestAddress, GuestConnection
 from factory.drivers.ssh import InstallerMarks, SshCommunicator, SshConnection, SshSettings
 from factory.drivers.threads import in_thread
 from factory.errors import GuestUnreachable
@@ -45,14 +45,15 @@ class ThroughBastion:
         self._port = 0
 
     def connect(
-        self, address: GuestAddress, credentials: Credentials, *, deadline: Deadline, emit: Emit
-    ) -> AbstractAsyncContextManager[GuestConnection]:
+        self, address: GuestAddress, credentials: Credentials, *, deadline: Deadline, emit: Emit,
+        guest: Guest = Guest.STARTED,
+    ) -> AbstractAsyncContextManager[GuestConnection]:  # fmt: skip
         """Tries until it works or *deadline* passes. Raises: GuestUnreachable, of the bastion too."""
-        return self._connected(address, credentials, deadline, emit)
+        return self._connected(address, credentials, deadline, emit, guest)
 
     @asynccontextmanager
     async def _connected(
-        self, address: GuestAddress, credentials: Credentials, deadline: Deadline, emit: Emit
+        self, address: GuestAddress, credentials: Credentials, deadline: Deadline, emit: Emit, guest: Guest
     ) -> AsyncIterator[GuestConnection]:
         async with AsyncExitStack() as stack:
             reaching = self._outer.connect(
@@ -70,7 +71,8 @@ class ThroughBastion:
             self._port = listener.getsockname()[1]
             await stack.enter_async_context(_tunnel(listener, outer.transport, address))
             here = GuestAddress("127.0.0.1", self._port)
-            yield await stack.enter_async_context(self._inner.connect(here, credentials, deadline=deadline, emit=emit))
+            reaching = self._inner.connect(here, credentials, deadline=deadline, emit=emit, guest=guest)
+            yield await stack.enter_async_context(reaching)
 
 
 def _listener(port: int) -> socket.socket:

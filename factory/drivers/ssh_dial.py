@@ -20,7 +20,7 @@ from factory.quantity import Duration
 
 MOST = 5
 """Connections that wait at the same time: below what OpenSSH takes from strangers (``MaxStartups 10:30:100``)."""
-_FIRST_GAP = 0.2
+FIRST_GAP = Duration(0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Dialler:
     Args:
         connect: how long a connection may take to be accepted.
         banner: how long the oldest connection may wait for the server's first word.
-        between: the longest gap from the beginning of one connection to the next; the first ones follow faster.
+        between: the longest gap from the beginning of one connection to the next.
+        first_gap: the first of these gaps; each is twice the one before.
         on_silent: is told of each connection that ended without a word.
 
     ``state`` is how far the best of them has got; ``tries`` counts them.
@@ -50,12 +51,13 @@ class Dialler:
         connect: Duration,
         banner: Duration,
         between: Duration,
+        first_gap: Duration = FIRST_GAP,
         on_silent: Callable[[Silent], None],
     ) -> None:
         self.state = ConnectState.REFUSED
         self.tries = 0
         self._address = address
-        self._connect, self._banner, self._between = connect, banner, between
+        self._connect, self._banner, self._between, self._first_gap = connect, banner, between, first_gap
         self._on_silent = on_silent
 
     async def answer(self) -> socket.socket:
@@ -65,7 +67,7 @@ class Dialler:
         """
         spoken: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
         waiting: list[asyncio.Task[None]] = []
-        gap = _FIRST_GAP
+        gap = float(self._first_gap)
         try:
             async with asyncio.TaskGroup() as group:
                 try:

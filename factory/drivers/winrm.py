@@ -25,6 +25,7 @@ from factory.drivers.protocols import (
     CommandResult,
     ConnectState,
     Credentials,
+    Guest,
     GuestAddress,
     GuestConnection,
     OnLine,
@@ -69,8 +70,9 @@ class WinRmCommunicator:
         self.settings = settings or WinRmSettings()
 
     def connect(
-        self, address: GuestAddress, credentials: Credentials, *, deadline: Deadline, emit: Emit
-    ) -> AbstractAsyncContextManager[GuestConnection]:
+        self, address: GuestAddress, credentials: Credentials, *, deadline: Deadline, emit: Emit,
+        guest: Guest = Guest.STARTED,
+    ) -> AbstractAsyncContextManager[GuestConnection]:  # fmt: skip
         """Tries until it works or *deadline* passes. Raises: GuestUnreachable; HostError without pypsrp."""
         return self._connected(address, credentials, deadline, emit)
 

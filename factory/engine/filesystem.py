@@ -62,6 +62,15 @@ def write_json(path: Path, value: Any, *, mode: int = 0o600) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n", mode=mode)
 
 
+def remove_anything(path: Path) -> None:
+    """A file, a link (not what it points to) or a folder with all that is in it; best effort."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
 def remove_temporaries(folder: Path) -> None:
     """Removes what a killed ``write_text`` has left in *folder*: its name tells whose it was."""
     for path in folder.glob(".*.tmp"):

@@ -11,7 +11,6 @@ import glob
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from factory.deadline import Deadline
 from factory.digest import digest_of, file_digest, tree_digest
 from factory.drivers.protocols import Downloader, Programs
-from factory.engine.filesystem import disk_full, fsync_path, store_errors, write_text
+from factory.engine.filesystem import disk_full, fsync_path, remove_anything, store_errors, write_text
 from factory.engine.locks import locked
 from factory.errors import CommandFailed, StepError, StoreError, TemplateError
 from factory.events import Emit, Note
@@ -64,17 +63,17 @@ class Library:
         identity = await asyncio.to_thread(build_identity, built, self._root)
         folder = self._store / "built"
         path = folder / f"{Path(built.script).name}-{identity}"
-        marker = path.with_name(path.name + ".sha256")
+        marker = _marker(path)
         deadline = Deadline.after(built.timeout, f"{built.script} to make its file")
         with store_errors(self._store):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = folder / f"{identity}.lock"
             async with locked(lock, deadline, waiting=lambda: emit(Note(f"{built.script} runs already: waiting"))):
                 if not _digest_in(marker) or not path.exists():
-                    await self._run(built, path, marker, deadline, emit)
+                    await self._run(built, identity, path, deadline, emit)
             return Media(path, _digest_in(marker))
 
-    async def _run(self, built: BuiltFile, path: Path, marker: Path, deadline: Deadline, emit: Emit) -> None:
+    async def _run(self, built: BuiltFile, identity: str, path: Path, deadline: Deadline, emit: Emit) -> None:
         _remove(path.parent.glob(f".{glob.escape(path.name)}.*"))  # of a build that was killed: we hold the lock
         draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(2)}")
         script = _local(built.script, self._root)
@@ -93,10 +92,14 @@ class Library:
                     f"{built.script} ended well but made no file",
                     hint="it is called as SCRIPT OUTPUT_FILE and must write that file",
                 )
+            if await asyncio.to_thread(build_identity, built, self._root) != identity:
+                raise StepError(
+                    f"{built.script}, or what it reads, changed while it made its file", hint="run the command again"
+                )
             digest = await asyncio.to_thread(file_digest, draft)
             fsync_path(draft)
             draft.rename(path)
-            write_text(marker, digest + "\n")
+            write_text(_marker(path), digest + "\n")
         except CommandFailed as error:
             full = await asyncio.to_thread(_out_of_space, built, path.parent, error, log)
             if full is None:
@@ -137,10 +140,7 @@ def build_identity(built: BuiltFile, root: Path) -> str:
 
 def _remove(paths: Iterable[Path]) -> None:
     for path in list(paths):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        remove_anything(path)
 
 
 def _out_of_space(built: BuiltFile, folder: Path, error: CommandFailed, log: Path) -> StoreError | None:
@@ -155,6 +155,11 @@ def _out_of_space(built: BuiltFile, folder: Path, error: CommandFailed, log: Pat
     full = disk_full(folder)
     message = f"{built.script} has no space left for its file: {said}"
     return StoreError(message, hint=f"{full.message}: {full.hint}", evidence=error.evidence)
+
+
+def _marker(path: Path) -> Path:
+    """What says that *path* is whole: it holds its SHA-256."""
+    return path.with_name(path.name + ".sha256")
 
 
 def _digest_in(marker: Path) -> str:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from types import TracebackType
 from typing import TypeAlias
 
 from factory.drivers.protocols import Checkpoints, DiskImages, Machine
@@ -21,7 +20,8 @@ from factory.engine.failure import Failure, FailureHook, Holder
 from factory.engine.filesystem import disk_error
 from factory.engine.machine_state import SEAL_OVERLAY, branch, move_on
 from factory.engine.scope import StepScope, merge
-from factory.engine.store import Draft, Layer, LayerGone, LayerStore
+from factory.engine.slots import ClosingAll, Slot, Workspace
+from factory.engine.store import Layer, LayerGone, LayerStore
 from factory.errors import Evidence, FactoryError, MachineDied, StoreError
 from factory.events import (
     Emit,
@@ -43,37 +43,19 @@ EVIDENCE_PATIENCE = Duration(10)
 """How long the collection of evidence may take: a hung machine must not hide the error."""
 
 
-class Slot:
-    """An async exit stack that can be closed and filled again."""
-
-    def __init__(self) -> None:
-        self.stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Slot:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        stack, self.stack = self.stack, AsyncExitStack()
-        return await stack.__aexit__(kind, error, trace)
-
-    async def close(self) -> None:
-        await self.__aexit__(None, None, None)
-
-
-@dataclass(slots=True)
-class Workspace:
-    """A draft, for the layer of phase number ``index``, and the machine state in it."""
-
-    slot: Slot
-    draft: Draft
-    index: int
-    state: MachineState
-
-
 class _StartAgain(Exception):
     """Not an error: look again for the layer to go on from."""
+
+
+class PlanOutdated(_StartAgain):
+    """Not an error: what *phase* is made from has changed since it was planned, so its key is that of something else.
+
+    ``ran``: it was seen after the phase had run, not before.
+    """
+
+    def __init__(self, phase: str, what: str, *, ran: bool) -> None:
+        super().__init__(what)
+        self.phase, self.what, self.ran = phase, what, ran
 
 
 class _Overtaken(_StartAgain):
@@ -88,17 +70,29 @@ Usable: TypeAlias = Callable[[Layer], str]
 """Says why a live layer can't be resumed here; an empty text when it can."""
 
 
+Changed: TypeAlias = Callable[[Phase], Awaitable[str]]
+"""Says what has changed in a phase since it was planned; an empty text when nothing has."""
+
+
+async def _nothing_changed(phase: Phase) -> str:
+    return ""
+
+
 class Runner:
-    """Runs one plan once. ``fresh_before`` is the number of leading phases whose stored layers are not used."""
+    """Runs one plan once. *own_doing*: phases that change what they are made from while they run, as was seen before.
+
+    ``fresh_before`` is the number of leading phases whose stored layers are not used."""
 
     def __init__(
         self, plan: Plan, store: LayerStore, scope: StepScope, *, usable: Usable,
         not_stored: frozenset[str] = frozenset(),
         until: str = "", why: Callable[[Phase], str] = lambda phase: "",
+        changed: Changed = _nothing_changed, own_doing: AbstractSet[str] = frozenset(),
         hooks: Sequence[FailureHook] = (), holder: Holder | None = None,
     ) -> None:  # fmt: skip
         self._failure = Failure(hooks, holder, scope.emit)
         self._plan, self._store, self._base, self._usable, self._why = plan, store, scope, usable, why
+        self._changed, self._own_doing = changed, own_doing
         self._not_stored = set(not_stored)
         names = [p.name for p in plan.phases]
         self._wanted = plan.phases[: names.index(until) + 1] if until else plan.phases
@@ -113,10 +107,12 @@ class Runner:
         self._cannot_resume: set[str] = set()
 
     async def run(self) -> None:
-        """Raises: FactoryError with evidence; what was kept before the failure stays kept."""
+        """Raises: FactoryError with evidence; what was kept before the failure stays kept. PlanOutdated."""
         while True:
             try:
                 await self._run_once()
+            except PlanOutdated:
+                raise
             except _StartAgain:
                 continue
             except OSError as error:  # of a step: an output folder that is full, for example
@@ -127,7 +123,7 @@ class Runner:
 
     async def _run_once(self) -> None:
         try:
-            async with self._holds, _ClosingAll(self._workspace_slots), self._telling(), self._session_slot:
+            async with self._holds, ClosingAll(self._workspace_slots), self._telling(), self._session_slot:
                 start = self._resume_point()
                 for phase in self._wanted[:start]:
                     self._emit(PhaseSkipped(phase.name, phase.key))
@@ -199,14 +195,30 @@ class Runner:
 
     async def _run_phase(self, index: int, phase: Phase) -> None:
         started = time.monotonic()
-        self._emit(PhaseStarted(phase.name, self._why(phase)))
+        if what := await self._changed(phase):
+            raise PlanOutdated(phase.name, what, ran=False)
+        refused = f"{phase.name} will run again: its live layer can't be resumed"
+        self._emit(PhaseStarted(phase.name, refused if phase.key in self._cannot_resume else self._why(phase)))
         if phase.keeps is not Keeps.ARTIFACT or self._needs_power_change(phase):
             await self._ensure_workspace(index)
         await self._ensure_power(phase.power)
         async with AsyncExitStack() as stack:
             await self._enter(stack, phase.steps, self._scope_for(phase))
+        await self._still_as_planned(phase)
         key = await self._keep(index, phase)
         self._emit(PhaseFinished(phase.name, time.monotonic() - started, key))
+
+    async def _still_as_planned(self, phase: Phase) -> None:
+        """Before it is kept: steps read files when they run, and a person may have saved one meanwhile.
+
+        What a phase changes itself was as planned when it began. Raises: PlanOutdated.
+        """
+        if what := await self._changed(phase):
+            if phase.name not in self._own_doing:
+                raise PlanOutdated(phase.name, what, ran=True)
+            self._emit(
+                Note(f"{phase.name} changes what it is made from: {what}; the next build runs it again", "warning")
+            )
 
     async def _enter(self, stack: AsyncExitStack, steps: Sequence[Step], scope: StepScope) -> None:
         for step in steps:
@@ -398,20 +410,6 @@ class Runner:
         self._workspace = following
         self._session.put(following.state)
         return await self._commit(phase, done, checkpoints.fingerprint(machine.spec)), pause
-
-
-class _ClosingAll:
-    """Closes every slot of a list that may grow in the body, the newest first."""
-
-    def __init__(self, slots: list[Slot]) -> None:
-        self._slots = slots
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, *exception: object) -> None:
-        while self._slots:  # a draft does not care why it is closed: what is not committed is removed
-            await self._slots.pop().close()
 
 
 async def _collect(scope: StepScope) -> Evidence:

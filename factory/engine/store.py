@@ -10,6 +10,7 @@ Layout below the cache folder (folders 0700, files 0600: a layer holds keys and,
     layers/.draft-<key>-<pid>-<random>/    one that is being made; whoever finds it unlocked may remove it
     locks/<key>.lock         held while a layer is made
     checked/<key>.json       stamps of files that were found right although their date had changed
+    checked/<key>.damaged    a layer whose digests were found wrong although its dates are right: bits rot without one
     names/<template>.json    the newest key of each phase of a template
     salt                     makes digests of secrets useless elsewhere
 
@@ -33,6 +34,7 @@ from factory.deadline import Deadline, poll
 from factory.engine.filesystem import (
     fsync_path,
     make_folder,
+    remove_anything,
     remove_temporaries,
     rename_durably,
     store_errors,
@@ -105,7 +107,7 @@ class LayerStore:
     def find(self, key: str) -> Layer | None:
         """The layer named *key*, when it is whole, undamaged, and so are all those it builds on."""
         layer = self._read(key)
-        if layer is None or not is_undamaged(layer, self.checked / f"{key}.json"):
+        if layer is None or self._condemned(key).exists() or not is_undamaged(layer, self.checked / f"{key}.json"):
             return None
         if layer.parent and self.find(layer.parent) is None:
             return None
@@ -182,8 +184,14 @@ class LayerStore:
         return False
 
     def verify(self, layer: Layer) -> bool:
-        """True when every file of *layer* still has its digest. Reads it all."""
-        return is_whole(layer)
+        """True when every file of *layer* still has its digest. Reads it all; what is damaged is not found any more."""
+        whole = is_whole(layer)
+        with suppress(OSError):  # of a store that can't be written it is told, at least
+            if whole:
+                self._condemned(layer.key).unlink(missing_ok=True)
+            else:
+                self._condemned(layer.key).touch(mode=0o600)
+        return whole
 
     def newest_keys(self, template: str) -> dict[str, str]:
         """Phase → key of the newest build of *template* here."""
@@ -280,8 +288,10 @@ class LayerStore:
                 aside.append(self._set_aside(self.layers / key))  # also when its index can't be read
                 fsync_path(self.layers)
             for path in filter(None, aside):
-                shutil.rmtree(path, ignore_errors=True)
-                (self.checked / f"{path.name.split('-')[1]}.json").unlink(missing_ok=True)
+                remove_anything(path)
+                old = path.name.split("-")[1]
+                for known in (self.checked / f"{old}.json", self._condemned(old)):
+                    known.unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Removes drafts whose makers are gone, and temporary files of killed processes."""
@@ -289,7 +299,7 @@ class LayerStore:
             for path in self.layers.glob(".*"):
                 key = path.name.removeprefix(".draft-").split("-")[0]
                 if not is_locked(self.locks / f"{key}.lock"):
-                    shutil.rmtree(path, ignore_errors=True)
+                    remove_anything(path)
             for folder in (self.root, self.names, self.checked):
                 remove_temporaries(folder)
 
@@ -304,6 +314,9 @@ class LayerStore:
                 os.close(descriptor)
 
     # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _condemned(self, key: str) -> Path:
+        return self.checked / f"{key}.damaged"
 
     def _read(self, key: str) -> Layer | None:
         return read_layer(self.layers / key)

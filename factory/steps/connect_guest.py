@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from factory.deadline import Deadline, pause
-from factory.drivers.protocols import ActivityProbe, Communicator, Credentials, GuestAddress, GuestConnection, Machine
+from factory.drivers.protocols import (
+    ActivityProbe,
+    Communicator,
+    Credentials,
+    Guest,
+    GuestAddress,
+    GuestConnection,
+    Machine,
+)
 from factory.errors import GuestUnreachable, HostError
 from factory.events import Emit
 from factory.plan.resources import BuildSecrets, GuestAt, GuestNotice, MachineState
@@ -39,11 +47,13 @@ class GuestLink:
             raise GuestUnreachable(f"there is no connection to {self._address}")
         return self._connection
 
-    async def connect(self, deadline: Deadline) -> GuestConnection:
+    async def connect(self, deadline: Deadline, guest: Guest = Guest.STARTED) -> GuestConnection:
         """Gives up what there is and connects. Raises: GuestUnreachable."""
         await self.close()
         self._connection = await self._stack.enter_async_context(
-            self._communicator.connect(self._address, self._credentials, deadline=deadline, emit=self._emit)
+            self._communicator.connect(
+                self._address, self._credentials, deadline=deadline, emit=self._emit, guest=guest
+            )
         )
         return self._connection
 
@@ -87,7 +97,8 @@ class ConnectGuest(Step):
         link = GuestLink(scope.get(Communicator), address, given, scope.emit)
         try:
             async with watching(scope, deadline, self.stall) as watched:
-                connection = await link.connect(watched)
+                state = Guest.RESUMED if scope.get(MachineState).memory else Guest.STARTED
+                connection = await link.connect(watched, state)
                 if self.settle and not scope.get(MachineState).memory:  # else it had settled before it was stored
                     await link.close()
                     await pause(self.settle)

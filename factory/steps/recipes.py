@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from factory.digest import digest_of, file_digest, tree_digest
+from factory.digest import content_digest, digest_of, tree_digest
 from factory.errors import TemplateError
 from factory.secret import Secret
 from factory.steps.playbook_files import files_in, playbook_files
@@ -58,7 +58,7 @@ class Contents:
         try:
             for name, path in files:
                 executable = bool(path.stat().st_mode & 0o100)
-                found[name] = digest_of({"name": name, "sha256": file_digest(path), "executable": executable})
+                found[name] = digest_of({"name": name, "sha256": content_digest(path), "executable": executable})
                 self.labels[found[name]] = str(Path(folder) / name)
         except OSError as error:
             raise TemplateError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from factory.digest import digest_of, file_digest
+from factory.digest import content_digest, digest_of
 from factory.errors import Place, Problem, SeedError
 from factory.quantity import Size
 from factory.template import jinja
@@ -73,12 +73,12 @@ def folder_digest(directory: Path) -> str:
 
 
 def _digests(files: Mapping[str, Path]) -> dict[str, Any]:
-    return {name: {"rendered": path.suffix == RENDERED, "sha256": file_digest(path)} for name, path in files.items()}
+    return {name: {"rendered": path.suffix == RENDERED, "sha256": content_digest(path)} for name, path in files.items()}
 
 
 def _digest(content: str | bytes | Path) -> Any:
     if isinstance(content, Path):
-        return {"sha256": file_digest(content)}
+        return {"sha256": content_digest(content)}
     return content
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from factory.digest import file_digest
+from factory.digest import content_digest
 from factory.quantity import Size
 from factory.template.model import Loaded
 
@@ -45,8 +45,10 @@ class VerbatimFolder:
         found: dict[str, Any] = {}
         for name, path in self._files():
             stat = path.stat()
-            found[name] = {"sha256": file_digest(path)} if stat.st_size <= LARGEST_DIGESTED else {"size": stat.st_size}
-        found.update({n: c if isinstance(c, str) else {"sha256": file_digest(c)} for n, c in self._extra.items()})
+            found[name] = (
+                {"sha256": content_digest(path)} if stat.st_size <= LARGEST_DIGESTED else {"size": stat.st_size}
+            )
+        found.update({n: c if isinstance(c, str) else {"sha256": content_digest(c)} for n, c in self._extra.items()})
         return found
 
     def _files(self) -> Iterator[tuple[str, Path]]:

@@ -19,6 +19,7 @@ from factory.cli.places import Places
 from factory.cli.planning import Planned, last_layer
 from factory.cli.report.view import View
 from factory.cli.requests import Selection, find_builds
+from factory.engine.runner import PlanOutdated
 from factory.engine.scheduler import NOTHING
 from factory.errors import FactoryError, HostError, StepError
 from factory.events import EventBus, Note, Stamped
@@ -57,6 +58,8 @@ class World:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder, self.built, self.notes = folder, list[str](), list[str]()
         self.run: Callable[[Ordered], None] = lambda ordered: None
+        self.own_doing: list[set[str]] = []
+        """Of each attempt: the phases that change what they are made from."""
         self.refused = ""
         (folder / "disk.raw").touch()
         for name, source in (("below", "{path: disk.raw}"), ("top", "below")):
@@ -98,6 +101,7 @@ class World:
         return Planned(loaded, plan, lambda layer: "")
 
     async def _run(self, ordered: Ordered, around: Surroundings, attempts: Attempts) -> None:
+        self.own_doing.append(set(attempts.own_doing))
         self.run(ordered)
         self.built.append(last_layer(ordered.planned).key)
 
@@ -163,6 +167,23 @@ def test_a_failure_is_tried_again_only_where_that_is_wanted(world: World) -> Non
     world.run = run
     assert world.build("below", on_error=OnError.CLEAN) == 1
     assert world.notes == []
+
+
+def test_a_file_that_was_saved_meanwhile_is_planned_anew(world: World) -> None:
+    """Whatever is wanted after a failure: nothing has failed."""
+    ends = [PlanOutdated("seal", "motd changed", ran=False), PlanOutdated("seal", "motd changed", ran=True)]
+
+    def run(ordered: Ordered) -> None:
+        if ends:
+            raise ends.pop(0)
+
+    world.run = run
+    assert world.build("below", on_error=OnError.CLEAN) == 0
+    assert [note for note in world.notes if "planned anew" in note] == [
+        "seal: motd changed since it was planned; it is planned anew and goes on from the last layer",
+        "seal: motd changed while it ran; it is planned anew and goes on from the last layer",
+    ]
+    assert world.own_doing == [set(), set(), {"seal"}]
 
 
 def test_builds_begin_in_their_order_however_long_each_takes_to_get_ready(

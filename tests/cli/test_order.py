@@ -54,7 +54,7 @@ def test_from_a_phase_on_all_is_made_anew() -> None:
     ("given", "message", "hint"),
     [
         (options(start="provison-1"), "demo has no phase called 'provison-1'", "did you mean 'provision-1'?"),
-        (options(until="boot"), "demo has no phase called 'boot'", "its phases: export, install, provision-1, seal"),
+        (options(until="boot"), "demo has no phase called 'boot'", "its phases: install, provision-1, seal, export"),
         (
             options(start="seal", until="install"),
             "nothing lies between --from seal and --until install",

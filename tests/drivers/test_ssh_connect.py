@@ -11,7 +11,7 @@ import asyncssh
 import pytest
 
 from factory.deadline import Deadline
-from factory.drivers.protocols import ConnectState, Credentials, GuestAddress, GuestConnection
+from factory.drivers.protocols import ConnectState, Credentials, Guest, GuestAddress, GuestConnection
 from factory.drivers.ssh import InstallerMarks, SshCommunicator, SshSettings
 from factory.drivers.ssh_connect import Patience
 from factory.drivers.ssh_keys import generate_build_key
@@ -246,6 +246,21 @@ def test_the_installers_own_sshd_is_told_apart(tmp_path: Path, marks: InstallerM
             assert error.layer == ConnectState.INSTALLER
             assert f"the installer's own sshd answers on {host.address}: {sign}" in error.message
             assert {event.state for event in attempts} == {ConnectState.INSTALLER}
+
+    run(body())
+
+
+def test_a_resumed_guest_is_called_once_and_asked_nothing(tmp_path: Path) -> None:
+    """It was asked before its memory was stored; each connection and command makes it start a process."""
+
+    async def body() -> None:
+        async with guest(tmp_path / "home") as host:
+            connecting = SshCommunicator().connect(
+                host.address, host.credentials(), deadline=soon(), emit=lambda event: None, guest=Guest.RESUMED
+            )
+            async with connecting:
+                assert len(host.connections) == 1
+                assert host.commands == []
 
     run(body())
 

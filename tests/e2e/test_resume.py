@@ -6,6 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,36 @@ def test_its_address_can_be_leased_again_and_its_connection_holds(
     _, said, _ = resumed
     assert said["before"] == said["after"] == "inet addr:10.0.2.15"
     assert said["from"] == "10.0.2.2"
+
+
+EDITED = """
+provision:
+  - shell: {inline: ["echo begun", "sleep 2"]}
+  - shell: {script: step.sh}
+"""
+
+
+def test_a_script_that_is_saved_while_the_build_runs_is_never_stored_as_what_it_was(
+    tiny: Outcome, place: Place, template: Path
+) -> None:
+    text = (PROJECT / "images" / "tiny.yml").read_text()
+    path, script = template.with_name("edited.yml"), template.with_name("step.sh")
+    path.write_text(re.sub(r"\nprovision:\n.*?\noutputs:", EDITED + "outputs:", text, flags=re.S))
+    script.write_text("echo as planned\n")
+
+    def save(event: dict[str, Any]) -> bool:
+        if event.get("line") == "begun":
+            script.write_text("echo as saved\n")
+        return False
+
+    outcome = place.build(str(path), "--until", "provision-2", until=save)
+    assert outcome.code == 0, outcome.stderr
+    assert [e["line"] for e in outcome.named("guest_output")] == ["begun", "as saved"]
+    [note] = [e["message"] for e in outcome.named("note") if "planned anew" in e["message"]]
+    assert note.startswith("provision-2: step.sh changed since it was planned")
+    assert "provision-2    stored as" in place.run("plan", str(path)).stdout
+    script.write_text("echo as planned\n")
+    assert "provision-2 will run again: step.sh changed" in place.run("plan", str(path)).stdout
 
 
 def test_another_cpu_model_falls_back_to_the_powered_off_layer_and_the_plan_says_so(

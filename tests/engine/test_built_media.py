@@ -1,4 +1,4 @@
-"""Files that a script builds, on a disk that is full."""
+"""Files that a script builds: on a disk that is full, and from inputs that change meanwhile."""
 
 from __future__ import annotations
 
@@ -66,3 +66,16 @@ def test_a_disk_that_is_full_for_us_is_told(tmp_path: Path) -> None:
 
 def test_any_other_failure_stays_what_it_is(tmp_path: Path) -> None:
     assert isinstance(fails(tmp_path, Script(stderr="no such option")), CommandFailed)
+
+
+class Edited(Script):
+    """A script that somebody saves while it runs."""
+
+    async def run(self, argv: list[str], **options: Any) -> None:
+        Path(argv[1]).write_text("made by the old one")
+        Path(argv[0]).write_text("#!/bin/sh\necho edited\n")
+
+
+def test_what_an_edited_script_made_is_not_stored_under_its_old_content(tmp_path: Path) -> None:
+    error = fails(tmp_path, Edited())
+    assert error.message == "make-iso, or what it reads, changed while it made its file"

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from factory.engine.layer_index import Layer, why_unusable
+from factory.engine.runner import PlanOutdated
 from factory.errors import MachineDied, StepError, StoreError
-from factory.events import LayerStored, Note, PhaseSkipped
+from factory.events import LayerStored, Note, PhaseSkipped, PhaseStarted
 from factory.plan.model import Keeps, Phase, Power
 from factory.plan.step import Scope, Step
 from factory.quantity import Size
@@ -151,6 +152,47 @@ def test_a_damaged_layer_is_built_again(bench: Bench) -> None:
     assert bench.store.find(phases[3].key) is not None
 
 
+class Saves:
+    """Somebody who saves what the phase called *phase* is made from: before it runs, or *while* it does."""
+
+    def __init__(self, phase: str, *, asked: int) -> None:
+        self.phase, self.asked = phase, asked
+
+    async def __call__(self, phase: Phase) -> str:
+        if phase.name != self.phase:
+            return ""
+        self.asked -= 1
+        return "two.sh changed" if self.asked < 0 else ""
+
+
+def test_a_phase_that_is_no_longer_what_was_planned_does_not_run(bench: Bench) -> None:
+    with pytest.raises(PlanOutdated) as outdated:
+        build(bench, live(), changed=Saves("provision-2", asked=0))
+    assert (outdated.value.phase, outdated.value.what, outdated.value.ran) == ("provision-2", "two.sh changed", False)
+    assert "two" not in bench.log.lines
+    assert {layer.phase for layer in bench.store.all()} == {"install", "boot", "provision-1"}
+    assert bench.drafts() == []
+
+
+@pytest.mark.parametrize("phases", [live(), off()])
+def test_what_changed_while_a_phase_ran_is_not_stored_under_its_key(bench: Bench, phases: tuple[Phase, ...]) -> None:
+    told = Told()
+    with pytest.raises(PlanOutdated) as outdated:
+        build(bench, phases, changed=Saves("provision-2", asked=1), hooks=(told,))
+    assert outdated.value.ran
+    assert "two" in bench.log.lines
+    assert bench.store.find(phases[-2].key) is None
+    assert bench.drafts() == []
+    assert told.errors == [], "nothing has failed"
+
+
+def test_a_phase_that_changes_its_own_files_is_kept_for_what_it_began_with(bench: Bench) -> None:
+    phases = live()
+    build(bench, phases, changed=Saves("provision-2", asked=1), own_doing={"provision-2"})
+    assert bench.store.find(phases[-1].key)
+    assert any("provision-2 changes what it is made from: two.sh changed" in str(e) for e in bench.events)
+
+
 @dataclass
 class Told:
     """A failure hook that remembers."""
@@ -179,6 +221,8 @@ def test_memory_that_qemu_refuses_is_gone_around(bench: Bench) -> None:
     ]  # fmt: skip
     notes = [event.message for event in bench.events if isinstance(event, Note)]
     assert "the live layer after provision-2 can't be resumed: QEMU ended by itself (status 1)" in notes
+    reasons = [event.reason for event in bench.events if isinstance(event, PhaseStarted)]
+    assert "provision-2 will run again: its live layer can't be resumed" in reasons
     assert not bench.drafts()
 
 

@@ -77,6 +77,33 @@ def test_a_changed_file_makes_a_layer_unusable_and_a_new_date_does_not(store: La
     assert not store.verify(layer)
 
 
+def test_rot_that_changed_no_date_is_found_by_verify_and_never_used_again(store: LayerStore) -> None:
+    layer, child = add(store, "aa"), add(store, "bb", parent="aa")
+    disk = layer.path / "disk-main.qcow2"
+    stat = disk.stat()
+    disk.write_text("dish")  # of the same size
+    os.utime(disk, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert store.find("bb") is not None, "no date has changed"
+    assert store.verify(child)
+    assert not store.verify(layer)
+    assert store.find("aa") is store.find("bb") is None
+    store.remove("aa")
+    add(store, "aa")
+    assert store.find("aa") is not None, "made anew it is good"
+
+
+def test_what_is_no_folder_is_removed_too(store: LayerStore) -> None:
+    stray, link = store.layers / "stray", store.layers / "link"
+    stray.touch()
+    link.symlink_to("/nowhere")
+    for path in (stray, link):
+        store.remove(path.name)
+    assert list(store.layers.iterdir()) == []
+    (store.layers / ".draft-stray-removed-00000000").touch()
+    store.sweep()
+    assert list(store.layers.iterdir()) == []
+
+
 def test_a_layer_without_its_parent_is_not_usable(store: LayerStore) -> None:
     add(store, "aa")
     add(store, "bb", "aa")

@@ -25,6 +25,13 @@ class ConnectState(enum.StrEnum):
     CONNECTED = "connected"
 
 
+class Guest(enum.Enum):
+    """What is known of a guest before it is called."""
+
+    STARTED = "started"  # it may be booting still, and it may be an installer
+    RESUMED = "resumed"  # it had let us in before its memory was stored: it is there at once
+
+
 @dataclass(frozen=True, slots=True)
 class GuestAddress:
     host: str
@@ -102,8 +109,9 @@ class GuestConnection(Protocol):
 
 class Communicator(Protocol):
     def connect(
-        self, address: GuestAddress, credentials: Credentials, *, deadline: Deadline, emit: Emit
-    ) -> AbstractAsyncContextManager[GuestConnection]:
+        self, address: GuestAddress, credentials: Credentials, *, deadline: Deadline, emit: Emit,
+        guest: Guest = Guest.STARTED,
+    ) -> AbstractAsyncContextManager[GuestConnection]:  # fmt: skip
         """Tries until it works or *deadline* passes; each try is a ``ConnectAttempt`` event.
 
         Raises: GuestUnreachable that tells the last ``ConnectState`` and what to do about it.
