@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -326,6 +326,11 @@ class SshConnection:
     async def upload_tree(self, source: Path, destination: str) -> None:
         """Writes a folder's content below *destination*. Raises: GuestCommandFailed, GuestUnreachable, OSError."""
         await upload_tree(self, source, destination)
+
+    async def remove(self, paths: Sequence[str], *, deadline: Deadline) -> None:
+        """Removes files of the user's. Raises: GuestUnreachable, DeadlineExpired."""
+        async with deadline.limit():
+            await self._move(lambda transfer: transfer.remove(paths))
 
     async def boot_id(self) -> str:
         """A value that differs after each boot (Linux' boot id, else the time of boot)."""

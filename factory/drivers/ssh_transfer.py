@@ -14,7 +14,7 @@ import secrets
 import shlex
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -105,6 +105,21 @@ class Transfer:
             partial.replace(destination)
         finally:
             partial.unlink(missing_ok=True)
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Removes files; what can't be removed stays. By SFTP no process is started for it. Raises: ConnectionBroke."""
+        with self._sftp() as sftp:
+            if sftp is None:
+                words = " ".join(shlex.quote(_without_home(path)) for path in paths)
+                with contextlib.suppress(TransferRefused):
+                    self._shell(f"rm -f -- {words}", (), lambda data: None, "remove files")
+                return
+            for path in paths:
+                try:
+                    sftp.remove(_without_home(path))
+                except OSError as error:
+                    if _is_connection(error):
+                        raise
 
     @contextlib.contextmanager
     def _sftp(self) -> Iterator[paramiko.SFTPClient | None]:

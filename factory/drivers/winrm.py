@@ -13,7 +13,7 @@ import os
 import tempfile
 import threading
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,6 +221,11 @@ class WinRmConnection:
                 f"can't write {destination} in the guest: {(result.stderr or result.stdout).strip()}",
                 exit_status=result.exit_status,
             )
+
+    async def remove(self, paths: Sequence[str], *, deadline: Deadline) -> None:
+        """Removes files. Raises: GuestUnreachable, DeadlineExpired."""
+        words = " ".join('"{}"'.format(path.replace("/", "\\")) for path in paths)
+        await self.run(f"del /f /q {words}", deadline=deadline)
 
     async def boot_id(self) -> str:
         """When Windows was started."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -195,17 +195,20 @@ class _Run:
             doomed.append(script)
         if not doomed:
             return
-        if self._posix:
-            command = "rm -f " + " ".join(map(shlex.quote, doomed))
-        else:
-            command = 'del /f /q "{}"'.format(script.replace("/", "\\"))
         try:
-            await self._try(command)
+            await self._remove(doomed)
         except (DeadlineExpired, GuestUnreachable):
             if not self._options.expect_disconnect:
                 raise
             await self._context.reconnect(self._deadline.within(_BACK, "the guest to answer again"))
-            await self._try(command)
+            await self._remove(doomed)
+
+    async def _remove(self, paths: Sequence[str]) -> None:
+        if self._posix:
+            await self._context.connection.remove(paths, deadline=Deadline.after(_TIDY, "the guest to tidy up"))
+        else:
+            words = " ".join('"{}"'.format(path.replace("/", "\\")) for path in paths)
+            await self._try(f"del /f /q {words}")
 
     async def _try(self, command: str) -> CommandResult:
         return await self._context.connection.run(command, deadline=Deadline.after(_TIDY, "the guest to tidy up"))

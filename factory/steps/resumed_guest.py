@@ -9,6 +9,7 @@ small program does it. Everything is best effort: a guest without the right to d
 from __future__ import annotations
 
 import os
+import secrets
 import time
 
 from factory.deadline import Deadline
@@ -20,6 +21,9 @@ _PATIENCE = Duration(30)
 _SEED_BYTES = 64  # the kernel's pool holds 32
 
 _CODE = bytes.fromhex(
+    "488b7c2408"  # mov  rdi, [rsp+8]         argv[0], which is its own path
+    "b857000000"  # mov  eax, 87              unlink
+    "0f05"  # syscall
     # struct rand_pool_info on the stack: bits of entropy, bytes, the bytes themselves. random(4)
     "4881ec10020000"  # sub  rsp, 528
     "31ff"  # xor  edi, edi             standard input
@@ -62,7 +66,10 @@ _CODE = bytes.fromhex(
 
 
 def reseed_program() -> bytes:
-    """An x86-64 Linux program that mixes its standard input into the kernel's random numbers, at once. elf(5)."""
+    """An x86-64 Linux program that mixes its standard input into the kernel's random numbers, at once. elf(5).
+
+    It removes its own file.
+    """
     base, headers = 0x400000, 64 + 56
     size = headers + len(_CODE)
 
@@ -77,19 +84,23 @@ def reseed_program() -> bytes:
     return elf + load + _CODE
 
 
-def _shell_command(moment: float, program: int) -> str:
-    """Sets the clock, then runs the program that comes first on standard input on what follows there."""
-    dates = " || ".join(f"$as date -u -s @{text}" for text in (f"{moment:.3f}", f"{moment:.0f}"))
+def _shell_command(moment: float, program: bytes) -> str:
+    """Sets the clock, then runs *program* on standard input.
+
+    Each process costs an emulated guest a tenth of a second: what a shell can do itself it does, and the user is not
+    asked for before something was refused.
+    """
+    path = f"factory-{secrets.token_hex(8)}"
+    octal = "".join(f"\\{byte:03o}" for byte in program)
     return (
-        'as=; [ "$(id -u)" = 0 ] || as="sudo -n"; '
-        f"{{ {dates}; }} >/dev/null || echo clock; "
-        'f=$(umask 077; mktemp) && dd bs=1 count=%d of="$f" 2>/dev/null && chmod 0700 "$f" && $as "$f" || echo random; '
-        'rm -f "$f"; '
-        # What systemd would feed to the kernel at the next boot is the same in every copy too.
-        "for p in /usr/lib/systemd /lib/systemd; do "
-        '[ ! -e /var/lib/systemd/random-seed ] || [ ! -x "$p/systemd-random-seed" ] || '
-        '{ $as "$p/systemd-random-seed" save || echo random; break; }; done'
-    ) % program
+        f"c() {{ $as date -u -s @{moment:.3f} || $as date -u -s @{moment:.0f}; }} >/dev/null 2>&1; as=; "
+        'c || { [ "$(id -u)" = 0 ] || as="sudo -n"; c; } || echo clock; '
+        f"f=${{TMPDIR:-/tmp}}/{path}; (umask 077; set -C; printf '{octal}' >\"$f\") && "
+        'chmod 0700 "$f" && $as "$f" || { echo random; rm -f "$f"; }; '
+        # What systemd would feed to the kernel at the next boot is the same in every copy too. An empty one is no seed.
+        "s=/var/lib/systemd/random-seed; "
+        '[ ! -e $s ] || { : >$s; } 2>/dev/null || $as sh -c ": >$s" || echo random'
+    )
 
 
 def _windows_command(moment: float) -> str:
@@ -106,8 +117,8 @@ async def refresh(connection: GuestConnection, kind: str, emit: Emit) -> None:
     if kind == "WinRM":
         result = await connection.run(_windows_command(time.time()), deadline=deadline)
     else:
-        command = _shell_command(time.time(), len(program))
-        result = await connection.run(command, deadline=deadline, stdin=program + os.urandom(_SEED_BYTES))
+        command = _shell_command(time.time(), program)
+        result = await connection.run(command, deadline=deadline, stdin=os.urandom(_SEED_BYTES))
     failed = result.stdout.split()
     if "clock" in failed or result.exit_status not in (0, None):
         emit(Note("the resumed guest did not let its clock be set: it has the time of its checkpoint", "warning"))

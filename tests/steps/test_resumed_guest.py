@@ -56,6 +56,9 @@ def test_the_program_is_a_whole_elf_file_that_ends_in_order(tmp_path: Path) -> N
     path.chmod(0o700)
     # Nothing to read is the one failure that every user gets, with or without the right to add entropy.
     assert subprocess.run([path], stdin=subprocess.DEVNULL, check=False).returncode == 1
+    assert not path.exists(), "it removes itself"
+    path.write_bytes(reseed_program())
+    path.chmod(0o700)
     status = subprocess.run([path], input=os.urandom(64), check=False).returncode
     assert status == (0 if _may_add_entropy() else 1)
 
@@ -68,11 +71,12 @@ def _may_add_entropy() -> bool:
 def test_what_works_is_no_news(tmp_path: Path) -> None:
     program(tmp_path, "date", 'echo "$@" >"$TMPDIR/date.log"')
     program(tmp_path, "id", "echo 0")
-    program(tmp_path, "chmod", 'printf "#!/bin/sh\\nwc -c >$TMPDIR/seed.log" >"$2"; exec /bin/chmod "$@"')
+    instead = "#!/bin/sh\\nwc -c >$TMPDIR/seed.log; rm \\$0"
+    program(tmp_path, "chmod", f'printf "{instead}" >"$2"; exec /bin/chmod "$@"')
     assert refreshed(Shell(tmp_path)) == []
     assert (tmp_path / "date.log").read_text().startswith("-u -s @")
     assert (tmp_path / "seed.log").read_text().strip() == "64"
-    assert not list(tmp_path.glob("tmp.*"))
+    assert not list(tmp_path.glob("factory-*"))
 
 
 def test_a_guest_that_refuses_is_a_warning_for_each_thing(tmp_path: Path) -> None:
@@ -86,22 +90,22 @@ def test_a_guest_that_refuses_is_a_warning_for_each_thing(tmp_path: Path) -> Non
 
 
 def test_an_ordinary_user_goes_through_sudo(tmp_path: Path) -> None:
-    program(tmp_path, "date", "exit 0")
+    program(tmp_path, "date", "exit 1")
     program(tmp_path, "id", "echo 1000")
     program(tmp_path, "sudo", 'echo "$1 $2" >>"$TMPDIR/sudo.log"')
     assert refreshed(Shell(tmp_path)) == []
     lines = (tmp_path / "sudo.log").read_text().splitlines()
     assert lines[0] == "-n date"
-    assert lines[1].startswith(f"-n {tmp_path}/tmp.")
+    assert lines[1].startswith(f"-n {tmp_path}/factory-")
 
 
 def test_a_terminal_for_scripts_is_none_for_the_program(tmp_path: Path) -> None:
     """With Packer's ssh_pty: on a terminal the program's control characters would end, erase and stop things."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    program(programs, "date", "exit 0")
+    program(programs, "date", "exit 1")
     program(programs, "id", "echo 1000")
-    program(programs, "sudo", f'case "$2" in */tmp.*) wc -c >{tmp_path}/seed; esac')
+    program(programs, "sudo", f'case "$2" in */factory-*) wc -c >{tmp_path}/seed; esac')
     events: list[Event] = []
 
     async def body() -> None:

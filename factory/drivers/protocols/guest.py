@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +94,9 @@ class GuestConnection(Protocol):
         """Writes a folder's content below *destination*."""
 
     async def download(self, source: str, destination: Path) -> None: ...
+
+    async def remove(self, paths: Sequence[str], *, deadline: Deadline) -> None:
+        """Removes files of the connection's user; what is not there, or can't be removed, stays without a word."""
 
     async def boot_id(self) -> str:
         """A value that differs after each boot."""
