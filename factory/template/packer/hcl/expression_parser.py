@@ -206,7 +206,7 @@ class ExpressionParser:
             self.take()
             if token.text in _CONSTANTS:
                 return Literal(self.span(token.start), _CONSTANTS[token.text])
-            if self.peek().is_symbol("(", "::") and self.peek().start == self.position:
+            if self.peek().is_symbol("(", "::"):
                 return self._call(token)
             return Variable(self.span(token.start), token.text)
         if token.kind is Kind.QUOTE:
@@ -321,6 +321,8 @@ class ExpressionParser:
     def _really_for(self) -> bool:
         """``{ for = 1 }`` is an object with the key *for*."""
         following = token_at(self.source, self.peek().end)
+        while following.kind is Kind.NEWLINE:
+            following = token_at(self.source, following.end)
         return following.kind is Kind.NAME
 
     def _object_item(self) -> tuple[Expression, Expression]:

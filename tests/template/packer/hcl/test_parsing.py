@@ -167,3 +167,18 @@ def test_references_and_splats() -> None:
 def test_for_as_a_key() -> None:
     node = parse_expression(Source.of("t", "{ for = 1 }"))
     assert isinstance(node, ast.Object)
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ('upper ("x")', 'upper("x")'),
+        ('(\n upper\n ("x")\n)', '(upper("x"))'),
+        ('"${\n upper\n ("x") }"', '"${upper("x")}"'),
+        ("max([1]\n ...)", "max([1]...)"),
+        ("(a\n [0]\n .b\n [ * ] . c)", "(a[0].b[*].c)"),
+        ("{\n for\n x in y : x => x\n}", "{for x in y : x => x}"),
+    ],
+)
+def test_blanks_between_tokens_mean_nothing(written: str, plain: str) -> None:
+    assert body(f"a = {written}\n").attributes["a"].value == body(f"a = {plain}\n").attributes["a"].value

@@ -21,6 +21,7 @@ source "qemu"   "x"{
  for = [ for x in [1,2] : x if x>1 ]
  obj = {for k,v in var.m:k=>v...}
  call = f( [ { a = 1 } ] ... )
+ blank = upper ( "x" )
  index = var.a [ 0 ] . b[ * ].c
   nested{
 x =1
@@ -64,6 +65,7 @@ source "qemu" "x" {
   for    = [for x in [1, 2] : x if x > 1]
   obj    = { for k, v in var.m : k => v... }
   call   = f([{ a = 1 }]...)
+  blank  = upper("x")
   index  = var.a[0].b[*].c
   nested {
     x = 1
