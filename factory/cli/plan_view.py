@@ -92,10 +92,25 @@ def machine_lines(machine: Mapping[str, Any]) -> Iterator[str]:
     parts += [f"disk {d['id']} ({Size(d['size'])}, {d['bus']})" for d in machine["disks"]]
     parts += [f"NIC {n['id']} ({n['model']}{', ' if n['bridge'] else ''}{n['bridge']})" for n in machine["nics"]]
     yield f"machine: {', '.join(parts)}"
+    yield from _further_options(machine)
     if machine["extra_args"]:
         yield f"QEMU also gets: {shlex.join(machine['extra_args'])}"
     if machine["replaced_switches"]:
         yield f"QEMU does not get our own: {' '.join(machine['replaced_switches'])}"
+
+
+def _further_options(machine: Mapping[str, Any]) -> Iterator[str]:
+    for nic in machine["nics"]:
+        for one in nic["forward"]:
+            to = f"{one['guest_address']}:{one['guest']}" if one["guest_address"] else f"port {one['guest']}"
+            yield f"{one['address']}:{one['host']} leads to the guest's {to} ({one['protocol']})"
+        if options := [*nic["network"], *nic["device"]]:
+            yield f"NIC {nic['id']} also has: {shlex.join(options)}"
+    for disk in machine["disks"]:
+        serial = [f"serial={disk['serial']}"] if disk["serial"] else []
+        blocks = [f"block_size={disk['block_size']}"] if disk["block_size"] != 512 else []
+        if options := [*serial, *blocks, *disk["device"]]:
+            yield f"disk {disk['id']} also has: {shlex.join(options)}"
 
 
 def _words(state: PhaseState, artifact: Path) -> str:

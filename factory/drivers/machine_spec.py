@@ -49,6 +49,8 @@ class DiskSpec:
     length: int = 0
     """Bytes: with ``length`` > 0 the disk is this part of the file (a VMDK inside an OVA)."""
     logical_block_size: int = 512
+    device: tuple[str, ...] = ()
+    """Further options of the device, as ``name=value``; they win over ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,14 @@ class FloppySpec:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """A guest TCP port made reachable on 127.0.0.1. ``host_port`` 0 lets the kernel pick: ask the machine for it."""
+    """A guest port made reachable on this host. ``host_port`` 0 lets the kernel pick: ask the machine for it."""
 
     guest_port: int
     host_port: int = 0
+    protocol: str = "tcp"
+    address: str = "127.0.0.1"
+    guest_address: str = ""
+    """Empty: the one that the guest gets by DHCP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,10 @@ class NicSpec:
     """True cuts the guest off from everything but the forwards (and the host's loopback stays unreachable)."""
     bridge: str = ""
     """Name of a host bridge instead of the user network."""
+    network: tuple[str, ...] = ()
+    """Further options of the user network, as ``name=value``; they win over ours."""
+    device: tuple[str, ...] = ()
+    """The same of the card."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from factory.steps.create_disks import CreateDisks, ImportImage
 from factory.steps.define_in_libvirt import DefineInLibvirt
 from factory.steps.deliver import DeliverDisks, PostProcessArtifact
 from factory.steps.fetch_media import FetchMedia
-from factory.steps.installer import Installer, late_arguments, stall_of
+from factory.steps.installer import Installer, late_arguments, late_networks, stall_of
 from factory.steps.layer_choice import choose_layers
 from factory.steps.machine_plan import (
     guest_address,
@@ -294,9 +294,12 @@ class _Planner:
         if self.template.source.image and self.loaded.profile and delivery is not SeedDelivery.NONE:
             label = self.loaded.profile.seed.cd_label if self.loaded.profile.seed else "cidata"
             steps.append(MakeSeedMedia(self.loaded, self.loaded.seed_directory, SeedDelivery.CD, label))
-        late = late_arguments(self.template)
-        at = guest_address(self.template)
-        steps.append(StartMachine(self.spec, Role.BOOT, guest_port(self.template), arguments=late, guest=at))
+        template = self.template
+        late, networks = late_arguments(template), late_networks(template)
+        at = guest_address(template)
+        steps.append(
+            StartMachine(self.spec, Role.BOOT, guest_port(template), arguments=late, networks=networks, guest=at)
+        )
         steps += self._connect()
         return tuple(steps)
 

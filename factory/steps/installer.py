@@ -107,7 +107,13 @@ class Installer:
         line = command_line(self.loaded)
         steps.append(
             StartMachine(
-                spec, Role.INSTALL, guest_port(template), line, late_arguments(template), guest_address(template)
+                spec,
+                Role.INSTALL,
+                guest_port(template),
+                line,
+                late_arguments(template),
+                late_networks(template),
+                guest_address(template),
             )
         )
         if method is Method.TYPED:
@@ -149,6 +155,12 @@ def late_arguments(template: Template) -> tuple[Text, ...]:
     """The user's arguments for QEMU when one of them has a value that only the running build knows."""
     arguments = template.machine.extra_args
     return arguments if any(isinstance(a, LateText) for a in arguments) else ()
+
+
+def late_networks(template: Template) -> tuple[tuple[Text, ...], ...]:
+    """The same for the user networks of the machine's cards."""
+    networks = tuple(nic.network for nic in template.machine.nics)
+    return networks if any(isinstance(o, LateText) for network in networks for o in network) else ()
 
 
 def stall_of(template: Template, profile: Profile | None = None) -> Duration:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,11 @@ from factory.drivers.protocols import GuestAddress
 from factory.errors import HostError
 from factory.host.platform import Platform, UefiFirmware
 from factory.secret import Redactor
-from factory.template.model import Finished, Firmware, LateText, Machine, Template
+from factory.template.model import Disk, Finished, Firmware, LateText, Machine, Nic, Template, Text
 
+HOST_SEEN_BY_GUEST = "10.0.2.2"
+"""QEMU's user network (slirp) leads this address to the host's loopback."""
+_SLIRP = "10.0.2.0/24"
 _UNPLACED = Path("unplaced")
 """Stands for a path in the layer: ``steps.start_machine`` fills it in."""
 
@@ -61,12 +66,18 @@ def machine_spec(template: Template, platform: Platform) -> MachineSpec:
         memory=machine.memory,
         cpu=CpuSpec(machine.cpu or platform.cpu_model, machine.cpus),
         disks=tuple(
-            DiskSpec(d.id, _UNPLACED, bus=d.bus, serial=d.serial, boot_index=i) for i, d in enumerate(machine.disks)
+            DiskSpec(
+                d.id,
+                _UNPLACED,
+                bus=d.bus,
+                serial=d.serial,
+                boot_index=i,
+                logical_block_size=d.block_size,
+                device=d.device,
+            )
+            for i, d in enumerate(machine.disks)
         ),
-        nics=tuple(
-            NicSpec(n.id, n.model, n.mac, (Forward(port),) if port and i == 0 else (), bridge=n.bridge)
-            for i, n in enumerate(machine.nics)
-        ),
+        nics=tuple(_nic(n, port if i == 0 else 0) for i, n in enumerate(machine.nics)),
         uefi=uefi,
         tpm=TpmSpec(_UNPLACED, machine.tpm.model, machine.tpm.version) if machine.tpm else None,
         display=machine.display,
@@ -74,6 +85,22 @@ def machine_spec(template: Template, platform: Platform) -> MachineSpec:
         extra_args=tuple(a for a in machine.extra_args if isinstance(a, str)),
         replaced_switches=frozenset(machine.replaced_switches),
     )
+
+
+def _nic(nic: Nic, port: int) -> NicSpec:
+    """*port* is the guest's that factory itself is to reach; 0 for none."""
+    own = (Forward(port),) if port else ()
+    more = (Forward(f.guest, f.host, f.protocol, f.address, f.guest_address) for f in nic.forward)
+    network = tuple(o for o in nic.network if isinstance(o, str))
+    return NicSpec(nic.id, nic.model, nic.mac, (*own, *more), bridge=nic.bridge, network=network, device=nic.device)
+
+
+def host_seen_by_guest(machine: Machine) -> str:
+    """The address by which the guest's user network leads to this host's loopback (slirp: the network's second)."""
+    given = dict(o.split("=", 1) for nic in machine.nics[:1] for o in nic.network if isinstance(o, str))
+    with suppress(ValueError):  # QEMU says what is wrong with it
+        return given.get("host") or str(ipaddress.ip_network(given.get("net", _SLIRP), strict=False)[2])
+    return HOST_SEEN_BY_GUEST
 
 
 def installer_spec(spec: MachineSpec, finished: Finished) -> MachineSpec:
@@ -123,16 +150,28 @@ def machine_recipe(machine: Machine, platform: Platform) -> dict[str, Any]:
         "firmware_code": {"sha256": firmware.digest} if firmware else None,
         "memory": machine.memory,
         "tpm": machine.tpm,
-        "disks": machine.disks,
-        "nics": machine.nics,
+        "disks": [_identity(d, ("id", "size", "bus", "serial")) for d in machine.disks],
+        # What a port of this host leads to is of no consequence for what is made.
+        "nics": [_identity(n, ("id", "model", "mac", "bridge"), without=("forward",)) for n in machine.nics],
         "extra_args": machine.extra_args,
         "replaced_switches": machine.replaced_switches,
     }
 
 
+def _identity(part: Disk | Nic, always: Sequence[str], without: Sequence[str] = ()) -> dict[str, Any]:
+    """The fields that count: *always* those, and others where they are set, for what is not used must change no key."""
+    fields = {name: getattr(part, name) for name in type(part).model_fields if name not in without}
+    default = {name: info.default for name, info in type(part).model_fields.items()}
+    return {name: value for name, value in fields.items() if name in always or value != default[name]}
+
+
 def machine_facts(machine: Machine, platform: Platform, secrets: Sequence[str] = ()) -> dict[str, Json]:
     """What a plan says of its machine. Sizes are bytes; an argument that only the running build knows is as written."""
     redact = Redactor(secrets)
+
+    def shown(text: Text) -> str:
+        return redact(text.source if isinstance(text, LateText) else text)
+
     facts = to_json(
         {
             "type": pinned_type(machine, platform),
@@ -142,11 +181,21 @@ def machine_facts(machine: Machine, platform: Platform, secrets: Sequence[str] =
             "memory": machine.memory,
             "tpm": machine.tpm.version if machine.tpm else "",
             "display": machine.display,
-            "disks": [{"id": d.id, "size": d.size, "bus": d.bus} for d in machine.disks],
-            "nics": [{"id": n.id, "model": n.model, "mac": n.mac, "bridge": n.bridge} for n in machine.nics],
-            "extra_args": [redact(a.source if isinstance(a, LateText) else a) for a in machine.extra_args],
+            "disks": [_disk_facts(d) for d in machine.disks],
+            "nics": [{**_nic_facts(n), "network": [shown(o) for o in n.network]} for n in machine.nics],
+            "extra_args": [shown(a) for a in machine.extra_args],
             "replaced_switches": machine.replaced_switches,
         }
     )
     assert isinstance(facts, dict)
     return facts
+
+
+def _disk_facts(disk: Disk) -> dict[str, Any]:
+    return {"id": disk.id, "size": disk.size, "bus": disk.bus, "serial": disk.serial, "block_size": disk.block_size,
+            "device": disk.device}  # fmt: skip
+
+
+def _nic_facts(nic: Nic) -> dict[str, Any]:
+    return {"id": nic.id, "model": nic.model, "mac": nic.mac, "bridge": nic.bridge, "device": nic.device,
+            "forward": [dict(f) for f in nic.forward]}  # fmt: skip

@@ -18,13 +18,11 @@ from factory.plan.step import Scope, Step
 from factory.steps.cpio import append_files
 from factory.steps.fetch_media import MediaLibrary
 from factory.steps.late import late_values
+from factory.steps.machine_plan import host_seen_by_guest
 from factory.template.boot_files import find_boot_files, kernel_version
 from factory.template.model import DirectBoot, Loaded, SeedDelivery
 from factory.template.seed import SeedFolder, extra_files, seed_names
 from factory.template.verbatim_seed import VerbatimFolder, is_verbatim
-
-HOST_AS_SEEN_BY_GUEST = "10.0.2.2"
-"""QEMU's user network (slirp) leads this address to the host's loopback."""
 
 
 class BuildSeed:
@@ -98,7 +96,8 @@ class ServeSeed(Step):
 
         async with scope.get(SeedServer).serve(source, emit=emit, ports=seed_ports(self.loaded)) as endpoint:
             scope.put_as(SeedEndpoint, endpoint)
-            scope.put(SeedPlace(f"http://{HOST_AS_SEEN_BY_GUEST}:{endpoint.port}/{endpoint.token}".rstrip("/")))
+            host = host_seen_by_guest(self.loaded.template.machine)
+            scope.put(SeedPlace(f"http://{host}:{endpoint.port}/{endpoint.token}".rstrip("/")))
             scope.put(log)
             # An answer file with an error in it must not cost a boot: render them all once, now.
             await asyncio.to_thread(source.all)

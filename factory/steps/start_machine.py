@@ -90,6 +90,8 @@ class StartMachine(Step):
     """For a direct kernel boot, with the seed's URL still open."""
     arguments: tuple[Text, ...] = ()
     """The user's own arguments for QEMU, with the seed's address still open; they stand in place of the spec's."""
+    networks: tuple[tuple[Text, ...], ...] = ()
+    """The same for the user networks of the cards."""
     guest: GuestAddress | None = None
     """The guest's own address, on a bridge; else a port of this host leads to ``guest_port``."""
 
@@ -148,6 +150,10 @@ class StartMachine(Step):
         if self.arguments:
             late = late_values(scope)
             spec = replace(spec, extra_args=tuple(render_late(a, late) for a in self.arguments))
+        if self.networks:
+            late = late_values(scope)
+            rendered = [tuple(render_late(option, late) for option in network) for network in self.networks]
+            spec = replace(spec, nics=tuple(replace(n, network=r) for n, r in zip(spec.nics, rendered, strict=True)))
         if self.role is Role.INSTALL:
             spec = self._with_installer(scope, spec, place)
         return spec

@@ -166,6 +166,11 @@ def _way_in(parts: Parts) -> Iterator[Problem]:
     access = parts.get("access")
     if machine is None:
         return
+    for number, disk in enumerate(machine.disks):
+        if disk.block_size != 512 and (parts.get("seal") or parts.get("verify")):
+            hint = "write `seal: false` and `verify: false`"
+            message = f"disks with blocks of {disk.block_size} bytes can be neither sealed nor verified"
+            yield parts.problem("machine", "disks", number, "block_size", message=message, hint=hint)
     if machine.nics:
         yield from _way_over_a_bridge(parts, machine)
         return

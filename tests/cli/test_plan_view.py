@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 import pytest
@@ -67,14 +67,25 @@ def test_each_phase_says_in_one_line_what_becomes_of_it() -> None:
 
 
 def test_the_machine_is_said_in_a_line_and_ones_own_arguments_in_another() -> None:
-    machine = {
+    machine: dict[str, Any] = {
         "type": "pc-q35-7.2", "firmware": "uefi", "cpus": 2, "cpu": "max", "memory": 512 << 20, "tpm": "2.0",
-        "display": "std", "disks": [{"id": "main", "size": 1 << 30, "bus": "nvme"}],
-        "nics": [{"id": "net0", "model": "e1000e", "mac": "", "bridge": "br0"}],
+        "display": "std",
+        "disks": [{"id": "main", "size": 1 << 30, "bus": "nvme", "serial": "", "block_size": 512, "device": []}],
+        "nics": [
+            {"id": "net0", "model": "e1000e", "mac": "", "bridge": "br0", "forward": [], "network": [], "device": []}
+        ],
         "extra_args": [], "replaced_switches": [],
     }  # fmt: skip
     line = "machine: pc-q35-7.2, uefi, 2 CPUs, 512 MiB, TPM 2.0, disk main (1 GiB, nvme), NIC net0 (e1000e, br0)"
     assert list(machine_lines(machine)) == [line]
+    forward = {"host": 8080, "guest": 80, "protocol": "tcp", "address": "127.0.0.1", "guest_address": ""}
+    nic = {**machine["nics"][0], "forward": [forward], "network": ["restrict=on"]}
+    disk = {**machine["disks"][0], "serial": "A", "block_size": 4096, "device": ["rotation_rate=1"]}
+    assert list(machine_lines({**machine, "nics": [nic], "disks": [disk]}))[1:] == [
+        "127.0.0.1:8080 leads to the guest's port 80 (tcp)",
+        "NIC net0 also has: restrict=on",
+        "disk main also has: serial=A block_size=4096 rotation_rate=1",
+    ]
     own = {**machine, "extra_args": ["-device", "a b"], "replaced_switches": ["-vga"]}
     assert list(machine_lines(own)) == [line, "QEMU also gets: -device 'a b'", "QEMU does not get our own: -vga"]
 

@@ -166,7 +166,9 @@ def test_the_plan_names_the_machine_and_the_arguments_for_qemu_without_secrets(t
     machine = plan(edited(template, "memory: 512 MiB", args)).describe()["machine"]
     assert machine["extra_args"] == ["-smbios", "type=1,serial={{ vars.token }}", "-x", "{{ seed.url }}"]
     assert (machine["type"], machine["firmware"], machine["memory"]) == ("pc-q35-7.2", "bios", 512 * 2**20)
-    assert machine["disks"] == [{"id": "main", "size": 2**30, "bus": "virtio"}]
+    assert machine["disks"] == [
+        {"id": "main", "size": 2**30, "bus": "virtio", "serial": "", "block_size": 512, "device": []}
+    ]
     assert [nic["model"] for nic in machine["nics"]] == ["virtio-net-pci"]
 
 

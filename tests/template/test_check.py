@@ -233,7 +233,9 @@ def test_which_fields_are_known_where() -> None:
     from factory.template.model import Template
 
     assert "memory" in fields_at(Template, ("machine",))
-    assert set(fields_at(Template, ("machine", "disks", 0))) == {"id", "size", "bus", "serial"}
+    assert set(fields_at(Template, ("machine", "disks", 0))) == {
+        "id", "size", "bus", "serial", "block_size", "device",
+    }
     assert set(fields_at(Template, ("outputs", 1, "qcow2"))) == {"compress", "compat"}
     assert "except" in fields_at(Template, ("seal",))
     assert "default" in fields_at(Template, ("variables", "any"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 KEPT: frozenset[str] = frozenset()
@@ -17,6 +17,11 @@ def option(head: str, pairs: Mapping[str, str | int | None]) -> str:
     """
     named = [f"{key}={escape(value)}" for key, value in pairs.items() if value is not None]
     return ",".join([head, *named] if head else named)
+
+
+def named(options: Iterable[str]) -> dict[str, str | int | None]:
+    """Options that are written ``name=value``."""
+    return {name: value for name, _, value in (one.partition("=") for one in options)}
 
 
 def escape(value: str | int) -> str:

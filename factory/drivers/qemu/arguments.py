@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from factory.drivers.machine_spec import MachineSpec, NicSpec, UefiSpec
-from factory.drivers.qemu.argument import KEPT, Argument, Slots, option
+from factory.drivers.machine_spec import Forward, MachineSpec, NicSpec, UefiSpec
+from factory.drivers.qemu.argument import KEPT, Argument, Slots, escape, named, option
 from factory.drivers.qemu.storage import Storage
 
 QMP_SOCKET = "qmp.sock"
@@ -191,6 +191,7 @@ def _nics(spec: MachineSpec) -> Iterator[Argument]:
             # No network boot: the option ROM costs a second of every start. As one word, for QEMU wants "romfile=".
             "romfile": "",
             **slots.nic(index),
+            **named(nic.device),
         }
         yield Argument("device", option(nic.model, device), frozenset({"device", "net"}))
 
@@ -202,9 +203,16 @@ def _netdev(nic: NicSpec, backend: str, before: int) -> str:
     # ipv6=off spares installers a wait for router advertisements that never come.
     # Each has addresses of its own: a guest with two cards on 10.0.2.0/24 would answer through the wrong one.
     net = f"10.0.{2 + before}.0/24" if before else None
-    head = option("user", {"id": backend, "ipv6": "off", "net": net, "restrict": "on" if nic.restricted else None})
-    forwards = (f"hostfwd=tcp:127.0.0.1:{forward.host_port}-:{forward.guest_port}" for forward in nic.forwards)
-    return ",".join([head, *forwards])
+    ours = {"ipv6": "off", "net": net, "restrict": "on" if nic.restricted else None}
+    taken = named(nic.network)
+    head = option("user", {"id": backend, **{name: value for name, value in ours.items() if name not in taken}})
+    # Not as pairs: some may be there more than once (guestfwd, dnssearch).
+    return ",".join([head, *map(_forward, nic.forwards), *map(escape, nic.network)])
+
+
+def _forward(forward: Forward) -> str:
+    host = f"{forward.protocol}:{forward.address}:{forward.host_port}"
+    return f"hostfwd={host}-{forward.guest_address}:{forward.guest_port}"
 
 
 def _storage(spec: MachineSpec) -> Iterator[Argument]:

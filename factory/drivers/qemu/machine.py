@@ -49,7 +49,8 @@ _LAST_WORDS = Duration(5)
 _LONGEST_SOCKET_PATH = 107  # bytes: sun_path without its NUL, unix(7)
 _EVIDENCE_TAIL = Size(16 * 1024)
 _GUEST_ENDED = frozenset({ShutdownReason.GUEST_RESET, ShutdownReason.GUEST_SHUTDOWN, ShutdownReason.GUEST_PANIC})
-_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)\s+\S+\s+(\d+)")
+_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+(\d+)")
+"""A forward that is reached on the loopback device: others are the user's own."""
 
 
 class QemuMachine:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from factory.drivers.machine_spec import Bus, CdromSpec, Discard, DiskSpec, FloppySpec, MachineSpec
-from factory.drivers.qemu.argument import Argument, Slots, option
+from factory.drivers.qemu.argument import Argument, Slots, named, option
 
 Pairs: TypeAlias = dict[str, str | int | None]
 
@@ -88,7 +88,7 @@ class Storage:
                 "logical_block_size": disk.logical_block_size,
                 "physical_block_size": disk.logical_block_size,
             }
-        yield self._disk_device(disk, common)
+        yield self._disk_device(disk, common | named(disk.device))
 
     def _disk_device(self, disk: DiskSpec, common: Pairs) -> Argument:
         if disk.bus is Bus.VIRTIO:

@@ -13,7 +13,7 @@ from factory.template.model.expect import FAIL, Expect
 from factory.template.model.finish import Seal, Shutdown, Verify
 from factory.template.model.install import BootMethod, Install, Medium, SeedDelivery, SeedFile
 from factory.template.model.loaded import Loaded
-from factory.template.model.machine import Disk, Firmware, Machine, Nic, Tpm
+from factory.template.model.machine import Disk, Firmware, Forward, Machine, Nic, Tpm
 from factory.template.model.profile import (
     DEFAULT_STALL,
     DirectBoot,
@@ -48,6 +48,7 @@ __all__ = [
     "File",
     "Finished",
     "Firmware",
+    "Forward",
     "Identifier",
     "ImageSource",
     "Install",

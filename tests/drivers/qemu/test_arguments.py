@@ -115,6 +115,25 @@ def test_extra_arguments_come_last_as_they_are() -> None:
     assert arguments(spec(extra_args=("-device", "pvpanic")), runtime_dir=RUN)[-2:] == ("-device", "pvpanic")
 
 
+def test_options_of_the_users_win_over_ours() -> None:
+    nic = NicSpec(
+        "nic0", forwards=(Forward(22), Forward(53, 5353, "udp", "192.0.2.1", "10.0.2.20")),
+        network=("ipv6=on", "dnssearch=a", "dnssearch=b", "tftp=/a,b"), device=("romfile=x.rom", "mq=on"),
+    )  # fmt: skip
+    disk = replace(DISK, serial="S1", logical_block_size=4096, device=("physical_block_size=8192", "rotation_rate=1"))
+    argv = arguments(spec(nics=(nic,), disks=(disk,)), runtime_dir=RUN)
+    assert argv[argv.index("-netdev") + 1] == (
+        "user,id=user.0,hostfwd=tcp:127.0.0.1:0-:22,hostfwd=udp:192.0.2.1:5353-10.0.2.20:53,"
+        "ipv6=on,dnssearch=a,dnssearch=b,tftp=/a,,b"
+    )
+    (card,) = (word for word in argv if word.startswith("virtio-net-pci"))
+    assert card.endswith(",mq=on")
+    assert ",romfile=x.rom," in card
+    (attached,) = (word for word in argv if word.startswith("virtio-blk-pci"))
+    for option_text in ("serial=S1", "logical_block_size=4096", "physical_block_size=8192", "rotation_rate=1"):
+        assert f",{option_text}" in attached
+
+
 def switches(machine: MachineSpec) -> list[str]:
     return [word for word in arguments(machine, runtime_dir=RUN) if word.startswith("-")]
 

@@ -20,6 +20,7 @@ from factory.template.packer.to_template.qemu_arguments import (
     cpu_model,
     firmware_of,
 )
+from factory.template.packer.to_template.qemu_options import DRIVE_AS_HERE, DiskWishes
 
 
 class UnsupportedMachine(NotMadeHere):
@@ -50,14 +51,8 @@ def machine_of(s: QemuSource, found: Arguments, notes: Notes) -> Machine:
         "cpu": cpu_model(s.cpu_model) if found.cpu is None else found.cpu,
         "memory": found.memory or Size(s.memory * 2**20),
         "firmware": found.firmware or _firmware(s, notes),
-        "disks": _disks(s, found.bus),
-        "nics": (
-            Nic(
-                model=found.nic or NIC.get(s.net_device, s.net_device),
-                mac=found.mac,
-                bridge=found.bridge or s.net_bridge,
-            ),
-        ),
+        "disks": _disks(s, found),
+        "nics": (_card(s, found, notes),),
         "extra_args": tuple(found.extra),
         "replaced_switches": tuple(found.replaced),
     }
@@ -67,14 +62,33 @@ def machine_of(s: QemuSource, found: Arguments, notes: Notes) -> Machine:
     if found.display or s.vga not in ("", "none"):
         fields["display"] = found.display or s.vga
     if s.vtpm or found.tpm:
-        model = "tpm-tis" if s.tpm_device_type == "tpm-tis" else "tpm-crb"
+        model = "tpm-tis" if "tpm-tis" in (found.tpm_model, s.tpm_device_type) else "tpm-crb"
         fields["tpm"] = Tpm(version="1.2" if s.use_tpm1 else "2.0", model=model)
-    for option in ("disk_cache", "disk_discard", "disk_detect_zeroes", "cdrom_interface", "accelerator"):
+    for option, name in (("disk_cache", "cache"), ("disk_discard", "discard"), ("disk_detect_zeroes", "detect-zeroes")):
+        if option in s.given:
+            value = getattr(s, option)
+            message = f"“{value}” has no effect: factory opens the machine's disks its own way"
+            notes.add(option, message, matters=value not in DRIVE_AS_HERE[name])
+    for option in ("cdrom_interface", "accelerator"):
         if option in s.given:
             notes.add(option, "factory chooses this itself", matters=False)
     if s.qemu_img_args is not None:
         notes.add("qemu_img_args", "has no equal: images are made by factory's own rules")
     return Machine(**fields)
+
+
+def _card(s: QemuSource, found: Arguments, notes: Notes) -> Nic:
+    bridge = found.bridge or s.net_bridge
+    if bridge and (found.forward or found.network):
+        notes.add("qemuargs", "what they say of a user network is left out: the card is on a bridge")
+    return Nic(
+        model=found.nic or NIC.get(s.net_device, s.net_device),
+        mac=found.mac,
+        bridge=bridge,
+        forward=() if bridge else tuple(found.forward),
+        network=() if bridge else tuple(found.network),
+        device=tuple(found.card),
+    )
 
 
 def _other_program(s: QemuSource, found: Arguments, notes: Notes) -> None:
@@ -135,8 +149,15 @@ def size_of(text: str) -> Size:
     return Size.parse(text.upper().removesuffix("B") if text[:-1].isdigit() else text)
 
 
-def _disks(s: QemuSource, bus: Bus | None) -> tuple[Disk, ...]:
-    bus = bus or BUS_OF_INTERFACE.get(s.disk_interface, Bus.VIRTIO)
+def _disks(s: QemuSource, found: Arguments) -> tuple[Disk, ...]:
+    bus = found.bus or BUS_OF_INTERFACE.get(s.disk_interface, Bus.VIRTIO)
     main = _LEAST_DISK if s.disk_image and s.skip_resize_disk else size_of(s.disk_size)
     sizes = [main, *(size_of(size) for size in s.disk_additional_size)]
-    return tuple(Disk(id="main" if i == 0 else f"disk{i}", size=size, bus=bus) for i, size in enumerate(sizes))
+    wishes = [found.disks.get(number, DiskWishes()) for number in range(len(sizes))]
+    return tuple(
+        Disk(
+            id="main" if i == 0 else f"disk{i}", size=size, bus=bus,
+            serial=wish.serial, block_size=wish.block_size, device=tuple(wish.device),
+        )
+        for i, (size, wish) in enumerate(zip(sizes, wishes, strict=True))
+    )  # fmt: skip

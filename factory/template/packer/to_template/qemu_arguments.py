@@ -1,24 +1,37 @@
 """``qemuargs``: what factory has a field for becomes that, what only says how somebody watches goes, the rest is kept.
 
 In Packer a switch that is named here replaces every default use of it, so templates repeat the machine's own disk, its
-ISO and its network. Those are recognised and left out: factory has attached them already.
+ISO and its network. Those are recognised and left out, for factory has attached them already; what they say more than
+that is handed on to the device (``qemu_options``), or said to be left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from factory.drivers.machine_spec import Bus
 from factory.quantity import Size
-from factory.template.model import Firmware, Medium, Text
+from factory.template.model import Firmware, Forward, Medium, Text
 from factory.template.packer.qemu_builder import QemuSource
 from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.placing import OptionError
+from factory.template.packer.to_template.qemu_options import (
+    OF_NETWORKS,
+    PLACES,
+    DiskWishes,
+    card_options,
+    disk_options,
+    drive_options,
+    left_out_options,
+    others,
+    properties,
+)
 from factory.template.packer.to_template.texts import ARGUMENTS, late_text
+from factory.template.packer.to_template.user_network import own_networks, read_user_network
 
 _WATCHING = frozenset(
     {"display", "serial", "monitor", "vnc", "nographic", "accel", "enable-kvm", "mon", "qmp", "name", "D", "d", "spice",
@@ -58,8 +71,15 @@ class Arguments:
     bridge: str = ""
     guest_port: int = 0
     """What the template's own forward leads to, where that is not the communicator's port."""
+    forward: list[Forward] = field(default_factory=list)
+    network: list[Text] = field(default_factory=list)
+    """Further options of the user network, and then of the card."""
+    card: list[str] = field(default_factory=list)
     bus: Bus | None = None
+    disks: dict[int, DiskWishes] = field(default_factory=dict)
+    """What is asked for the builder's own disks, by number."""
     tpm: bool = False
+    tpm_model: str = ""
     media: list[Medium] = field(default_factory=list)
     extra: list[Text] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
@@ -76,28 +96,17 @@ def reached_host(s: QemuSource) -> str:
     return "" if host in _THIS_COMPUTER else host
 
 
-def properties(value: str) -> dict[str, str]:
-    """``a,b=c`` as ``{"": "a", "b": "c"}``; a doubled comma is one of the value."""
-    found: dict[str, str] = {}
-    for number, part in enumerate(re.split(r"(?<!,),(?!,)", value)):
-        name, equals, content = part.replace(",,", ",").partition("=")
-        if equals:
-            found[name.strip()] = content
-        elif number == 0:
-            found[""] = name
-        else:
-            found[name.strip()] = "on"
-    return found
-
-
 class _Reader:
     def __init__(self, source: QemuSource, notes: Notes) -> None:
         self.source, self.notes, self.result = source, notes, Arguments()
         # Packer passes over a list without a switch, too.
         self.pairs = [(switch.lstrip("-"), "".join(parts)) for switch, *parts in filter(None, source.qemuargs)]
-        self.networks = self._own_networks()
+        self.networks, self.result.guest_port = own_networks(source, self.pairs)
         self.reached_itself = bool(reached_host(source))
-        self.own_drives: set[str] = set()
+        # Where no drive is named, devices refer to Packer's own: drive0 is the disk's.
+        named = any(name == "drive" for name, _ in self.pairs)
+        count = 1 + len(source.disk_additional_size)
+        self.own_drives: dict[str, int] = {} if named else {f"drive{i}": i for i in range(count)}
         self.installers: set[str] = set()
         self.tpm_channels = {
             properties(v).get("chardev", "") for name, v in self.pairs if name == "tpmdev"
@@ -124,6 +133,9 @@ class _Reader:
         self.notes.add("qemuargs", f"“-{name} {value}” is left out: {why}", matters=matters)
         return True
 
+    def _unheard(self, name: str, options: Iterable[str], why: str) -> None:
+        left_out_options(self.notes, name, options, why)
+
     def _keep(self, name: str, value: str) -> None:
         if "SSHHostPort" in value:
             self._left_out(name, value, "its port is not known before the machine runs", matters=True)
@@ -146,6 +158,7 @@ class _Reader:
         found = re.fullmatch(r"(?:size=)?(\d+)([MmGg]?)[Bb]?(?:,.*)?", value)
         if found:
             self.result.memory = Size(int(found[1]) * (2**30 if found[2] in ("G", "g") else 2**20))
+            self._unheard("m", others(value, ("", "size")), "the machine has this memory and no room for more")
         return bool(found)
 
     def _processors(self, value: str) -> bool:
@@ -172,8 +185,10 @@ class _Reader:
         known = properties(value)
         kind = known.pop("type", "") or known.pop("", "")
         known.pop("", None)
-        for ours in ("accel", "smm", "kernel_irqchip", "pflash0", "pflash1", "hpet"):
+        for ours in ("accel", "smm", "kernel_irqchip", "pflash0", "pflash1"):
             known.pop(ours, None)
+        if "hpet" in known:
+            self._unheard("machine", [f"hpet={known.pop('hpet')}"], "not every QEMU knows it")
         self.result.machine_type = kind
         if known:
             self.result.extra += ["-machine", ",".join(f"{k}={v}" for k, v in known.items())]
@@ -181,39 +196,38 @@ class _Reader:
 
     # --- network -------------------------------------------------------------------------------------------------
 
-    def _own_networks(self) -> set[str]:
-        """The ids of networks that only repeat the builder's own: user mode with the guest's port forwarded."""
-        found = {"user.0"}
-        port = self.source.winrm_port if self.source.communicator == "winrm" else self.source.ssh_port
-        for name, value in self.pairs:
-            # Without a mapping of Packer's, its port is the one of this host that the template forwards itself.
-            own = re.search(rf"hostfwd=tcp:[^,]*:{port}-[^,]*:(\d+)(?:,|\Z)", value)
-            if self.source.skip_nat_mapping and own and name in ("netdev", "net", "nic"):
-                self.result.guest_port = int(own[1])
-                found.add(properties(value).get("id", ""))
-            forwards = "SSHHostPort" in value or re.search(rf"hostfwd=[^,]*-[^,]*:{port}(?:,|\Z)", value)
-            if name == "netdev" and value.startswith("user") and forwards:
-                found.add(properties(value).get("id", ""))
-        others = [properties(v).get("id", "") for n, v in self.pairs if n == "netdev" and v.startswith("user")]
-        # One that forwards nothing (nobody connects, or the template forgot) is still the builder's own card.
-        return found if len(found) > 1 else {*found, *others[:1]}
-
     def _network(self, value: str) -> bool:
         known = properties(value)
         if known.get("id", "") in self.networks:
-            if self.reached_itself and known.get("", "") != "user":
+            kind = known.get("", "") or known.get("type", "")
+            if self.reached_itself and kind != "user":
                 return self._bridged(value, known)
-            return self._left_out("netdev", value, "it is how factory reaches the guest")
+            if kind != "user":
+                return self._left_out("netdev", value, "factory reaches the guest by a user network", matters=True)
+            return self._user_network("netdev", value)
         return False
+
+    def _user_network(self, switch: str, value: str) -> bool:
+        found = read_user_network(switch, value, self._named, self.notes)
+        self.result.forward += [f for f in found.forward if f not in self.result.forward]
+        self.result.network += found.options
+        return self._left_out(switch, value, "it is how factory reaches the guest")
 
     def _old_network(self, value: str) -> bool:
         known = properties(value)
         kind, model = known.get("", ""), known.get("model", "")
         if model and kind in ("nic", "user", ""):
             self.result.nic = NIC.get(model, model)
+        if kind in ("nic", "user"):
+            self.result.mac = known.get("mac", "") or known.get("macaddr", "") or self.result.mac
         if kind == "bridge" and self.reached_itself:
             return self._bridged(value, known)
-        if kind in ("nic", "user"):
+        if kind == "user":
+            return self._user_network("net", value)
+        if kind == "nic":
+            options, left = card_options(",".join(others(value, OF_NETWORKS)))
+            self.result.card += options
+            self._unheard("net", left, "factory attaches the card itself")
             return self._left_out("net", value, "it is how factory reaches the guest")
         return False
 
@@ -222,6 +236,7 @@ class _Reader:
             hint = "put the card on a bridge: net_bridge"
             raise OptionError("qemuargs", f"“{value}” is another network than a bridge", hint=hint)
         self.result.bridge = known.get("br", "br0")
+        self._unheard("netdev", others(value, ("", "id", "br", "model", "mac")), "factory attaches the bridge itself")
         return True
 
     # --- devices -------------------------------------------------------------------------------------------------
@@ -231,26 +246,38 @@ class _Reader:
         model = known.get("", "") or known.get("driver", "")
         if known.get("netdev") in self.networks:
             self.result.nic, self.result.mac = NIC.get(model, model), known.get("mac", "")
+            options, left = card_options(value)
+            self.result.card += options
+            self._unheard("device", left, "factory attaches the card itself")
             return True
         if known.get("drive") in self.own_drives:
             bus = next((bus for pattern, bus in _BUS_OF_DEVICE if pattern.match(model)), None)
             self.result.bus = bus or self.result.bus
-            return self._left_out("device", value, "it is the machine's own disk")
+            wishes = self._wishes(self.own_drives[known["drive"]])
+            self._unheard("device", disk_options(value, wishes), "factory attaches the disk itself")
+            return self._left_out("device", value, "it is the machine's own disk", matters=bus is None)
         if known.get("drive") in self.installers:
+            self._unheard("device", others(value, PLACES), "factory attaches the installer itself")
             return self._left_out("device", value, "it is the installer")
         if _VIDEO.match(model):
             self.result.display = model
+            self._unheard("device", others(value, PLACES | {"addr"}), "factory attaches the display itself")
             return True
         if model.startswith("tpm-"):
-            self.result.tpm = True
+            self.result.tpm, self.result.tpm_model = True, model
             return True
         if model.startswith("virtio-scsi") and known.get("id", "scsi0") == "scsi0":
+            self._unheard("device", others(value, PLACES | {"addr"}), "factory attaches this controller itself")
             return self._left_out("device", value, "factory attaches this controller where a disk needs it")
         return False
 
+    def _wishes(self, disk: int) -> DiskWishes:
+        return self.result.disks.setdefault(disk, DiskWishes())
+
     def _tpm(self, value: str) -> bool:
         self.result.tpm = True
-        return self._left_out("tpmdev", value, "factory runs the TPM itself")
+        matters = properties(value).get("", "") != "emulator"
+        return self._left_out("tpmdev", value, "factory runs the TPM itself, an emulated one", matters=matters)
 
     def _channel(self, value: str) -> bool:
         """A channel matters where a device speaks through it; a console's or monitor's is factory's own business."""
@@ -274,8 +301,11 @@ class _Reader:
         if known.get("if") == "pflash":
             self.result.firmware = self.result.firmware or firmware_of(file)
             return self._left_out("drive", value, "factory finds the firmware itself")
-        if self._is_own_disk(file):
-            self.own_drives.add(known.get("id", ""))
+        if (number := self._own_disk(file)) is not None:
+            self.own_drives[known.get("id", "")] = number
+            wishes = self._wishes(number)
+            wishes.serial = known.get("serial", wishes.serial)
+            self._unheard("drive", drive_options(value), "factory opens the machine's disks its own way")
             self.result.bus = BUS_OF_INTERFACE.get(known.get("if", ""), self.result.bus)
             return self._left_out("drive", value, "it is the machine's own disk")
         if self._is_installer(file):
@@ -300,10 +330,16 @@ class _Reader:
         self.result.media.append(Medium.model_validate({"kind": kind, "image": file}))
         return True
 
-    def _is_own_disk(self, file: str) -> bool:
+    def _own_disk(self, file: str) -> int | None:
+        """Which of the builder's own disks *file* is; None for another's."""
         named = PurePosixPath(self._named(file))
         own = PurePosixPath(self.source.output_directory, self.source.vm_name)
-        return named == own or (named.parent == own.parent and named.name.startswith(f"{own.name}-"))
+        if named == own:
+            return 0
+        number = named.name.removeprefix(f"{own.name}-")
+        if named.parent != own.parent or number == named.name:
+            return None
+        return int(number) if number.isdigit() else 0
 
     def _is_installer(self, file: str) -> bool:
         urls = {self.source.iso_url, *self.source.iso_urls, self.source.iso_target_path} - {""}
