@@ -33,6 +33,7 @@ from factory.plan.resources import BuildName, GuestNotice
 from factory.secret import Redactor, Secret
 from factory.steps.fetch_media import MediaLibrary
 from factory.template.model import Bastion, Loaded, Ssh
+from factory.template.packer.run_id import run_id
 
 
 def communicator(loaded: Loaded) -> protocols.Communicator:
@@ -79,7 +80,7 @@ def base_scope(
     screens = MachineScreens(fonts)
     scope = StepScope(emit, "", run.path, run.runtime, run.path)
     scope.put(redactor)
-    scope.put(BuildName(name))
+    scope.put(BuildName(name, run_id()))
     scope.put_as(MediaLibrary, library)
     scope.put_as(GuestNotice, control)
     scope.put_as(protocols.MachineDriver, KnownMachines(QemuDriver(), control, screens, limits))

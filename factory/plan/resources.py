@@ -82,9 +82,10 @@ class FurtherMedia:
 
 @dataclass(frozen=True, slots=True)
 class BuildName:
-    """The template's name, for ``build.name``."""
+    """The template's name, for ``build.name``; ``run_id`` is that of the whole command, for ``build.run_id``."""
 
     name: str
+    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

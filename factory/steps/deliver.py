@@ -18,7 +18,7 @@ from factory.events import ArtifactReady, GuestOutput, Progress
 from factory.outputs.delivery import deliver
 from factory.outputs.post.artifact import Artifact, Surroundings
 from factory.outputs.post.run import run_chains
-from factory.plan.resources import MachineState
+from factory.plan.resources import BuildName, MachineState
 from factory.plan.step import Scope, Step
 from factory.provision.shell_local import local_scripts
 from factory.quantity import Duration
@@ -114,7 +114,7 @@ def _put_in_place(draft: Path, folder: Path) -> None:
 class PostProcessArtifact(Step):
     delivery: Delivery
 
-    needs: ClassVar[tuple[type, ...]] = (Artifact, Programs)
+    needs: ClassVar[tuple[type, ...]] = (Artifact, Programs, BuildName)
 
     @property
     def title(self) -> str:
@@ -125,7 +125,8 @@ class PostProcessArtifact(Step):
 
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
-        delivery = self.delivery
+        delivery, run_id = self.delivery, scope.get(BuildName).run_id
+        chains = [[link.with_run_id(run_id) for link in chain] for chain in delivery.chains]
 
         async def run_scripts(options: Mapping[str, Any]) -> None:
             await local_scripts(options).run_on_host(
@@ -139,7 +140,7 @@ class PostProcessArtifact(Step):
         around = Surroundings(
             build=delivery.build,
             builder=delivery.builder,
-            run_id=delivery.run_id,
+            run_id=run_id,
             working=delivery.working,
             programs=scope.get(Programs),
             run_scripts=run_scripts,
@@ -148,7 +149,7 @@ class PostProcessArtifact(Step):
             overwrites=frozenset({"manifest"} if delivery.overwrites else ()),
         )
         original = scope.get(Artifact)
-        left = await run_chains(delivery.chains, original, around)
+        left = await run_chains(chains, original, around)
         if not left:
             raise StepError("no post-processor left anything of the artifact")
         for name in dict.fromkeys(name for artifact in left if artifact != original for name in artifact.files):

@@ -13,7 +13,7 @@ def late_values(scope: Scope) -> dict[str, Any]:
     that using it is an error that names it."""
     values: dict[str, Any] = {}
     if name := scope.find(BuildName):
-        values["build"] = {"name": name.name}
+        values["build"] = {"name": name.name, "run_id": name.run_id}
     if secrets := scope.find(BuildSecrets):
         values.setdefault("build", {})["ssh_public_key"] = secrets.public_key
         values["vars"] = {key: value.reveal() for key, value in secrets.generated.items()}

@@ -82,7 +82,11 @@ def late_markers(loaded: Loaded) -> dict[str, Any]:
     """Fixed texts in the place of values that exist only at run time, so that what they enter can be digested."""
     return {
         **_LATE,
-        "build": {"name": loaded.own_name, "ssh_public_key": "late:build.ssh_public_key"},
+        "build": {
+            "name": loaded.own_name,
+            "ssh_public_key": "late:build.ssh_public_key",
+            "run_id": "late:build.run_id",
+        },
         "vars": {name: f"late:vars.{name}" for name in loaded.generated},
     }
 

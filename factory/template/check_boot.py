@@ -27,7 +27,7 @@ from factory.template.yaml_source import Loc, Node
 _SAMPLES: Mapping[str, Any] = MappingProxyType(
     {
         "seed": {"url": "http://10.0.2.2:8000/0a1b2c", "host": "10.0.2.2", "port": 8000},
-        "build": {"name": "name", "ssh_public_key": "ssh-ed25519 AAAA factory"},
+        "build": {"name": "name", "ssh_public_key": "ssh-ed25519 AAAA factory", "run_id": "0a1b2c"},
         "guest": {"host": "127.0.0.1", "port": 2222},
     }
 )

@@ -17,7 +17,7 @@ from factory.template.suggest import did_you_mean
 LATE_ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "seed": ("url", "host", "port"),
-        "build": ("name", "ssh_public_key"),
+        "build": ("name", "ssh_public_key", "run_id"),
         "guest": ("host", "port"),
     }
 )

@@ -234,7 +234,12 @@ def test_which_fields_are_known_where() -> None:
 
     assert "memory" in fields_at(Template, ("machine",))
     assert set(fields_at(Template, ("machine", "disks", 0))) == {
-        "id", "size", "bus", "serial", "block_size", "device",
+        "id",
+        "size",
+        "bus",
+        "serial",
+        "block_size",
+        "device",
     }
     assert set(fields_at(Template, ("outputs", 1, "qcow2"))) == {"compress", "compat"}
     assert "except" in fields_at(Template, ("seal",))

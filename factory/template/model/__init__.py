@@ -8,7 +8,7 @@ password) stay a ``LateText``: they are rendered when the value is there and onl
 from __future__ import annotations
 
 from factory.template.model.access import Access, Bastion, Ssh, WinRm
-from factory.template.model.delivery import Delivery, PostProcess
+from factory.template.model.delivery import RUN_ID_MARK, Delivery, PostProcess
 from factory.template.model.expect import FAIL, Expect
 from factory.template.model.finish import Seal, Shutdown, Verify
 from factory.template.model.install import BootMethod, Install, Medium, SeedDelivery, SeedFile
@@ -36,6 +36,7 @@ __all__ = [
     "NEEDS_INSTALL",
     "NO_WAY_TO_PROVISION",
     "PROVISIONER_KINDS",
+    "RUN_ID_MARK",
     "Access",
     "Ansible",
     "Bastion",

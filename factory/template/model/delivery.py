@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+RUN_ID_MARK = "\ue000run-id\ue001"
+"""Stands in the options of post-processors for the id of the command, which only the running build knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,9 @@ class PostProcess:
     name: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     keeps_input: bool = False
+
+    def with_run_id(self, run_id: str) -> PostProcess:
+        return replace(self, options=_filled_in(self.options, run_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +40,19 @@ class Delivery:
     build: str
     builder: str
     working: Path
-    run_id: str = ""
     overwrites: bool = False
     """A folder that is there already is replaced."""
     lists_variables: bool = True
     """False leaves the UEFI variables out of what post-processors see."""
     hardware: Mapping[str, Any] = field(default_factory=dict)
     chains: tuple[tuple[PostProcess, ...], ...] = ()
+
+
+def _filled_in(value: Any, run_id: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(RUN_ID_MARK, run_id)
+    if isinstance(value, Mapping):
+        return {key: _filled_in(one, run_id) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_filled_in(one, run_id) for one in value]
+    return value

@@ -14,7 +14,7 @@ from factory.template.packer.model import PackerBuild
 from factory.template.packer.options import Options
 from factory.template.packer.post_processors import OtherPostProcessor, PostProcessor
 from factory.template.packer.provisioners.shell import ShellLocal
-from factory.template.packer.to_template.steps import PLACEHOLDER, StepTexts
+from factory.template.packer.to_template.steps import PLACEHOLDER, RUN_ID, StepTexts
 
 _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386"}
 
@@ -26,7 +26,7 @@ def chains_of(build: PackerBuild, texts: StepTexts) -> tuple[tuple[PostProcess, 
 
 def _link(link: PostProcessor, texts: StepTexts) -> PostProcess:
     if link.needs:
-        link = link.resolve(texts.known)
+        link = texts.resolved(link) if RUN_ID in link.needs else link.resolve(texts.known)
     names = {
         "BuildName": texts.build_name,
         "BuilderType": "qemu",

@@ -7,22 +7,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from factory.errors import TemplateError
 from factory.quantity import Duration
 from factory.secret import Secret
-from factory.template.model import Ansible, File, LateText, Plugin, Provision, Reboot, Shell, Text
+from factory.template.model import RUN_ID_MARK, Ansible, File, LateText, Plugin, Provision, Reboot, Shell, Text
 from factory.template.packer.gotemplate import Context, Surroundings, is_template, packer_functions, render_known
 from factory.template.packer.hcl.source import NOWHERE
 from factory.template.packer.language.scope import World
 from factory.template.packer.model import COMPATIBLE_VERSION, PackerBuild, PackerConfig
 from factory.template.packer.options import Options
 from factory.template.packer.options.declare import declared
+from factory.template.packer.post_processors import OtherPostProcessor, PostProcessor
 from factory.template.packer.provisioners import OtherProvisioner, Provisioner, simple
 from factory.template.packer.provisioners import ansible as packer_ansible
 from factory.template.packer.provisioners import shell as packer_shell
 from factory.template.packer.qemu_builder import QemuSource
+from factory.template.packer.run_id import run_id
 from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.texts import (
     BUILD_VALUES,
@@ -33,6 +35,8 @@ from factory.template.packer.to_template.texts import (
     late_text,
 )
 
+Part = TypeVar("Part", Provisioner, PostProcessor)
+RUN_ID = "PackerRunUUID"
 PLACEHOLDER = "\ue000{}\ue001"
 """Stands in a plug-in's texts for what it fills in itself (the path of a script, its variables)."""
 _SCRIPT_NAMES = ("Path", "Vars", "Script", "Command", "EnvVarFile")
@@ -45,7 +49,6 @@ class StepTexts:
     """What the texts of one build may name, and where it is noted what they can't."""
 
     build_name: str
-    run_id: str
     working: Path
     known: Mapping[str, str]
     """``build.*`` as far as it is known before anything runs."""
@@ -57,7 +60,7 @@ class StepTexts:
     """Packer's functions, for this build."""
 
     @classmethod
-    def of(cls, source: QemuSource, build: PackerBuild, run_id: str, notes: Notes, config: PackerConfig) -> StepTexts:
+    def of(cls, source: QemuSource, build: PackerBuild, notes: Notes, config: PackerConfig) -> StepTexts:
         winrm = source.communicator == "winrm"
         password = source.winrm_password if winrm else source.ssh_password
         known = {
@@ -67,7 +70,6 @@ class StepTexts:
             "WinRMPassword": source.winrm_password.reveal(),
             "ConnType": source.communicator,
             "Host": "127.0.0.1",
-            "PackerRunUUID": run_id,
             "SSHPrivateKeyFile": source.ssh_private_key_file,
             "SourceImageName": "",
         }
@@ -77,7 +79,16 @@ class StepTexts:
         world = World(config.folder, config.working)
         around = Surroundings(world, COMPATIBLE_VERSION, values, build_name=name, build_type="qemu")
         functions = packer_functions(around)
-        return cls(name, run_id, config.working.absolute(), known, serves, notes, values, functions)
+        return cls(name, config.working.absolute(), known, serves, notes, values, functions)
+
+    def resolved(self, part: Part) -> Part:
+        """*part* with the values of ``build.*`` that are known before anything runs.
+
+        The id of the command is not: it stays open where it is only put into a text. Who computes with it (a piece of
+        it, say) gets it now, and with it a step that is another in every command.
+        """
+        known = {**self.known, RUN_ID: run_id()} if RUN_ID in part.needs and _computes(part.options) else self.known
+        return part.resolve(known) if part.needs and part.needs <= set(known) else part
 
     def late(self, text: str, names: Mapping[str, str], option: str) -> Text:
         """*text* with what only the running build knows as Jinja2."""
@@ -101,7 +112,7 @@ class StepTexts:
         """*text* with all that is known before anything runs; a name that only a post-processor knows stays."""
         functions: dict[str, Callable[..., Any]] = {
             "user": lambda name: self.variables.get(name, ""),
-            "build": lambda name: self.known.get(name, ""),
+            "build": lambda name: {**self.known, RUN_ID: RUN_ID_MARK}.get(name, ""),
         }
         functions = {**self.functions, **functions}
         return render_known(text, Context(names, functions, late=None), NOWHERE)
@@ -134,10 +145,16 @@ class StepTexts:
         return str(self.working / Path(name).expanduser()) + slash if name else name
 
 
+def _computes(options: Options) -> bool:
+    """Whether something in *options* has no value before the running build gives one."""
+    if isinstance(options, (OtherProvisioner, OtherPostProcessor)):
+        return None in options.options.values()
+    return bool(options.unknown)
+
+
 def provision_of(provisioner: Provisioner, texts: StepTexts) -> Iterator[Provision]:
     """One provisioner of Packer may be several here (a ``file`` with several sources)."""
-    if provisioner.needs and provisioner.needs <= set(texts.known):
-        provisioner = provisioner.resolve(texts.known)
+    provisioner = texts.resolved(provisioner)
     meta = provisioner.meta
     general: dict[str, Any] = {
         "name": meta.name,

@@ -35,6 +35,7 @@ BUILD_VALUES: Mapping[str, str] = MappingProxyType(
         "PackerHTTPPort": HTTP_PORT,
         "PackerHTTPAddr": HTTP_ADDRESS,
         "SSHPublicKey": "build.ssh_public_key",
+        "PackerRunUUID": "build.run_id",
     }
 )
 

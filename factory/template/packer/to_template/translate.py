@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +71,7 @@ def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) ->
     notes = Notes()
     found = read_arguments(source, notes)
     refuse_unreachable(source, found)
-    texts = StepTexts.of(source, build, _run_id(), notes, config)
+    texts = StepTexts.of(source, build, notes, config)
     provision = tuple(p for one in build.provisioners for p in _placed_provision(one, texts))
     cleanup = next(iter(_placed_provision(build.error_cleanup, texts)), None) if build.error_cleanup else None
     if source.communicator == "none" and provision:
@@ -106,10 +105,6 @@ def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) ->
 def _placed_provision(provisioner: Provisioner, texts: StepTexts) -> list[Provision]:
     with placed(provisioner.options, provisioner.span):
         return list(provision_of(provisioner, texts))
-
-
-def _run_id() -> str:
-    return os.environ.get("PACKER_RUN_UUID") or str(uuid.uuid4())
 
 
 def _loaded(
@@ -147,7 +142,6 @@ def _delivery(
         build=texts.build_name,
         builder="qemu",
         working=working,
-        run_id=texts.run_id,
         lists_variables=not source.efi_drop_efivars,
         hardware={"memory": int(machine.memory), "cpus": machine.cpus, "firmware": machine.firmware.value},
         chains=chains_of(build, texts),

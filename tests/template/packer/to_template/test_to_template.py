@@ -14,7 +14,7 @@ from factory.provision.shell_local import DEFAULT_COMMAND, local_scripts
 from factory.quantity import Duration
 from factory.steps.machine_plan import guest_address, machine_spec
 from factory.template.late import render_late
-from factory.template.model import Bastion, Expect, Finished, Firmware, LateText, SeedDelivery, Text
+from factory.template.model import RUN_ID_MARK, Bastion, Expect, Finished, Firmware, LateText, SeedDelivery, Text
 from factory.template.packer.to_template import NotMadeHere, Translation, to_template
 from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.texts import BOOT, COMMAND, late_text
@@ -324,7 +324,7 @@ def test_delivery_and_chains(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert delivery.chains[0][0].options["output"] == "vm.libvirt"
     assert delivery.chains[0][1].options["output"] == "vm.{{ .ChecksumType }}"
-    assert delivery.chains[2][0].options["files"] == [delivery.run_id]
+    assert delivery.chains[2][0].options["files"] == [RUN_ID_MARK]
 
 
 def test_what_can_not_be_translated(tmp_path: Path) -> None:
