@@ -106,6 +106,24 @@ def test_one_chain_that_keeps_the_artifact_keeps_it_for_all(tmp_path: Path) -> N
 
 
 @pytest.mark.unit
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ((), "the artifact is kept"),
+        ((chain(("manifest", {})),), "the artifact is kept; the other post-processors have run"),
+        (
+            (chain(("manifest", {}), ("compress", {"output": "one.zip"})),),
+            "the artifact is not there any more: a post-processor took it away; the other post-processors have run",
+        ),
+    ],
+)
+def test_a_failure_says_what_is_left(tmp_path: Path, before: tuple[tuple[PostProcess, ...], ...], said: str) -> None:
+    with pytest.raises(StepError) as caught:
+        run(tmp_path, *before, chain(("artifice", {"files": ["nothing"]})))
+    assert caught.value.hint == said
+
+
+@pytest.mark.unit
 def test_a_chain_that_fails_leaves_the_others_and_the_artifact(tmp_path: Path) -> None:
     events: list[Event] = []
     with pytest.raises(StepError, match="no file is called gone"):

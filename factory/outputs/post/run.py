@@ -75,8 +75,19 @@ async def run_chains(
     else:
         remove(artifact, around)
     if failed:
-        raise StepError("; ".join(failed), hint="the artifact is kept; the other post-processors have run")
+        raise StepError("; ".join(failed), hint=_what_is_left(len(chains) - len(failed), artifact, around))
     return tuple(results)
+
+
+def _what_is_left(others: int, artifact: Artifact, around: Surroundings) -> str:
+    there = [name for name in artifact.files if around.path(name).exists()]
+    if len(there) == len(artifact.files):
+        kept = "the artifact is kept"
+    elif there:
+        kept = f"of the artifact there is still {', '.join(there)}"
+    else:
+        kept = "the artifact is not there any more: a post-processor took it away"
+    return f"{kept}; the other post-processors have run" if others else kept
 
 
 async def _run_chain(

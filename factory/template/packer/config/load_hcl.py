@@ -20,10 +20,9 @@ from factory.template.packer.language.functions import FUNCTIONS
 from factory.template.packer.language.scope import Scope, World, did_you_mean
 from factory.template.packer.language.values import (
     Value,
-    holds_secret,
     object_value,
+    secrets_within,
     string,
-    texts_within,
 )
 from factory.template.packer.model import COMPATIBLE_VERSION, PackerConfig, PackerVariable
 from factory.template.packer.reporting import raise_errors, warnings_of
@@ -70,6 +69,7 @@ def load_hcl(
     files = find_files(path)
     problems: list[Problem] = []
     bodies = [b for file in files.templates for b in _read(file, problems)]
+    raise_errors(problems)  # what else is missing may well be declared behind the mistake
     blocks = [b for body in bodies for b in body.blocks]
     for body in bodies:
         for item in body.attributes.values():
@@ -176,11 +176,14 @@ def _inputs(
         elif block.kind == "variables":
             inputs.declare_legacy(block)
     inputs.from_environment(base.world.environment)
-    for file in files.auto_variables:
-        inputs.from_file(file)
-    for file in var_files:
-        found = file if file.is_absolute() else base.world.working / file
-        inputs.from_file(found, shown=str(file))
+    unread: list[Problem] = []
+    given = [(base.world.working / file, str(file)) for file in var_files]
+    for path, shown in [*((file, "") for file in files.auto_variables), *given]:
+        try:
+            inputs.from_file(path, shown=shown)
+        except TemplateError as error:
+            unread.extend(error.problems)
+    raise_errors(unread)
     inputs.from_options(options)
     return inputs.finish(purpose)
 
@@ -189,7 +192,7 @@ def _secrets(
     inputs: Mapping[str, PackerVariable], local_values: Mapping[str, Value], more: set[str]
 ) -> tuple[Secret[str], ...]:
     values = [v.value for v in inputs.values()] + list(local_values.values())
-    found = {t for value in values if holds_secret(value) for t in texts_within(value)} | more
+    found = {text for value in values for text in secrets_within(value)} | more
     return tuple(Secret(text) for text in sorted(found) if text)
 
 

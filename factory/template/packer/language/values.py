@@ -239,6 +239,18 @@ def holds_secret(value: Value) -> bool:
     return False
 
 
+def secrets_within(value: Value) -> Iterable[str]:
+    """Every text and number inside *value* that is sensitive, or inside of something that is, as text."""
+    if value.sensitive:
+        yield from texts_within(value)
+    elif isinstance(value.data, tuple):
+        for item in value.data:
+            yield from secrets_within(item)
+    elif isinstance(value.data, Mapping):
+        for item in value.data.values():
+            yield from secrets_within(item)
+
+
 def texts_within(value: Value) -> Iterable[str]:
     """Every text and number inside *value*, as text: what a log has to mask when the value is sensitive."""
     if isinstance(value.data, tuple):

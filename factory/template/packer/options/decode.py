@@ -19,7 +19,7 @@ from factory.template.packer.language.convert import ConversionError, as_text, c
 from factory.template.packer.language.functions.times import parse_go_duration
 from factory.template.packer.language.scope import did_you_mean
 from factory.template.packer.language.types import BOOL, NUMBER, STRING, is_mapping, is_sequence
-from factory.template.packer.language.values import Value, describe, holds_secret, to_python, wholly_known
+from factory.template.packer.language.values import Value, describe, secrets_within, to_python, wholly_known
 from factory.template.packer.options.declare import Declared, Options, Rule, declared
 
 O = TypeVar("O", bound=Options)  # noqa: E741
@@ -130,8 +130,7 @@ class Decoder:
             raise ConversionError("this is an argument, so write it with “=”, not as a block")
         if given.value.is_null:
             return None
-        if holds_secret(given.value):
-            self._remember(given.value)
+        self.secrets.update(secrets_within(given.value))
         return self._typed(given.value, item.annotation, item.rule, given)
 
     def _read_nested(self, item: Declared, cls: type[Options], given: Given) -> Any:
@@ -149,10 +148,6 @@ class Decoder:
         if len(decoded) > 1:
             raise ConversionError("one block is enough")
         return decoded[0] if decoded else None
-
-    def _remember(self, value: Value) -> None:
-        for text in _texts(to_python(value)):
-            self.secrets.add(text)
 
     def _typed(self, value: Value, annotation: Any, rule: Rule, given: Given) -> Any:
         origin = typing.get_origin(annotation)
@@ -283,14 +278,6 @@ class Decoder:
             )
 
         return report
-
-
-def _texts(data: Any) -> list[str]:
-    if isinstance(data, str):
-        return [data]
-    if isinstance(data, dict):
-        data = list(data.values())
-    return [t for item in data for t in _texts(item)] if isinstance(data, list) else []
 
 
 def _as_settings(value: Value, given: Given) -> tuple[Settings, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from factory.secret import Secret
-from factory.template.packer.language.values import Value, holds_secret, texts_within
+from factory.template.packer.language.values import Value, holds_secret, secrets_within
 from factory.template.packer.model import PackerConfig
 from factory.template.packer.to_template.translate import EVERYBODYS
 
@@ -27,7 +27,7 @@ class LeftOpen:
         """Those of sensitive variables, and then of sensitive local values."""
         names: dict[str, str] = {}
         for name, value in _sensitive(config):
-            texts = [t for t in texts_within(value) if t and not t.isspace()]
+            texts = [t for t in secrets_within(value) if t and not t.isspace()]
             for number, text in enumerate(texts):
                 wanted = re.sub(r"\W", "_", name if len(texts) == 1 else f"{name}_{number + 1}", flags=re.ASCII)
                 while wanted in names.values() and text not in names:

@@ -405,3 +405,27 @@ def test_a_second_error_cleanup_provisioner_is_refused(tmp_path: Path) -> None:
     assert [p.message for p in problems if p.severity == "error"] == [
         "a build has one error-cleanup-provisioner at most"
     ]
+
+
+def test_only_what_is_sensitive_is_masked(tmp_path: Path) -> None:
+    steps = """
+      provisioner "shell" {
+        environment_vars = concat(["MODE=install"], ["PW=${var.pw}"])
+        inline = ["true", "echo ${var.pw}", upper(join("", ["a", var.pw]))]
+      }
+    """
+    text = 'variable "pw" {\n  sensitive = true\n  default = "geheim"\n}\n'
+    text += 'locals {\n  both = ["public", var.pw, {a = "open", b = "x${var.pw}"}]\n}\n'
+    config = hcl(tmp_path, text + build_with(steps))
+    assert {s.reveal() for s in config.secrets} == {"geheim", "PW=geheim", "echo geheim", "AGEHEIM", "xgeheim"}
+
+
+def test_beside_a_syntax_error_nothing_else_is_told(tmp_path: Path) -> None:
+    files = {"a.pkr.hcl": 'variable "n" {\n  default = \n}\n', "b.pkr.hcl": "x {\n", "c.pkr.hcl": "unknown {}\n"}
+    with pytest.raises(TemplateError) as caught:
+        loaded(tmp_path, files, "", variables={"n": "1"})
+    assert [p.place.file.rpartition("/")[2] for p in caught.value.problems if p.place] == ["a.pkr.hcl", "b.pkr.hcl"]
+    files = {"a.pkr.hcl": 'variable "n" {}\n', "b.auto.pkrvars.hcl": "n = \n"}
+    with pytest.raises(TemplateError) as caught:
+        loaded(tmp_path, files, "")
+    assert len(caught.value.problems) == 1

@@ -133,6 +133,10 @@ def call_function(node: ast.Call, scope: Scope, evaluate: Evaluate) -> Value:
     return call_with_values(function, arguments, scope.world, node.span, spans)
 
 
+_KEEPING = frozenset({"concat", "flatten", "merge"})
+"""Functions that put elements together as they are: each stays sensitive, or is not."""
+
+
 def call_with_values(
     function: Function, arguments: list[Value], world: World, span: Span, spans: list[Span] | None = None
 ) -> Value:
@@ -145,7 +149,7 @@ def call_with_values(
     for position, value in enumerate(arguments):
         parameter = function.parameters[position] if position < len(function.parameters) else function.rest
         assert parameter is not None  # the count was checked
-        sensitive = sensitive or holds_secret(value)
+        sensitive = sensitive or (value.sensitive if function.name in _KEEPING else holds_secret(value))
         if not wholly_known(value) and not function.unknown:
             return UNKNOWN_VALUE.with_sensitivity(sensitive)
         converted.append(_argument(function, parameter, value, places[position]))
