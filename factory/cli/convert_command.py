@@ -36,7 +36,8 @@ def command(
     The files appear whole in OUTPUT/<name>/, with manifest.json and SHA256SUMS, as those of a build do.
     SOURCE is only read, and is not sealed: `factory seal` does that. Of a Packer template (a file or folder)
     each qemu build becomes NAME.yml with a boot profile boot_configs/NAME.yml; what has no equal is said in
-    comments. `factory validate` accepts the result.
+    comments. `factory validate` accepts the result; it asks for the values of sensitive variables, which are
+    not written down: -var NAME=VALUE or FACTORY_VAR_NAME.
     """
     if is_packer(source):
         from factory.cli.converting_packer import Wish as PackerWish

@@ -46,6 +46,7 @@ def convert_packer(wish: Wish) -> None:
         raise click.UsageError("--name is for one build: choose it with -only")
     folder = Path().absolute() if wish.output == "-" else Path(wish.output).absolute()
     left_open = LeftOpen.of(config)
+    asked: dict[str, None] = {}
     for build in config.qemu_builds:
         translation = to_template(config, build)
         name = wish.name or translation.loaded.template.name.replace(".", "-")
@@ -53,6 +54,7 @@ def convert_packer(wish: Wish) -> None:
             folder / f"{name}.yml": template_yaml(translation, name, folder, str(wish.source), left_open),
             folder / "boot_configs" / f"{name}.yml": profile_yaml(translation.loaded, name),
         }
+        asked |= dict.fromkeys(name for text in files.values() for name in left_open.declared_for(text))
         if wish.output == "-":
             click.echo("---\n".join(files.values()), nl=False)
             continue
@@ -63,3 +65,6 @@ def convert_packer(wish: Wish) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             click.echo(f"wrote {path}")
+    if asked:
+        ways = "give them with -var NAME=VALUE or FACTORY_VAR_NAME"
+        click.echo(f"sensitive, so not written down: {', '.join(asked)}; {ways}", err=True)

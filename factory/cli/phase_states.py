@@ -80,6 +80,8 @@ def reasons_to_run(planned: Planned, store: LayerStore) -> dict[str, str]:
             reasons[phase.name] = f"{phase.name} will run again: its live layer can't be resumed here: {reason}"
         elif phase.name in layers and layers[phase.name] is None and store.has_folder(phase.key):
             reasons[phase.name] = f"{phase.name} will run again: its stored layer, or one below it, is damaged"
+        elif phase.keeps is Keeps.ARTIFACT and planned.loaded and planned.loaded.delivery and same and not changed:
+            reasons[phase.name] = f"{phase.name} will run: a Packer template's artifact is made by every build"
         elif same and not changed and old is not None and index == wanted:
             reasons[phase.name] = f"{phase.name} will run again: {missing} is not there any more"
         elif same and not changed and old is not None and phase.keeps not in LAYERED:

@@ -13,7 +13,11 @@ from typing import ClassVar
 from factory.drivers.protocols import DiskImages
 from factory.plan.resources import MachineState, Media
 from factory.plan.step import Scope, Step
+from factory.quantity import Size
 from factory.template.model import Disk
+
+_NEVER_GROWN = Size(2**20)
+"""No image is smaller: who says this much wants the disk to be as large as the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class ImportImage(Step):
 
     @property
     def title(self) -> str:
-        return f"import the image into disk {self.disks[0].id} ({self.disks[0].size})"
+        main = self.disks[0]
+        return f"import the image into disk {main.id}" + (f" ({main.size})" if main.size > _NEVER_GROWN else "")
 
     def enter(self, scope: Scope) -> AbstractAsyncContextManager[None]:
         return self._enter(scope)

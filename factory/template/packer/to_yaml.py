@@ -80,6 +80,8 @@ def _comments(translation: Translation) -> Iterator[str]:
     for note in translation.notes:
         if note.matters:
             yield f"{note.option}: {note.message}"
+        elif note.option == "skip_resize_disk":
+            yield f"{note.option}: {note.message}; no size below it makes the disk smaller."
     delivery = translation.loaded.delivery
     assert delivery is not None
     yield f"Packer delivered {delivery.file_name} in {delivery.folder_name}/; here it is output/NAME/."

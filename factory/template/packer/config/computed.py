@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from factory.errors import Problem, TemplateError
@@ -37,6 +37,8 @@ class Computed:
         self.nodes: dict[Key, Computation] = {}
         self.values: dict[Key, Value] = {}
         self._open: list[Key] = []
+        self._of_builds: dict[Key, tuple[Problem, ...]] = {}
+        """What is wrong with local values that name what only a build has."""
 
     def declare_locals(self, block: Block) -> None:
         """``locals { a = 1 }``."""
@@ -128,8 +130,18 @@ class Computed:
         try:
             return evaluate(node.body, scope)
         except TemplateError as error:
-            self.problems.extend(error.problems)
+            if any(names[0] in ("source", "build") for names in references(node.body)):
+                self._of_builds[node.key] = error.problems
+            else:
+                self.problems.extend(error.problems)
             return UNKNOWN_VALUE
+
+    def report_of_builds(self, blocks: Sequence[Block]) -> None:
+        """A local value that names a source or a build has none: an error where it is used, as in Packer."""
+        used = {names[:2] for block in blocks for names in references(block.body)}
+        for key, problems in self._of_builds.items():
+            wrong = key in used or ("local",) in used
+            self.problems.extend(p if wrong else replace(p, severity="warning") for p in problems)
 
     def _data(self, node: Computation, scope: Scope) -> Value:
         kind, name = node.key[1:]

@@ -89,6 +89,7 @@ def load_hcl(
         elif block.kind == "data":
             computed.declare_data(block)
     computed.compute()
+    computed.report_of_builds(blocks)
     raise_errors(problems)
     scope = scope.child(computed.names())
     builds = Builds(scope, problems, selection)

@@ -11,6 +11,7 @@ from factory.errors import TemplateError
 from factory.quantity import Duration
 from factory.template.model import Install, Medium, Profile, ProfileSeed, SeedDelivery, SeedFile, TypedBoot
 from factory.template.model.profile import Finished
+from factory.template.packer.hcl.source import NOWHERE
 from factory.template.packer.model import PackerConfig
 from factory.template.packer.qemu_builder import QemuSource
 from factory.template.packer.to_template.placing import OptionError
@@ -77,38 +78,53 @@ def seed_directory(s: QemuSource, config: PackerConfig) -> Path | None:
     return next((f.absolute() for f in folders if f.is_dir()), None)  # Packer serves what is not there, too: nothing
 
 
+def _refuse_missing(s: QemuSource, config: PackerConfig) -> None:
+    """Raises: TemplateError for every file that is to go on a CD or floppy and is not there."""
+    problems = [
+        s.places.get(option, NOWHERE).problem(f"{option}: there is no file or folder “{path}” to put on a CD or floppy")
+        for option in ("cd_files", "floppy_files", "floppy_dirs")
+        for path in getattr(s, option)
+        if not _is_pattern(path) and not _place(path, config.working).exists()
+    ]
+    if problems:
+        raise TemplateError(problems)
+
+
+def _is_pattern(path: str) -> bool:
+    return any(c in path for c in "*?[")
+
+
+def _place(path: str, working: Path) -> Path:
+    return (working / Path(path).expanduser()).absolute()
+
+
 def _media(s: QemuSource, config: PackerConfig) -> Iterator[Medium]:
-    if files := _files({"cd_files": s.cd_files}, s.cd_content, config):
+    _refuse_missing(s, config)
+    if files := _files(s.cd_files, s.cd_content, config):
         yield Medium(kind="cd", label=s.cd_label or PROFILE, files=files)
     # Packer puts files of floppy_files side by side, and keeps the folders of floppy_dirs.
-    floppy = {"floppy_files": s.floppy_files, "floppy_dirs": s.floppy_dirs}
-    if files := _files(floppy, s.floppy_content, config):
+    if files := _files((*s.floppy_files, *s.floppy_dirs), s.floppy_content, config):
         yield Medium(kind="floppy", label=s.floppy_label or PROFILE, files=files)
 
 
-def _files(
-    paths: Mapping[str, Sequence[str]], content: Mapping[str, str], config: PackerConfig
-) -> tuple[SeedFile, ...]:
-    """*paths* by the option that names them."""
+def _files(paths: Sequence[str], content: Mapping[str, str], config: PackerConfig) -> tuple[SeedFile, ...]:
     found: dict[str, SeedFile] = {}
-    for option, path in ((option, path) for option, each in paths.items() for path in each):
-        for name, place in _expanded(path, config.working, option):
+    for path in paths:
+        for name, place in _expanded(path, config.working):
             found[name] = SeedFile(name=name, path=str(place))
     # What is given as text comes last, and wins.
     found.update({_served(n): SeedFile(name=_served(n), content=text) for n, text in content.items()})
     return tuple(found.values())
 
 
-def _expanded(path: str, working: Path, option: str) -> Iterator[tuple[str, Path]]:
+def _expanded(path: str, working: Path) -> Iterator[tuple[str, Path]]:
     """Name on the medium and place of each file: a pattern's matches, a folder, or (with ``/``) what is in it."""
-    if any(c in path for c in "*?["):
+    if _is_pattern(path):
         matches = sorted(working.glob(path)) if not Path(path).is_absolute() else sorted(Path("/").glob(path[1:]))
         for match in matches:
             yield match.name, match.absolute()
         return
-    place = (working / Path(path).expanduser()).absolute()
-    if not place.exists():
-        raise OptionError(option, f"there is no file or folder “{path}” to put on a CD or floppy")
+    place = _place(path, working)
     if place.is_dir() and path.endswith("/"):
         for inside in sorted(place.iterdir()):
             yield inside.name, inside

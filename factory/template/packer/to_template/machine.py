@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from factory.drivers.machine_spec import Bus
@@ -34,8 +34,8 @@ _FOREIGN_MACHINE = re.compile(r"(?:type=)?(?:virt|raspi|pseries|s390|sbsa|malta)
 _LEAST_DISK = Size(2**20)
 
 
-def machine_of(s: QemuSource, found: Arguments, notes: Notes) -> Machine:
-    """What the machine is made of; everything else goes to *notes*.
+def machine_of(s: QemuSource, found: Arguments, notes: Notes, image: Path | None) -> Machine:
+    """What the machine is made of; everything else goes to *notes*. *image* is what it starts from, if it is here.
 
     Raises: UnsupportedMachine for a machine of another architecture.
     """
@@ -51,7 +51,7 @@ def machine_of(s: QemuSource, found: Arguments, notes: Notes) -> Machine:
         "cpu": cpu_model(s.cpu_model) if found.cpu is None else found.cpu,
         "memory": found.memory or Size(s.memory * 2**20),
         "firmware": found.firmware or _firmware(s, notes),
-        "disks": _disks(s, found),
+        "disks": _disks(s, found, _main_size(s, image, notes)),
         "nics": (_card(s, found, notes),),
         "extra_args": tuple(found.extra),
         "replaced_switches": tuple(found.replaced),
@@ -149,9 +149,27 @@ def size_of(text: str) -> Size:
     return Size.parse(text.upper().removesuffix("B") if text[:-1].isdigit() else text)
 
 
-def _disks(s: QemuSource, found: Arguments) -> tuple[Disk, ...]:
+def _main_size(s: QemuSource, image: Path | None, notes: Notes) -> Size:
+    if not (s.disk_image and s.skip_resize_disk):
+        return size_of(s.disk_size)
+    if image and (size := virtual_size(image)):
+        return size
+    notes.add("skip_resize_disk", "the disk keeps the image's size, which is not known yet", matters=False)
+    return _LEAST_DISK
+
+
+def virtual_size(image: Path) -> Size | None:
+    """What a guest sees of a qcow2 image (bytes 24 to 31 of its header); None for what is none."""
+    try:
+        with image.open("rb") as stream:
+            head = stream.read(32)
+    except OSError:
+        return None
+    return Size(int.from_bytes(head[24:32])) if head[:4] == b"QFI\xfb" and len(head) == 32 else None
+
+
+def _disks(s: QemuSource, found: Arguments, main: Size) -> tuple[Disk, ...]:
     bus = found.bus or BUS_OF_INTERFACE.get(s.disk_interface, Bus.VIRTIO)
-    main = _LEAST_DISK if s.disk_image and s.skip_resize_disk else size_of(s.disk_size)
     sizes = [main, *(size_of(size) for size in s.disk_additional_size)]
     wishes = [found.disks.get(number, DiskWishes()) for number in range(len(sizes))]
     return tuple(

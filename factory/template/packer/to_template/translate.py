@@ -77,12 +77,14 @@ def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) ->
     if source.communicator == "none" and provision:
         notes.add("provisioner", "the communicator is none, so no provisioner can run")
         provision = ()
+    medium = _source(source, config)
+    image = config.working / medium.image.path if medium.image and isinstance(medium.image.path, str) else None
     template = Template(
         format=1,
         name=_name(build),
         description=build.description,
-        source=_source(source, config),
-        machine=machine_of(source, found, notes),
+        source=medium,
+        machine=machine_of(source, found, notes, image),
         install=install_of(source, found, config, texts),
         access=access_of(source, found, notes),
         provision=provision,

@@ -429,3 +429,13 @@ def test_beside_a_syntax_error_nothing_else_is_told(tmp_path: Path) -> None:
     with pytest.raises(TemplateError) as caught:
         loaded(tmp_path, files, "")
     assert len(caught.value.problems) == 1
+
+
+def test_a_local_value_that_names_a_source_is_an_error_where_it_is_used(tmp_path: Path) -> None:
+    text = 'locals {\n  z = "v-${source.name}"\n}\n'
+    config = hcl(tmp_path, text + build_with(""))
+    assert [(p.severity, p.message) for p in config.warnings if "source" in p.message] == [
+        ("warning", "there is no variable named “source”")
+    ]
+    (problem,) = problems_of(tmp_path, {"t.pkr.hcl": text + build_with("", "  vm_name = local.z\n")}, "t.pkr.hcl")
+    assert (problem.severity, problem.message) == ("error", "there is no variable named “source”")

@@ -13,7 +13,9 @@ from factory.template.model import Shell
 from factory.template.packer.builds import check_builds
 from factory.template.packer.hcl.source import NOWHERE
 from factory.template.packer.options import Options
+from factory.template.packer.to_template import to_template
 from factory.template.packer.to_template.placing import placed
+from tests.template.packer.written import build_with, hcl
 
 pytestmark = pytest.mark.unit
 HCL = """source "qemu" "vm" {
@@ -97,3 +99,12 @@ def test_a_json_template_has_places_too(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(json.dumps({"builders": [builder]}, indent=1))
     (problem,) = told(tmp_path / "t.json")
     assert problem.startswith("8:4 boot_command: ")
+
+
+def test_every_missing_file_is_told_at_once(tmp_path: Path) -> None:
+    source = '  floppy_files = ["a", "b"]\n  floppy_dirs = ["http"]\n  cd_files = ["c"]\n'
+    config = hcl(tmp_path, build_with("", source))
+    with pytest.raises(TemplateError) as caught:
+        to_template(config, config.builds[0])
+    assert [p.message.split("“")[1].split("”")[0] for p in caught.value.problems] == ["c", "a", "b", "http"]
+    assert all(p.place for p in caught.value.problems)

@@ -11,10 +11,11 @@ from factory.drivers.machine_spec import Bus, Forward
 from factory.drivers.protocols import GuestAddress
 from factory.errors import TemplateError
 from factory.provision.shell_local import DEFAULT_COMMAND, local_scripts
-from factory.quantity import Duration
+from factory.quantity import Duration, Size
+from factory.steps.create_disks import ImportImage
 from factory.steps.machine_plan import guest_address, machine_spec
 from factory.template.late import render_late
-from factory.template.model import RUN_ID_MARK, Bastion, Expect, Finished, Firmware, LateText, SeedDelivery, Text
+from factory.template.model import RUN_ID_MARK, Bastion, Disk, Expect, Finished, Firmware, LateText, SeedDelivery, Text
 from factory.template.packer.to_template import NotMadeHere, Translation, to_template
 from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.texts import BOOT, COMMAND, late_text
@@ -463,3 +464,23 @@ def test_the_command_of_a_script_on_this_host_waits_for_the_script(tmp_path: Pat
     default, given = [local_scripts(chain[0].options).command for chain in delivery.chains]
     assert default == DEFAULT_COMMAND
     assert given == ("bash", "-c", f"{DEFAULT_COMMAND[-1]} vm")
+
+
+def test_a_disk_that_is_not_resized_is_as_large_as_its_image(tmp_path: Path) -> None:
+    options = '  disk_image = true\n  skip_resize_disk = true\n  disk_size = "1G"\n'
+    unknown = translated(tmp_path, options)
+    assert unknown.loaded.template.machine.disks[0].size == 2**20  # it only ever grows to that
+    assert [n.message for n in unknown.notes if n.option == "skip_resize_disk"] == [
+        "the disk keeps the image's size, which is not known yet"
+    ]
+    (tmp_path / "base.qcow2").write_bytes(b"QFI\xfb" + bytes(20) + (3 * 2**30).to_bytes(8))
+    source = '  iso_url = "base.qcow2"\n  iso_checksum = "none"\n  ssh_username = "root"\n'
+    text = f'source "qemu" "vm" {{\n{source}{options}}}\nbuild {{\n  sources = ["source.qemu.vm"]\n}}\n'
+    config = hcl(tmp_path, text)
+    known = to_template(config, config.builds[0])
+    assert known.loaded.template.machine.disks[0].size == 3 * 2**30
+
+
+def test_the_step_that_imports_an_image_names_no_size_that_it_does_not_have() -> None:
+    assert ImportImage((Disk(size=Size(2**20)),)).title == "import the image into disk main"
+    assert ImportImage((Disk(size=Size(2**30)),)).title == "import the image into disk main (1 GiB)"
