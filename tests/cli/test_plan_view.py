@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import click
 import pytest
 
-from factory.cli.phase_states import PhaseState, phase_states
+from factory.cli.phase_states import PhaseState, phase_states, reasons_to_run
 from factory.cli.places import Places
 from factory.cli.plan_view import LONGEST_VALUE, PlanOptions, machine_lines, plan_lines
 from factory.cli.planning import Planned
@@ -96,6 +98,22 @@ def test_diff_shows_values_and_texts_below_their_phase() -> None:
     assert more[1].startswith('      env.PORT: 80 → "xxxx')
     assert len(more[1]) < LONGEST_VALUE + 30
     assert more[2:] == ['      env.HOST: nothing → "web"', "      @@ -1 +1 @@", "      -old", "      +new"]
+
+
+def test_the_artifact_of_a_packer_template_is_made_by_every_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install, script = replace(INSTALL, keeps=Keeps.DISKS), replace(SCRIPT, keeps=Keeps.DISKS)
+    plan = Plan("web", "web.pkr.hcl", (install, script, replace(EXPORT, keeps=Keeps.ARTIFACT)), (), (), {})
+    monkeypatch.setattr("factory.cli.phase_states.first_missing", lambda plan: (3, ""))
+    before = {phase.name: phase.recipe for phase in plan.phases}
+    monkeypatch.setattr("factory.cli.phase_states.recipes_before", lambda planned, store: before)
+    store = LayerStore(tmp_path)
+    monkeypatch.setattr(store, "find", lambda key: object())
+    planned = Planned(cast("Loaded", SimpleNamespace(delivery=object())), plan, lambda layer: "")
+    assert reasons_to_run(planned, store) == {
+        EXPORT.name: "export will run: a Packer template's artifact is made by every build"
+    }
 
 
 def test_what_a_delivered_artifact_was_made_of_is_not_needed(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ TWO = "machine: {disks: [{id: a}, {id: b}]}\n"
          ["5:20: the id 'abcdefghijklmnopqrstuvwxyz' is too long for QEMU (it takes 24 characters)"]),
         ("machine: {type: pc, disks: [" + ", ".join(f"{{id: d{i}, bus: ide}}" for i in range(5)) + "]}\n",
          ["5:109: a machine of type pc takes 4 IDE drives, with its CDs (use `bus: sata`)"]),
+        ("machine: {disks: [{block_size: 4096}]}\nverify: {boot: true}\n",
+         ["5:20: disks with blocks of 4096 bytes can be neither sealed nor verified (write `seal: false` and `verify: false`)"]),
         ("machine: {nics: [{bridge: br0}]}\n",
          ["5:19: nothing says at which address the guest is reached on this bridge (write it as `host` in `access`, or let the first card be one without a bridge)",
           "5:19: the seed is served on this host's loopback device, which a guest on a bridge does not see (bring the seed by `install: {seed: cd}`, or add a card without a bridge)"]),
