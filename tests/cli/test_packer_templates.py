@@ -230,6 +230,8 @@ def test_convert_writes_no_sensitive_value(folder: Path) -> None:
     assert not re.search("geheim|k9k|z7z", written, re.IGNORECASE)
     assert "{{ vars.key_id }} {{ vars.derived }}" in written
     assert "give them with -var NAME=VALUE or FACTORY_VAR_NAME" in written
+    (told,) = (line for line in result.output.splitlines() if line.startswith("sensitive, so not written down: "))
+    assert {"password", "key_id", "derived"} == set(re.findall(r"\w+", told.partition(": ")[2].partition(";")[0]))
     missing = factory("validate", "b-qemu-one.yml")
     assert "variable 'password' needs a value" in missing.output
     given = ("-var=password=geheim", "-var=key_id=abc", "-var=derived=X")
