@@ -6,6 +6,7 @@ import json
 import shlex
 import urllib.parse
 import xml.sax.saxutils
+from collections.abc import Callable
 
 import jinja2.utils
 import markupsafe
@@ -18,6 +19,7 @@ from factory.secret import MASK, Redactor, Secret
 pytestmark = pytest.mark.unit
 
 PASSWORD = 'p\'a$s "w"ö/rd+4<2&'
+COMMAS = "it's, a,b"
 
 
 def test_a_secret_never_shows_itself() -> None:
@@ -43,10 +45,12 @@ def test_a_secret_never_shows_itself() -> None:
         html.escape(PASSWORD),
         html.escape(PASSWORD, quote=False),
         xml.sax.saxutils.quoteattr(PASSWORD),
+        shlex.join([f"-append root={PASSWORD} quiet"]),
+        shlex.join([f"type=11,value=a,,{COMMAS.replace(',', ',,')},path=b"]),
     ],
 )
 def test_every_encoding_is_masked(spelling: str) -> None:
-    masked = Redactor([PASSWORD])(f"before {spelling} after")
+    masked = Redactor([PASSWORD, COMMAS])(f"before {spelling} after")
     assert MASK in masked
     assert masked.startswith("before ")
     assert masked.endswith(" after")
@@ -57,6 +61,38 @@ def test_every_encoding_is_masked(spelling: str) -> None:
 def test_base64_is_masked_at_every_alignment(value: str, before: bytes, after: bytes) -> None:
     encoded = base64.b64encode(before + value.encode() + after).decode()
     assert MASK in Redactor([value])(encoded)
+
+
+@pytest.mark.parametrize("value", ["correct horse", "correct horses", "correct horse s", "correct horse+/=?"])
+@pytest.mark.parametrize("after", ["", "\n"])
+@pytest.mark.parametrize("before", ["", "a", "ab"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_nothing_of_a_base64_text_is_left_of_a_secret(
+    value: str, before: str, after: str, encode: Callable[[bytes], bytes]
+) -> None:
+    encoded = encode(f"{before}{value}{after}".encode()).decode()
+    begin = encode(before.encode()).decode()[: (0, 1, 2)[len(before)]]  # what says nothing of the secret
+    assert Redactor([value])(f"is {encoded}\n") == f"is {begin}{MASK}\n"
+
+
+def test_what_a_base64_text_says_behind_a_secret_stays() -> None:
+    encoded = base64.b64encode(b"correct horse and more text").decode()
+    assert Redactor(["correct horse"])(encoded) == MASK + encoded[18:]
+    whole = base64.b64encode(b"correct horses").decode().rstrip("=")
+    assert Redactor(["correct horses"])(f"{whole}/folder/file") == f"{MASK}/folder/file"
+
+
+@given(st.lists(st.text("ab=YWJ", max_size=30)), st.sampled_from(["abab", "aab\nabbbbb", "bbaabbaabb"]), st.data())
+def test_a_text_in_pieces_is_masked_as_the_whole(pieces: list[str], value: str, data: st.DataObject) -> None:
+    encoded = base64.b64encode(value.encode()).decode()
+    text = "".join(data.draw(st.permutations([*pieces, value, encoded])))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)))))
+    cut = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    redactor = Redactor([value])
+    assert "".join(redactor.masked(cut)) == redactor(text)
+    assert redactor.finds(cut) == (redactor(text) != text)
+    assert "".join(Redactor().masked(cut)) == text
+    assert not Redactor().finds(cut)
 
 
 def test_each_line_of_a_key_is_masked() -> None:
