@@ -83,7 +83,7 @@ def base_scope(
     scope.put(BuildName(name, run_id()))
     scope.put_as(MediaLibrary, library)
     scope.put_as(GuestNotice, control)
-    scope.put_as(protocols.MachineDriver, KnownMachines(QemuDriver(), control, screens, limits))
+    scope.put_as(protocols.MachineDriver, KnownMachines(QemuDriver(redactor), control, screens, limits))
     scope.put_as(protocols.DiskImages, QemuImg(emit))
     scope.put_as(protocols.Communicator, communicator(loaded))
     scope.put_as(protocols.SeedServer, HttpSeedServer())

@@ -17,6 +17,7 @@ from factory.engine.run_directory import Run, start_time
 from factory.engine.runner import PlanOutdated
 from factory.errors import FactoryError
 from factory.events import Emit, Note
+from factory.log_files import owner_only
 from factory.plan.step import Scope
 from factory.quantity import Duration
 from factory.template.model import Loaded
@@ -173,7 +174,8 @@ def ways_in(run: Path, control: RunControl) -> list[str]:
 def tell(run: Path, choice: Choice) -> None:
     """Tells the build that holds the machine of *run* what to do. Raises: OSError."""
     part = run / f".{WORD}"
-    part.write_text(choice.value)
+    with open(part, "w", opener=owner_only) as stream:
+        stream.write(choice.value)
     part.rename(run / WORD)
 
 

@@ -32,6 +32,7 @@ from factory.engine.store import LayerStore
 from factory.errors import FactoryError, StoreError, TemplateError
 from factory.events import BuildStarted, Emit, EventBus, Note, PhaseFinished, PhaseSkipped, Stamped
 from factory.host.facts import HostFacts
+from factory.log_files import mask_logs
 from factory.plan.model import Plan, Recipe
 from factory.steps.deliver import refuse_existing
 from factory.template.suggest import did_you_mean
@@ -216,6 +217,7 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
             if around.options.record:
                 await _film(run, emit)
         finally:
+            _mask_logs(run, bus, emit)
             bus.unsubscribe(tell)
             remember(where.cache, plan.name, finished)
             # On a disk that is full these fail too, and must not hide why the build has ended.
@@ -225,6 +227,13 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
             with suppress(OSError, StoreError):
                 for line in collect_garbage(store, limit):
                     emit(Note(f"cache: {line}"))
+
+
+def _mask_logs(run: Run, bus: EventBus, emit: Emit) -> None:
+    """What machines and scripts wrote in *run*: some secrets were known only after a machine had ended."""
+    with suppress(OSError):
+        for path in mask_logs(run.path, bus.redactor):
+            emit(Note(f"{path} held a secret and could not be masked: it is removed", "warning"))
 
 
 def _only(build: str, *readers: Callable[[Stamped], None]) -> Callable[[Stamped], None]:

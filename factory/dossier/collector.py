@@ -17,6 +17,7 @@ from factory.dossier.verdict import Verdict
 from factory.drivers.protocols import ApplianceDriver
 from factory.errors import FactoryError, GuestUnreachable
 from factory.events import BuildBroke
+from factory.log_files import owner_only
 from factory.plan.step import Scope
 
 HTML, JSON = "report.html", "report.json"
@@ -75,6 +76,7 @@ def write_report(run: Path, *, alive: bool) -> tuple[Verdict, Path]:
     verdict = judge(record)
     for name, text in ((JSON, report_json(record, verdict)), (HTML, page(record, verdict))):
         part = run / f".{name}.part"
-        part.write_text(text, "utf-8")
+        with open(part, "w", encoding="utf-8", opener=owner_only) as stream:
+            stream.write(text)
         part.replace(run / name)
     return verdict, run / HTML

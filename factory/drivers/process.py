@@ -31,6 +31,7 @@ from factory.drivers import watchdog
 from factory.drivers.child_output import OnText, OutputStream
 from factory.errors import CommandFailed, DeadlineExpired, Evidence, HostError
 from factory.events import CommandFinished, CommandStarted, Emit, ignore
+from factory.log_files import open_log
 from factory.quantity import Duration, Size
 
 TAIL = Size(64 * 1024)
@@ -285,13 +286,15 @@ async def spawn(
     on_stdout_line: OnText | None = None,
     on_stderr_line: OnText | None = None,
     pass_fds: Collection[int] = (),
+    umask: int = -1,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> AsyncIterator[Process]:
     """Starts a child and ends it, with its whole group, when the context ends.
 
     *inherit* names variables of our own environment that it may see (``PROXIES``, ``SSH_AGENT``); *log* takes both
     outputs, appended; *keep* bounds the tail of each; the callbacks get lines (ends are LF, CRLF or CR) without ends.
-    *pass_fds* stay open in the child under the same numbers; closing ours is the caller's.
+    *pass_fds* stay open in the child under the same numbers; closing ours is the caller's. *umask*: of the files that
+    the child makes; -1 leaves ours.
 
     Raises: HostError when there is no such program.
     """
@@ -299,9 +302,9 @@ async def spawn(
     environment = clean_environment(env, inherit)
     command = [*_death_with_parent(), _locate(arguments[0], cwd, environment["PATH"]), *arguments[1:]]
     _watchdog.start()
-    log_file = log.open("ab", buffering=0) if log is not None else None
+    log_file = open_log(log) if log is not None else None
     try:
-        popen = _fork(command, stdin, cwd, environment, pass_fds)
+        popen = _fork(command, stdin, cwd, environment, pass_fds, umask)
         _watchdog.opened(popen.pid)
         process = Process(arguments, popen, emit)
         assert popen.stdout is not None
@@ -335,7 +338,12 @@ def _locate(name: str, cwd: Path | None, path: str) -> str:
 
 
 def _fork(
-    command: Sequence[str], stdin: Stdin, cwd: Path | None, environment: Mapping[str, str], pass_fds: Collection[int]
+    command: Sequence[str],
+    stdin: Stdin,
+    cwd: Path | None,
+    environment: Mapping[str, str],
+    pass_fds: Collection[int],
+    umask: int,
 ) -> subprocess.Popen[bytes]:
     # Not asyncio's own: its reaping is out of our hands, and we must signal the group before the leader is reaped.
     return subprocess.Popen(
@@ -348,6 +356,7 @@ def _fork(
         env=environment,
         start_new_session=True,
         pass_fds=tuple(pass_fds),
+        umask=umask,
     )
 
 

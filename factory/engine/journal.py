@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import IO
 
 from factory.events import Progress, Stamped
+from factory.log_files import open_text_log
 
 
 class Journal:
     """An event subscriber. Progress is left out: it is for eyes, and would be most of the file."""
 
     def __init__(self, path: Path) -> None:
-        self._stream: IO[str] = path.open("a", encoding="utf-8")
+        self._stream: IO[str] = open_text_log(path)
 
     def __call__(self, stamped: Stamped) -> None:
         if not isinstance(stamped.event, Progress):

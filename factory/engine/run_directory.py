@@ -23,6 +23,7 @@ from factory.engine.filesystem import make_folder, store_errors, write_json
 from factory.engine.locks import is_locked, try_lock
 from factory.errors import StoreError
 from factory.events import CommandStarted, Stamped
+from factory.log_files import open_text_log
 
 RUN, PROCESSES, CLEANED = "run.json", "processes.jsonl", "cleaned"
 RUNTIME_PREFIX = "factory-"
@@ -72,7 +73,7 @@ class ProcessRecord:
     """An event subscriber that notes every process of a run, with its start time, in ``processes.jsonl``."""
 
     def __init__(self, run: Run) -> None:
-        self._stream: IO[str] = (run.path / PROCESSES).open("a", encoding="utf-8")
+        self._stream: IO[str] = open_text_log(run.path / PROCESSES)
 
     def __call__(self, stamped: Stamped) -> None:
         event = stamped.event
@@ -121,9 +122,18 @@ def _clean(run: Path) -> list[str]:
         with suppress(OSError):
             disk.unlink()
             done.append(f"disk {disk.relative_to(run)} of {run.name}")
+    _make_private(run)
     with suppress(OSError):
-        (run / CLEANED).touch()
+        (run / CLEANED).touch(0o600)
     return done
+
+
+def _make_private(run: Path) -> None:
+    """The run directory keeps others out, but a copy of what is in it may not."""
+    for path in run.rglob("*"):
+        if not path.is_symlink():
+            with suppress(OSError):
+                path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def _end_processes(run: Path) -> list[tuple[int, str]]:

@@ -51,6 +51,21 @@ def test_a_run_leaves_nothing_outside_its_directory(tmp_path: Path) -> None:
     assert (run.path / "cleaned").exists()  # nobody has to look again
 
 
+def test_what_a_run_leaves_is_its_owners_alone(tmp_path: Path) -> None:
+    with open_run(tmp_path, "image") as run:
+        (run.path / "install").mkdir(mode=0o755)
+        (run.path / "install" / "picture.png").touch(mode=0o644)
+        (run.path / "link").symlink_to(tmp_path)
+    for path in (run.path, *run.path.rglob("*")):
+        if not path.is_symlink():
+            assert path.stat().st_mode & 0o077 == 0, path
+    killed = killed_run(tmp_path)
+    (killed / "serial.log").touch(mode=0o644)
+    (killed / "serial.log").chmod(0o644)
+    clean(tmp_path)
+    assert (killed / "serial.log").stat().st_mode & 0o777 == 0o600
+
+
 def test_runs_that_can_be_in_no_folder_are_an_error_with_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="can't make") as caught, open_run(tmp_path / "file", "debian"):

@@ -40,13 +40,17 @@ from factory.drivers.qemu.serial_events import SerialEvents
 from factory.drivers.qemu.silence import is_stopped, silent
 from factory.errors import DeadlineExpired, Evidence, HostError, MachineDied, StepError, StoreError
 from factory.events import Emit, MachineEnded, MachineStarted, Note, QmpEvent
+from factory.log_files import mask_logs, open_log
 from factory.quantity import Duration, Size
+from factory.secret import Redactor
 
 START_PATIENCE = Duration(120)
 """For QEMU to answer on its control channel: it opens all images first, and the host may be loaded."""
 QUIT_PATIENCE = Duration(10)
 _LAST_WORDS = Duration(5)
 _LONGEST_SOCKET_PATH = 107  # bytes: sun_path without its NUL, unix(7)
+_OURS_ALONE = 0o077
+"""QEMU's umask: its pictures and its log of the serial line show what nobody else is to see."""
 _EVIDENCE_TAIL = Size(16 * 1024)
 _GUEST_ENDED = frozenset({ShutdownReason.GUEST_RESET, ShutdownReason.GUEST_SHUTDOWN, ShutdownReason.GUEST_PANIC})
 _FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+(\d+)")
@@ -270,16 +274,20 @@ class QemuMachine:
 
 
 class QemuDriver:
-    """Implements ``protocols.MachineDriver``."""
+    """Implements ``protocols.MachineDriver``. *redactor* masks the machine's logs when it has ended."""
+
+    def __init__(self, redactor: Redactor | None = None) -> None:
+        self._redactor = redactor or Redactor()
 
     def start(
         self, spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit: Emit
     ) -> AbstractAsyncContextManager[QemuMachine]:
-        """See ``protocols.MachineDriver``. ``log_dir/qemu.argv`` holds the command line for pasting.
+        """See ``protocols.MachineDriver``. ``log_dir/qemu.argv`` holds the command line for pasting,
+        with secrets masked.
 
         Raises: HostError when *runtime_dir* is too long for a socket or there is no QEMU.
         """
-        return _running(spec, runtime_dir=runtime_dir, log_dir=log_dir, emit=emit)
+        return _running(spec, runtime_dir=runtime_dir, log_dir=log_dir, redactor=self._redactor, emit=emit)
 
     def start_tpm(
         self, state_dir: Path, *, runtime_dir: Path, version: str, emit: Emit
@@ -288,13 +296,16 @@ class QemuDriver:
 
 
 @asynccontextmanager
-async def _running(spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit: Emit) -> AsyncIterator[QemuMachine]:
+async def _running(
+    spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, redactor: Redactor, emit: Emit
+) -> AsyncIterator[QemuMachine]:
     _prepare(runtime_dir, log_dir)
     if spec.serial_log is None:
         spec = replace(spec, serial_log=log_dir / "serial.log")
     failure: BaseException | None = None
     async with AsyncExitStack() as stack:
-        machine, qmp = await _launch(stack, spec, runtime_dir, log_dir, emit)
+        stack.push_async_callback(_mask_logs, log_dir, redactor, emit)
+        machine, qmp = await _launch(stack, spec, runtime_dir, log_dir, redactor, emit)
         stack.callback(machine.tell_end)
         try:
             async with asyncio.TaskGroup() as group:
@@ -320,7 +331,7 @@ async def _running(spec: MachineSpec, *, runtime_dir: Path, log_dir: Path, emit:
 
 
 async def _launch(
-    stack: AsyncExitStack, spec: MachineSpec, runtime_dir: Path, log_dir: Path, emit: Emit
+    stack: AsyncExitStack, spec: MachineSpec, runtime_dir: Path, log_dir: Path, redactor: Redactor, emit: Emit
 ) -> tuple[QemuMachine, socket.socket]:
     qmp, qmp_of_qemu = socket.socketpair()
     line, line_of_qemu = socket.socketpair()
@@ -345,9 +356,9 @@ async def _launch(
             pasteable = arguments(spec, runtime_dir=runtime_dir)
         except ValueError as error:
             raise StepError(f"the machine {spec.name!r} can't be built: {error}") from error
-        (log_dir / "qemu.argv").write_text(shlex.join(pasteable) + "\n")
+        _write_argv(log_dir / "qemu.argv", redactor(shlex.join(pasteable)))
         process = await stack.enter_async_context(
-            spawn(argv, emit=emit, log=log_dir / "qemu.log", pass_fds=channels.descriptors)
+            spawn(argv, emit=emit, log=log_dir / "qemu.log", pass_fds=channels.descriptors, umask=_OURS_ALONE)
         )
     emit(MachineStarted(log_dir.name, process.pid, spec.accelerator, shlex.join(pasteable)))
     await serial.offer(runtime_dir / SERIAL_SOCKET)
@@ -366,6 +377,18 @@ def _prepare(runtime_dir: Path, log_dir: Path) -> None:
         )
     for name in sockets:
         (runtime_dir / name).unlink(missing_ok=True)  # of a machine that was killed
+
+
+def _write_argv(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)  # of the machine before
+    with open_log(path) as stream:
+        stream.write(f"{text}\n".encode("utf-8", "surrogateescape"))
+
+
+async def _mask_logs(log_dir: Path, redactor: Redactor, emit: Emit) -> None:
+    """In a thread: a log may be long, and other builds go on."""
+    for path in await asyncio.to_thread(mask_logs, log_dir, redactor):
+        emit(Note(f"{path} held a secret and could not be masked: it is removed", "warning"))
 
 
 def listening(path: Path) -> socket.socket:

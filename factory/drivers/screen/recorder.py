@@ -20,6 +20,7 @@ from factory.drivers.screen.frame import Frame
 from factory.drivers.screen.senses import ScreenText, Sense, Senses
 from factory.errors import FactoryError, MachineSilent
 from factory.events import Emit, Note, ScreenChanged
+from factory.log_files import owner_only
 from factory.quantity import Duration, Size
 
 FOLDER = "screens"
@@ -176,9 +177,10 @@ def _save(path: Path, frame: Frame, seen: float) -> int:
     part = path.with_name(f".{path.name}.part")
     if picture.getcolors(256):
         picture = picture.quantize(256, dither=Image.Dither.NONE)  # a text screen: exact, and a third of the size
-    picture.save(part, format="PNG")
+    with open(part, "wb", opener=owner_only) as stream:
+        picture.save(stream, format="PNG")
     size = part.stat().st_size
     part.rename(path)
-    with (path.parent / INDEX).open("a") as index:
+    with open(path.parent / INDEX, "a", opener=owner_only) as index:
         index.write(json.dumps({"time": round(seen, 3), "file": path.name}) + "\n")
     return size

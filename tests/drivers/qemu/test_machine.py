@@ -32,6 +32,7 @@ from factory.drivers.qemu.machine import QemuDriver
 from factory.errors import DeadlineExpired, HostError, StepError
 from factory.events import QmpEvent
 from factory.quantity import Duration, Size
+from factory.secret import MASK, Redactor
 from tests.drivers.qemu import guests
 from tests.drivers.qemu.conftest import Lab, soon, until_serial
 from tests.drivers.qemu.running import go
@@ -119,6 +120,31 @@ def test_serial_line_is_logged_typed_on_and_shared(lab: Lab) -> None:
     go(test())
     log = lab.logs / "m" / "serial.log"
     assert b"ready\r\nours theirs" in log.read_bytes()
+
+
+def test_secrets_in_a_machines_logs_are_masked_when_it_has_ended(lab: Lab) -> None:
+    secret = "it's, sesame"
+    image = guests.disk(lab.logs / "d.raw", guests.say(f"pw {secret}\r\n"), guests.HANG)
+    spec = lab.spec(image, extra_args=("-smbios", f"type=11,value=pw={secret.replace(',', ',,')}"))
+    logs, redactor = lab.logs / "m", Redactor([secret])
+
+    async def test() -> None:
+        driver = QemuDriver(redactor)
+        async with driver.start(spec, runtime_dir=lab.root / "m", log_dir=logs, emit=lab.events.append) as machine:
+            await machine.resume()
+            await until_serial(machine, secret)
+            await machine.screenshot(logs / "screen.png")
+            raise StepError("the build fails")
+
+    with pytest.raises(StepError, match="the build fails"):
+        go(test())
+    assert (logs / "serial.log").read_text() == f"pw {MASK}\n"
+    said = (logs / "qemu.argv").read_text()
+    assert MASK in said
+    assert "sesame" not in said
+    assert {path.name: path.stat().st_mode & 0o777 for path in logs.iterdir()} == dict.fromkeys(
+        ("qemu.argv", "qemu.log", "serial.log", "screen.png"), 0o600
+    )
 
 
 def test_screenshot_shows_the_screen(lab: Lab) -> None:
