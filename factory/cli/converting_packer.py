@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from factory.cli.data_sources import read_data_source
+from factory.cli.report.problems import show_warnings
 from factory.cli.template_options import environment
 from factory.errors import TemplateError
 
@@ -40,6 +41,7 @@ def convert_packer(wish: Wish) -> None:
         wish.source, wish.variables, wish.var_files, environment(), wish.only, wish.except_,
         data_reader=read_data_source,
     )  # fmt: skip
+    show_warnings(config.warnings)
     if not config.qemu_builds:
         raise TemplateError(f"{wish.source} has no build for qemu", hint="only these become templates of factory")
     if wish.name and len(config.qemu_builds) > 1:

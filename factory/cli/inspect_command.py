@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from factory.cli.file_kind import FileKind, kind_of
 from factory.cli.packer_flags import PackerFlags, packer_flags
+from factory.cli.report.problems import problem_json, show_warnings
 from factory.cli.template_options import environment, find_templates, template_options
+from factory.errors import Problem
 from factory.template.describe import Description
 from factory.template.packer_files import is_packer
 
@@ -49,7 +52,8 @@ def command(
 
     packer.apply()
     host = template_names()
-    descriptions = []
+    descriptions: list[dict[str, Any]] = []
+    warnings: list[Problem] = []
     for path in find_templates(templates):
         if is_packer(path) and not as_json:
             from factory.cli.inspecting_packer import inspect_packer
@@ -60,9 +64,12 @@ def command(
             path, variables=variables, var_files=var_files, environ=environment(), host=host, only=only, except_=except_
         ):
             description = describe(loaded)
-            descriptions.append(description.to_json())
+            warnings += loaded.warnings
+            own = [problem_json(warning) for warning in loaded.warnings]
+            descriptions.append({**description.to_json(), "warnings": own})
             if not as_json:
                 packer.say("\n".join(shown(description)))
+    show_warnings(warnings)
     if as_json:
         click.echo(json.dumps(descriptions, indent=2))
 

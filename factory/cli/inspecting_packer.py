@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from factory.cli.packer_flags import PackerFlags
+from factory.cli.report.problems import show_warnings
 from factory.cli.template_options import environment
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def inspect_packer(
     from factory.template.packer_files import Purpose
 
     config = load(path, variables, var_files, environment(), only, except_, purpose=Purpose.SHOW)
+    show_warnings(config.warnings)
     if packer.machine_readable:
         _facts(config)
     packer.say(inspect_text(config).removesuffix("\n"))

@@ -15,6 +15,7 @@ import click
 from factory.cli.phase_states import PhaseState, phase_states
 from factory.cli.places import places
 from factory.cli.planning import Planned, plan_build
+from factory.cli.report.problems import problem_json, show_warnings
 from factory.cli.requests import Selection, find_builds
 from factory.engine.store import LayerStore
 from factory.host.facts import collect
@@ -42,10 +43,16 @@ def show_plans(templates: Sequence[Path], options: PlanOptions) -> None:
     where = places()
     planned = asyncio.run(_plans(templates, options))
     store = LayerStore(where.cache)
+    show_warnings(problem for p in planned for problem in p.loaded.warnings)
     states = [phase_states(p, store, options.output, where) for p in planned]
     if options.as_json:
         shown = [
-            {**p.plan.describe(), "phases": [s.to_json() for s in own]} for p, own in zip(planned, states, strict=True)
+            {
+                **p.plan.describe(),
+                "phases": [s.to_json() for s in own],
+                "warnings": [problem_json(w) for w in p.loaded.warnings],
+            }
+            for p, own in zip(planned, states, strict=True)
         ]
         click.echo(json.dumps(shown, indent=2))
         return

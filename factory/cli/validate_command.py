@@ -12,6 +12,7 @@ import click
 from factory.cli.data_sources import read_data_source
 from factory.cli.packer_flags import PackerFlags, packer_flags
 from factory.cli.report.failure import problem_lines
+from factory.cli.report.problems import problem_json
 from factory.cli.template_options import environment, find_templates, template_options
 from factory.errors import Place, PluginError, Problem, TemplateError
 from factory.template.model import Loaded
@@ -68,7 +69,7 @@ def command(
             if not any(p.severity == "error" for p in every):
                 packer.say(f"{path}: ok" + (f", {len(made)} builds" if len(made) > 1 else ""))
     if as_json:
-        click.echo(json.dumps([_as_json(p) for p in problems], indent=2))
+        click.echo(json.dumps([problem_json(p) for p in problems], indent=2))
     if any(p.severity == "error" for p in problems):
         sys.exit(TemplateError.exit_code)
 
@@ -103,15 +104,3 @@ def _unknown_plugins(builds: Sequence[Loaded]) -> Iterator[Problem]:
     for error in errors.values():
         message = f"{error.message}: plan and build will refuse it"
         yield Problem(message, Place(str(builds[0].path)), error.hint, severity="warning")
-
-
-def _as_json(problem: Problem) -> dict[str, object]:
-    place = problem.place
-    return {
-        "severity": problem.severity,
-        "message": problem.message,
-        "hint": problem.hint,
-        "file": place.file if place else "",
-        "line": place.line if place else 0,
-        "column": place.column if place else 0,
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,10 +14,11 @@ import pytest
 
 from factory.cli.phase_states import PhaseState, phase_states, reasons_to_run
 from factory.cli.places import Places
-from factory.cli.plan_view import LONGEST_VALUE, PlanOptions, machine_lines, plan_lines
+from factory.cli.plan_view import LONGEST_VALUE, PlanOptions, machine_lines, plan_lines, show_plans
 from factory.cli.planning import Planned
 from factory.cli.requests import Selection
 from factory.engine.store import LayerStore
+from factory.errors import Problem
 from factory.plan.explain import Change
 from factory.plan.model import Keeps, Phase, Plan, Power, Recipe
 from factory.template.model import Loaded
@@ -51,6 +53,27 @@ def printed(*, diff: bool) -> list[str]:
     plan = Plan("web", "images/web.yml", (INSTALL, SCRIPT, SEAL, EXPORT), (), (), {"layers because": "it is NVMe"})
     planned = Planned(cast("Loaded", None), plan, lambda layer: "")
     return [click.unstyle(line) for line in plan_lines(planned, STATES, _options(diff=diff))]
+
+
+def test_what_is_odd_in_a_template_is_said_beside_its_plan(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    odd = Problem("no variable 'firmwar' is declared", hint="did you mean 'firmware'?", severity="warning")
+    plan = Plan("web", "images/web.yml", (INSTALL,), (), (), {})
+    planned = Planned(cast("Loaded", SimpleNamespace(warnings=(odd,))), plan, lambda layer: "")
+
+    async def both(templates: Sequence[Path], options: PlanOptions) -> list[Planned]:
+        return [planned, planned]
+
+    monkeypatch.setenv("FACTORY_CACHE", str(tmp_path))
+    monkeypatch.setattr("factory.cli.plan_view._plans", both)
+    monkeypatch.setattr("factory.cli.plan_view.phase_states", lambda *around: [])
+    show_plans((), _options(diff=False))
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: no variable 'firmwar' is declared", "  try: did you mean 'firmware'?",
+    ]  # fmt: skip
+    show_plans((), replace(_options(diff=False), as_json=True))
+    assert json.loads(capsys.readouterr().out)[0]["warnings"][0]["message"] == odd.message
 
 
 def _options(*, diff: bool) -> PlanOptions:
