@@ -145,7 +145,7 @@ def _undeclared(tree: nodes.Template, environment: Environment) -> set[str]:
         name = (re.findall(r"'(\w+)'", str(error.message)) or [""])[0]
         known = environment.tests if "test" in str(error.message) else environment.filters
         kind = "test" if known is environment.tests else "filter"
-        hint = did_you_mean(name, known, kind="known")
+        hint = did_you_mean(name, (n for n in known if not n.startswith("_")), kind="known")  # those are our own
         raise RenderError(f"there is no {kind} '{name}'", hint=hint, line=error.lineno, token=name) from None
 
 

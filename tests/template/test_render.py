@@ -94,6 +94,8 @@ def test_values(text: str, value: Any) -> None:
         ("{{ vars.l[7] }}", "there is no '7' in it", ""),
         ("{{ vars.l | jion }}", "there is no filter 'jion'", "did you mean 'join'?"),
         ("{{ vars.n | sha512crypt }}", "there is no filter 'sha512crypt'", "did you mean 'sha512_crypt'?"),
+        ("{{ vars.n | b65 }}", "there is no filter 'b65'", "known: abs, attr, b64encode, batch, capitalize, center, count, d, default, dictsort, e, escape, filesizeformat, "
+         "first, float, forceescape, format, groupby, indent, int, items, join, last, length, list, …"),
         ("{{ vars.n is eeven }}", "there is no test 'eeven'", "did you mean 'even'?"),
         ("{{ name }", "unexpected '}'", "to keep {{ or {% as they are, write {% raw %}…{% endraw %} around them"),
         ("x{{ none }}", "null can't be put into a text", "use | default('…', true)"),
