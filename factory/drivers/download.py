@@ -31,7 +31,7 @@ from factory.events import Emit, Note
 from factory.quantity import Duration, Size
 
 ATTEMPTS = 4
-"""Tries per URL, each going on where the last one ended."""
+"""Tries per URL that bring nothing new, one after the other; each goes on where the last one ended."""
 LARGEST_SUMS = Size(8 * 2**20)
 _WAIT_BEFORE_RETRY = Duration(0.5)
 """Doubled with each try."""
@@ -174,19 +174,25 @@ class MediaDownloads:
         """Downloads *url* into *part*, going on where an earlier try ended. Raises: StepError, StoreError."""
         last: Exception | None = None
         _expect_url(url)
-        for attempt in range(ATTEMPTS):
+        tries, furthest = 0, _length(part)
+        while tries < ATTEMPTS:
+            last, said = None, ""
             try:
                 with _disk_errors(self._store):
                     async with client() as connection:
                         if await transfer(connection, url, part, emit):
                             return
             except network_errors() as error:
-                last = error
+                last, said = error, what_it_says(error)
                 if is_final(error):
                     break
-                emit(Note(f"{url}: {what_it_says(error)} (try {attempt + 1} of {ATTEMPTS})", "warning"))
-                if attempt + 1 < ATTEMPTS:
-                    await pause(Duration(_WAIT_BEFORE_RETRY * 2**attempt))
+            # Where each try brings something, a line that is cut again and again carries the whole file in the end.
+            come = _length(part)
+            tries, furthest = (0, come) if come > furthest else (tries + 1, furthest)
+            if said:
+                count = f"try {tries} of {ATTEMPTS}" if tries else f"going on after {Size(come)}"
+                emit(Note(f"{url}: {said} ({count})", "warning"))
+                await pause(Duration(_WAIT_BEFORE_RETRY * 2 ** max(0, tries - 1) if tries < ATTEMPTS else 0))
         raise unreachable(url, last)
 
     def _accept(self, url: str, part: Path, expected: Checksum | None, name: str) -> tuple[Path, str]:
@@ -204,6 +210,10 @@ class MediaDownloads:
         forget(part)
         self._index.remember_download(name, digest, path)
         return path, digest
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _file_name(url: str) -> str:

@@ -89,7 +89,30 @@ def test_a_broken_download_goes_on_where_it_ended(store: Store) -> None:
             starts = [wanted for _, wanted in server.requests]
             assert starts[0] == ""
             assert all(wanted.startswith("bytes=") for wanted in starts[1:])
-            assert "try 1 of" in store.notes()[0]
+            assert "going on after" in store.notes()[0]
+
+    run(body())
+
+
+def test_only_tries_that_bring_nothing_count(store: Store) -> None:
+    async def body() -> None:
+        async with file_server() as server:
+            url = serving(server)
+            server.trouble = [300_000, 503, 503] * 8
+            path, _ = await store.fetch(DIGEST, url)
+            assert path.read_bytes() == CONTENT
+            server.files["/d/b.iso"] = CONTENT[1:]
+            server.requests.clear()
+            server.trouble = [300_000, *[503] * 8]
+            with pytest.raises(StepError):
+                await store.fetch("none", server.url("/d/b.iso"))
+            assert len(server.requests) == 1 + 4
+            server.files["/d/c.iso"] = CONTENT[2:]
+            server.trouble, server.ranges = [300_000] * 9, False
+            server.requests.clear()
+            with pytest.raises(StepError):  # each time the same beginning is no progress
+                await store.fetch("none", server.url("/d/c.iso"))
+            assert len(server.requests) == 1 + 4
 
     run(body())
 
