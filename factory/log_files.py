@@ -15,7 +15,7 @@ from factory.secret import Redactor
 
 ENDINGS = (".log", ".argv")
 """Of files that hold what a program says, or how it was started."""
-_PIECE = 2**20
+_PIECE = 2**16
 _DRAFT = ".masked"
 
 

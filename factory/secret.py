@@ -13,7 +13,7 @@ import json
 import re
 import shlex
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -106,10 +106,6 @@ class _Base64:
     before: str
     after: str
 
-    @property
-    def pattern(self) -> str:
-        return f"{self.before}{re.escape(self.text)}{self.after}"
-
 
 def _base64(raw: bytes) -> Iterator[_Base64]:
     """At each of the three alignments, in both alphabets."""
@@ -140,12 +136,28 @@ def _url_safe(text: str) -> str:
     return text.replace("+", "-").replace("/", "_")
 
 
+_RUN = re.compile(r"(.)\1*", re.DOTALL)
+_REPEATED = re.compile(r"(.)\1+", re.DOTALL)
+
+
+def _single(text: str) -> str:
+    """With each character once where it stands several times in a row."""
+    return _REPEATED.sub(r"\1", text)
+
+
+def _stuttered(spelling: str) -> str:
+    """A pattern for *spelling* in which any character may stand more often than it should."""
+    runs = ((found[1], len(found[0])) for found in _RUN.finditer(spelling))
+    return "".join(f"{re.escape(character)}{{{length},}}" for character, length in runs)
+
+
 class Redactor:
     """Replaces known secrets in text. Cheap when it knows none, and where there is none."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._patterns: dict[str, str] = {}
+        self._around: dict[str, tuple[str, str]] = {}  # spelling → patterns for what is masked with it
         self._pattern: re.Pattern[str] | None = None
+        self._single: dict[str, str] = {}  # spelling → with each character once, the longest spelling first
         self._reach = 0
         for value in secrets:
             self.add(value)
@@ -155,41 +167,57 @@ class Redactor:
         text = value.reveal() if isinstance(value, Secret) else value
         if len(text) < SHORTEST:
             return
-        self._patterns.update((s, re.escape(s)) for s in encodings(text) if len(s) >= SHORTEST)
-        self._patterns.update((found.text, found.pattern) for found in _base64(text.encode()))
+        self._around.update((s, ("", "")) for s in encodings(text) if len(s) >= SHORTEST)
+        self._around.update((found.text, (found.before, found.after)) for found in _base64(text.encode()))
         # Longest first, so that a secret which contains another is masked whole.
-        ordered = sorted(self._patterns, key=len, reverse=True)
-        self._pattern = re.compile("|".join(self._patterns[spelling] for spelling in ordered))
-        self._reach = len(ordered[0]) + _AROUND
+        ordered = sorted(self._around, key=len, reverse=True)
+        self._pattern = self._any_of(ordered, re.escape)
+        self._single = {spelling: _single(spelling) for spelling in ordered}
+        self._reach = 2 * len(ordered[0]) + _AROUND
 
     def __call__(self, text: str) -> str:
         return self._pattern.sub(MASK, text) if self._pattern and self._in(text) else text
 
     def finds(self, pieces: Iterable[str]) -> bool:
-        """Whether a secret is in a text that comes in *pieces*."""
+        """Whether ``masked`` has something to mask."""
         kept = ""
         for piece in pieces:
             kept = kept[-self._reach :] + piece if self._reach else ""
-            if self._in(kept):
+            if (pattern := self._pattern_for(kept)) and pattern.search(kept):
                 return True
         return False
 
     def masked(self, pieces: Iterable[str]) -> Iterator[str]:
-        """Masks a text that comes in *pieces*, also a secret that two of them share. Holds little more than a piece."""
+        """Masks a log that comes in *pieces*, also a secret that two of them share. Holds little more than a piece.
+
+        In a log of QEMU's a character may stand twice: it is written again for each time that the line was busy.
+        """
         kept = ""
         for piece in pieces:
             done, kept = self._beginning(kept + piece)
             yield done
-        yield self(kept)
+        pattern = self._pattern_for(kept)
+        yield pattern.sub(MASK, kept) if pattern else kept
 
     def _in(self, text: str) -> bool:
         # Many times faster than the pattern, which is left with what has something to mask.
-        return any(spelling in text for spelling in self._patterns)
+        return any(spelling in text for spelling in self._around)
+
+    def _any_of(self, spellings: Iterable[str], pattern_of: Callable[[str], str]) -> re.Pattern[str]:
+        around = ((spelling, *self._around[spelling]) for spelling in spellings)
+        return re.compile("|".join(f"{before}{pattern_of(text)}{after}" for text, before, after in around))
+
+    def _pattern_for(self, log: str) -> re.Pattern[str] | None:
+        """Of what may be in *log*: a pattern of all spellings takes a hundred times as long."""
+        once = _single(log)
+        may = [spelling for spelling, single in self._single.items() if single in once]
+        return self._any_of(may, _stuttered) if may else None
 
     def _beginning(self, text: str) -> tuple[str, str]:
         """What of *text* no further text can change, masked; and the rest as it is."""
         sure, position, parts = max(0, len(text) - self._reach), 0, []
-        for found in self._pattern.finditer(text) if self._pattern and self._in(text) else ():
+        pattern = self._pattern_for(text)
+        for found in pattern.finditer(text) if pattern else ():
             if found.start() >= sure:
                 break
             parts += [text[position : found.start()], MASK]
