@@ -200,7 +200,7 @@ def _resources(facts: HostFacts) -> Iterator[Check]:
         detail, use = f"{space.free} free in {space.folder}", f"{name} files"
         least = LEAST_SPACE if name != "tmp" else Size.parse("256 MiB")
         if not space.writable:
-            detail = f"{space.folder} is not writable"
+            detail = space.in_the_way or f"{space.folder} is not writable"
             yield Check(f"space: {name}", State.BROKEN, detail, use, f"set {variable} to a folder of yours")
         elif space.free < least:
             detail += f", and {least} are needed"

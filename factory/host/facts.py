@@ -44,6 +44,8 @@ class Space:
     folder: Path
     free: Size
     writable: bool
+    in_the_way: str = ""
+    """What keeps the folder from being made, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +251,24 @@ def _timezone() -> str:
 
 
 def _space(folder: Path) -> Space:
-    existing = folder.absolute()
-    while not existing.exists() and existing != existing.parent:
+    above = folder.absolute()
+    while not os.path.lexists(above) and above != above.parent:
+        above = above.parent
+    existing = above
+    while not os.path.isdir(existing) and existing != existing.parent:
         existing = existing.parent
-    writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-    return Space(existing, Size(shutil.disk_usage(existing).free), writable)
+    in_the_way = _in_the_way(above)
+    writable = not in_the_way and os.access(existing, os.W_OK | os.X_OK)
+    return Space(existing, Size(shutil.disk_usage(existing).free), writable, in_the_way)
+
+
+def _in_the_way(path: Path) -> str:
+    """Why no folder can be at *path*, which is there, nor below it."""
+    if os.path.isdir(path):
+        return ""
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"{path} is a link to {os.readlink(path)}, which is not there"
+    return f"{path} is a file"
 
 
 def try_loopback() -> str:

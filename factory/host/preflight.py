@@ -104,7 +104,10 @@ def _space(needs: Needs, facts: HostFacts) -> Iterator[Problem]:
     variables = {"cache": "FACTORY_CACHE", "output": "--output"}
     for name, size in wanted.items():
         space = facts.spaces[name]
-        if not space.writable:
+        if space.in_the_way:
+            hint = f"make it a folder, or set {variables[name]} to another one"
+            yield Problem(f"{space.in_the_way}: no folder can be made there", hint=hint)
+        elif not space.writable:
             yield Problem(f"{space.folder} is not writable", hint=f"set {variables[name]} to a folder of yours")
         elif size > space.free:
             # A warning: disks are sparse, and what they will hold is a guess.

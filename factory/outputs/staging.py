@@ -17,10 +17,30 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from factory.drivers.protocols import FolderGuard
+from factory.errors import HostError
 
 STAGING = ".staging"
+_TOLD_BY_THE_STORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+"""See ``engine.filesystem``."""
 _CLAIMS = 100
 """Each loses only to a build that ends in the same moment."""
+
+
+@contextmanager
+def output_errors(folder: Path) -> Iterator[None]:
+    """Turns what can happen to the folder of the artifacts into an error that names the place, and the way out.
+
+    Raises: HostError. A full disk, and one that may not be written, are told as everywhere else.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _TOLD_BY_THE_STORE:
+            raise
+        raise HostError(
+            f"the artifact can't be written: {error.filename or folder}: {error.strerror or error}",
+            hint="choose another folder with `--output`; all that was built is stored, and only the export runs again",
+        ) from error
 
 
 @contextmanager

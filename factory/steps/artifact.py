@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import KVM, TargetMachine
 from factory.outputs.manifest import write_manifest
 from factory.outputs.model import Exports
-from factory.outputs.staging import staging_folder
+from factory.outputs.staging import output_errors, staging_folder
 from factory.plan.resources import MachineState, SealedDisk, Staging
 from factory.plan.step import Scope, Step
 from factory.seal.page import render_page
@@ -54,7 +54,9 @@ class OpenStaging(Step):
 
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
-        with staging_folder(self.output, self.image, scope.get(FolderGuard)) as folder:
+        with ExitStack() as stack:
+            with output_errors(self.output):
+                folder = stack.enter_context(staging_folder(self.output, self.image, scope.get(FolderGuard)))
             scope.put(Staging(folder, self.output / self.image))
             yield
 
@@ -91,17 +93,19 @@ class ExportImages(Step):
         report = seal_report(state) or {}
         scope.put(await self._readiness(scope, sealed, report.get("drivers")))
         guest = report.get("guest", {})
-        exports = await export_all(
-            sealed,
-            with_qcow2(self.outputs),
-            name=self.image,
-            hardware=replace(self.hardware, os_id=guest.get("id", ""), os_version=guest.get("version", "")),
-            uefi_variables=state.uefi_variables if self.uefi_code else None,
-            uefi_code=self.uefi_code,
-            staging=scope.get(Staging).folder,
-            images=images,
-            emit=scope.emit,
-        )
+        staging = scope.get(Staging).folder
+        with output_errors(staging):
+            exports = await export_all(
+                sealed,
+                with_qcow2(self.outputs),
+                name=self.image,
+                hardware=replace(self.hardware, os_id=guest.get("id", ""), os_version=guest.get("version", "")),
+                uefi_variables=state.uefi_variables if self.uefi_code else None,
+                uefi_code=self.uefi_code,
+                staging=staging,
+                images=images,
+                emit=scope.emit,
+            )
         files = tuple(
             replace(f, target=self.machine) if f.target and f.target.stands_for == KVM else f for f in exports.files
         )
@@ -145,12 +149,13 @@ class Publish(Step):
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         staging, verdict = scope.get(Staging), scope.find(Verdict)
-        await asyncio.to_thread(self._describe, scope, staging.folder, verdict)
-        if verdict and not verdict.passed:
-            aside = await asyncio.to_thread(keep_aside, staging)
-            raise rejected(verdict, aside)
-        await asyncio.to_thread(refuse_foreign, staging.destination)
-        await asyncio.to_thread(deliver, staging.folder, staging.destination)
+        with output_errors(staging.destination):
+            await asyncio.to_thread(self._describe, scope, staging.folder, verdict)
+            if verdict and not verdict.passed:
+                aside = await asyncio.to_thread(keep_aside, staging)
+                raise rejected(verdict, aside)
+            await asyncio.to_thread(refuse_foreign, staging.destination)
+            await asyncio.to_thread(deliver, staging.folder, staging.destination)
         scope.detail(str(staging.destination))
         yield
 

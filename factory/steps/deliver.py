@@ -18,6 +18,7 @@ from factory.events import ArtifactReady, GuestOutput, Progress
 from factory.outputs.delivery import deliver
 from factory.outputs.post.artifact import Artifact, Surroundings
 from factory.outputs.post.run import run_chains
+from factory.outputs.staging import output_errors
 from factory.plan.resources import BuildName, MachineState
 from factory.plan.step import Scope, Step
 from factory.provision.shell_local import local_scripts
@@ -53,10 +54,12 @@ class DeliverDisks(Step):
         folder = self.delivery.folder
         refuse_existing(self.delivery)
         draft = folder.with_name(f".{folder.name}.{scope.run_dir.name}")
-        draft.mkdir(parents=True)
+        with output_errors(folder):
+            draft.mkdir(parents=True)
         try:
-            artifact = await self._write(scope, draft)
-            await asyncio.to_thread(_put_in_place, draft, folder)
+            with output_errors(folder):
+                artifact = await self._write(scope, draft)
+                await asyncio.to_thread(_put_in_place, draft, folder)
         finally:
             await asyncio.to_thread(shutil.rmtree, draft, True)
         for name in artifact.files:

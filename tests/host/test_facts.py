@@ -138,6 +138,28 @@ def test_space_is_that_of_the_nearest_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.unit
+def test_what_keeps_a_folder_from_being_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "gone").symlink_to("/missing-disk/x")
+    (tmp_path / "good").symlink_to(tmp_path)
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    gone = f"{tmp_path}/gone is a link to /missing-disk/x, which is not there"
+    for name, words in (
+        ("gone", gone),
+        ("gone/below", gone),
+        ("file", f"{tmp_path}/file is a file"),
+        ("file/below/that", f"{tmp_path}/file is a file"),
+        ("circle", f"{tmp_path}/circle is a link to {tmp_path}/circle, which is not there"),
+        ("good/new", ""),
+        ("new/below", ""),
+    ):
+        space = facts._space(tmp_path / name)
+        assert space.in_the_way == words
+        assert space.folder.is_dir()
+        assert space.writable != bool(words)
+
+
+@pytest.mark.unit
 def test_kernels_need_their_modules_and_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     boot, modules = tmp_path / "boot", tmp_path / "modules"
     for version in ("6.1", "6.2", "6.3"):

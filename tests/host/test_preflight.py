@@ -67,6 +67,12 @@ def test_a_computer_that_has_everything_gives_no_problem(tmp_path: Path) -> None
             "/cache is not writable",
             "FACTORY_CACHE",
         ),
+        (
+            Needs(memory=Size(0)),
+            kvm(spaces={**healthy().spaces, "output": Space(Path("/"), Size(2**40), False, "/out is a file")}),
+            "/out is a file: no folder can be made there",
+            "--output",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

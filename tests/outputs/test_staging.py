@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from factory.outputs.staging import STAGING, staging_folder, sweep_staging
+from factory.errors import HostError
+from factory.outputs.staging import STAGING, output_errors, staging_folder, sweep_staging
 
 pytestmark = pytest.mark.unit
 
@@ -55,6 +57,20 @@ def test_a_place_where_no_folder_can_be_made_is_an_error() -> None:
     """Linux makes none in /proc, and says that there is no such file, as of a parent that is gone."""
     with pytest.raises(FileNotFoundError, match="/proc"), staging_folder(Path("/proc/output"), "image", guard):
         pytest.fail("made in /proc")
+
+
+def test_what_happens_to_the_output_folder_is_told_with_a_way_out() -> None:
+    with (
+        pytest.raises(HostError, match=r"/proc/output.*No such file") as caught,
+        output_errors(Path("out")),
+        staging_folder(Path("/proc/output"), "image", guard),
+    ):
+        pytest.fail("made in /proc")
+    assert "--output" in caught.value.hint
+    with pytest.raises(HostError, match="out: Input/output error"), output_errors(Path("out")):
+        raise OSError(errno.EIO, "Input/output error")
+    with pytest.raises(OSError, match="No space"), output_errors(Path("out")):  # whoever knows of disks tells it
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_folder_that_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
