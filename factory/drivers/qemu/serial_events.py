@@ -1,6 +1,7 @@
 """What a guest writes to its serial line, as events: whole lines, a few times a second, and bounded in a flood.
 
-Events are redacted and kept in the journal, which the raw log is not: a failure can be explained from them at any time.
+Events are redacted and kept in the journal; the raw log is masked only when the machine has ended. A failure can be
+explained from them at any time.
 """
 
 from __future__ import annotations
