@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from factory.host.facts import HostFacts
 from factory.quantity import Size
 
 FIRMWARES = ("bios", "uefi", "uefi-secure")
+_CPU_TYPE = "-x86_64-cpu"
+"""Ends the long name of each model, which QEMU takes too and does not list."""
 _BESIDE = Size.parse("256 MiB")
 """QEMU's own and the factory's memory."""
 
@@ -24,6 +27,9 @@ class Needs:
     """Of all machines that run at the same time."""
     machine_type: str = "q35"
     firmware: str = "bios"
+    devices: tuple[str, ...] = ()
+    """What QEMU's ``-device`` is given, as far as the template names it."""
+    cpu_model: str = ""
     tpm: bool = False
     seal: bool = False
     bridges: tuple[str, ...] = ()
@@ -82,11 +88,32 @@ def _machines(needs: Needs, facts: HostFacts) -> Iterator[Problem]:
         return
     if needs.machine_type not in platform.machine_types:
         yield Problem(f"this QEMU has no machine type {needs.machine_type}", hint=install(facts.family, "qemu"))
+    yield from _models(needs, facts)
     if needs.firmware != "bios" and needs.firmware not in platform.uefi:
         yield Problem(f"this computer has no {needs.firmware} firmware", hint=install(facts.family, "ovmf"))
     if platform.accelerator == "tcg":
         message = "no hardware acceleration works here: machines are emulated, some ten times slower"
         yield Problem(message, hint="`factory doctor` says why", severity="warning")
+
+
+def _models(needs: Needs, facts: HostFacts) -> Iterator[Problem]:
+    """What this QEMU would refuse only when the media are there."""
+    if facts.qemu is None:
+        return
+    for device in dict.fromkeys(needs.devices):
+        if facts.qemu.devices and device not in facts.qemu.devices:
+            hint = _nearest(device, facts.qemu.devices, f"`{facts.qemu.binary.name} -device help` lists them")
+            yield Problem(f"this QEMU has no device {device!r}", hint=hint)
+    model, known = needs.cpu_model, facts.qemu.cpu_models
+    if model and known and model not in known and not model.endswith(_CPU_TYPE):
+        hint = _nearest(model, known, f"`{facts.qemu.binary.name} -cpu help` lists them")
+        yield Problem(f"this QEMU has no CPU model {model!r}", hint=hint)
+
+
+def _nearest(written: str, known: Iterable[str], otherwise: str) -> str:
+    folded = {name.casefold(): name for name in sorted(known)}
+    close = difflib.get_close_matches(written.casefold(), folded, n=1)
+    return f"did you mean {folded[close[0]]!r}?" if close else otherwise
 
 
 def _memory(needs: Needs, facts: HostFacts) -> Iterator[Problem]:

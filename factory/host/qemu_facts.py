@@ -24,6 +24,9 @@ _QUICK = Duration(60)
 # Upstream's ("pc-q35-7.2") and EL's ("pc-q35-rhel9.6.0"); Ubuntu's own ("pc-q35-noble") are upstream's by other names.
 _PINNED = re.compile(r"^(pc-(?:q35|i440fx)-(rhel)?(\d+(?:\.\d+)*))\s+(.*)$", re.MULTILINE)
 
+_DEVICE = re.compile(r'(?:name|alias) "([^"]+)"')
+_CPU = re.compile(r"^(?:x86 |  )(\S+)(?: |$)", re.MULTILINE)  # 10.1 no longer says x86
+
 
 @dataclass(frozen=True, slots=True)
 class QemuFacts:
@@ -34,6 +37,10 @@ class QemuFacts:
     machine_types: tuple[str, ...]
     """Pinned types, as ``pc-q35-7.2``, newest first; those that QEMU calls deprecated are left out."""
     accelerators: tuple[Measurement, ...]
+    devices: frozenset[str] = frozenset()
+    """What ``-device`` takes, other names of the same device too; empty when it does not say."""
+    cpu_models: frozenset[str] = frozenset()
+    """What ``-cpu`` takes; empty when it does not say."""
 
     @property
     def accelerator(self) -> str:
@@ -63,7 +70,9 @@ async def read_qemu(binary: Path, cache: Path) -> QemuFacts:
     types = pinned_types(await _ask(binary, "-machine", "help"))
     compiled_in = (await _ask(binary, "-accel", "help")).split()
     measured = await accelerator.measure_all(binary, compiled_in)
-    facts = QemuFacts(binary, version, types, measured)
+    devices = device_names(await _ask(binary, "-device", "help"))
+    models = cpu_names(await _ask(binary, "-cpu", "help"))
+    facts = QemuFacts(binary, version, types, measured, devices, models)
     _remember(cache, identity, facts)
     return facts
 
@@ -76,6 +85,16 @@ def pinned_types(text: str) -> tuple[str, ...]:
         if "(deprecated)" not in rest
     ]
     return tuple(name for _, _, name in sorted(found, reverse=True))
+
+
+def device_names(text: str) -> frozenset[str]:
+    """From ``-device help``: what a user can make, with its alias."""
+    return frozenset(name for line in text.splitlines() for name in _DEVICE.findall(line.partition(", desc ")[0]))
+
+
+def cpu_names(text: str) -> frozenset[str]:
+    """From ``-cpu help``, which ends with the flags that a model can be given."""
+    return frozenset(_CPU.findall(text.partition("Recognized CPUID flags")[0]))
 
 
 def boot_id() -> str:
@@ -98,7 +117,9 @@ def _remembered(cache: Path, identity: Mapping[str, str]) -> QemuFacts | None:
             return None
         facts = data["facts"]
         measured = tuple(Measurement(**m) for m in facts["accelerators"])
-        return QemuFacts(Path(facts["binary"]), facts["version"], tuple(facts["machine_types"]), measured)
+        devices, models = frozenset(facts["devices"]), frozenset(facts["cpu_models"])
+        types = tuple(facts["machine_types"])
+        return QemuFacts(Path(facts["binary"]), facts["version"], types, measured, devices, models)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent, or of another version of ours: ask again
 
@@ -111,6 +132,8 @@ def _remember(cache: Path, identity: Mapping[str, str], facts: QemuFacts) -> Non
             "version": facts.version,
             "machine_types": list(facts.machine_types),
             "accelerators": [_plain(m) for m in facts.accelerators],
+            "devices": sorted(facts.devices),
+            "cpu_models": sorted(facts.cpu_models),
         },
     }
     temporary = cache.with_name(f".{cache.name}.{os.getpid()}")

@@ -73,6 +73,21 @@ def test_machine_types_are_pinned_and_the_newest_is_first() -> None:
 
 
 @pytest.mark.unit
+def test_what_qemu_offers_is_read_from_its_lists() -> None:
+    devices = """Network devices:
+name "e1000", bus PCI, alias "e1000-82540em", desc "Intel Gigabit Ethernet, alias \"no-alias\""
+name "virtio-net-pci", bus PCI, alias "virtio-net"
+
+Misc devices:
+name "sga", bus ISA
+"""
+    assert qemu_facts.device_names(devices) == {"e1000", "e1000-82540em", "virtio-net-pci", "virtio-net", "sga"}
+    for lead in ("x86 ", "  "):
+        models = f"Available CPUs:\n{lead}486-v1\n{lead}max      Enables all\n\nRecognized CPUID flags:\n  aes avx\n"
+        assert qemu_facts.cpu_names(models) == {"486-v1", "max"}
+
+
+@pytest.mark.unit
 def test_platform_is_what_plans_are_made_from() -> None:
     platform = make().platform
     assert platform.machine_types == {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
@@ -186,6 +201,9 @@ def test_this_computer(tmp_path: Path) -> None:
     found = asyncio.run(collect_all(tmp_path / "cache", output=tmp_path / "out"))
     assert found.accelerator
     assert found.loopback_problem == ""
+    assert found.qemu is not None
+    assert {"VGA", "e1000", "virtio-net-pci"} <= found.qemu.devices
+    assert {"max", "host", "qemu64", "Skylake-Client"} <= found.qemu.cpu_models
     assert found.platform.machine_types.keys() == {"q35", "pc"}
     assert {"uefi", "uefi-secure"} <= found.platform.uefi.keys()
     assert found.platform.uefi["uefi-secure"].secure_boot

@@ -20,6 +20,16 @@ KVM = accelerators(Measurement("tcg", 0.2), Measurement("kvm", 0.1))
 SMALL = Needs(memory=Size.parse("2 GiB"))
 
 
+def offers() -> HostFacts:
+    """A QEMU that says what it has."""
+    assert KVM.qemu is not None
+    devices, models = frozenset({"VGA", "e1000", "virtio-net-pci"}), frozenset({"max", "qemu64", "Skylake-Client-v1"})
+    return dataclasses.replace(KVM, qemu=dataclasses.replace(KVM.qemu, devices=devices, cpu_models=models))
+
+
+OFFERS = offers()
+
+
 @pytest.fixture(autouse=True)
 def firmware_has_a_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("factory.host.facts.file_digest", lambda path: "digest")
@@ -44,6 +54,10 @@ def test_a_computer_that_has_everything_gives_no_problem(tmp_path: Path) -> None
         (SMALL, kvm(qemu=None), "QEMU is not installed", "qemu-system-x86"),
         (dataclasses.replace(SMALL, machine_type="microvm"), KVM, "no machine type microvm", "qemu-system-x86"),
         (dataclasses.replace(SMALL, firmware="uefi"), kvm(firmware=()), "no uefi firmware", "ovmf"),
+        (dataclasses.replace(SMALL, devices=("e10000",)), OFFERS, "no device 'e10000'", "did you mean 'e1000'?"),
+        (dataclasses.replace(SMALL, devices=("vgaa",)), OFFERS, "no device 'vgaa'", "did you mean 'VGA'?"),
+        (dataclasses.replace(SMALL, devices=("x",)), OFFERS, "no device 'x'", "-device help"),
+        (dataclasses.replace(SMALL, cpu_model="nosuch"), OFFERS, "no CPU model 'nosuch'", "-cpu help"),
         (SMALL, kvm(tools=without("qemu-img")), "qemu-img is not installed", "qemu-utils"),
         (dataclasses.replace(SMALL, tpm=True), kvm(tools=without("swtpm")), "swtpm is not installed", "swtpm"),
         (
@@ -99,6 +113,13 @@ def test_what_may_go_well_is_a_warning(needs: Needs, facts: HostFacts, message: 
     assert problem.severity == "warning"
     assert message in problem.message
     refuse([problem])
+
+
+def test_what_qemu_takes_or_may_take_is_no_problem() -> None:
+    known = dataclasses.replace(SMALL, devices=("VGA", "e1000"), cpu_model="Skylake-Client-v1-x86_64-cpu")
+    assert preflight(known, OFFERS) == ()
+    unsaid = dataclasses.replace(SMALL, devices=("e10000",), cpu_model="nosuch")
+    assert preflight(unsaid, KVM) == ()  # a QEMU that did not say what it has
 
 
 def test_all_problems_come_at_once() -> None:

@@ -160,12 +160,18 @@ def _serial(spec: MachineSpec, runtime_dir: Path, channels: Channels | None) -> 
     yield Argument("serial", "chardev:factory-serial")
 
 
+def display_device(word: str) -> str:
+    """The device that ``machine.display`` names: by one of the short words of ``-vga``, or as it is called."""
+    return _DISPLAYS.get(word, word)
+
+
 def _display(spec: MachineSpec, runtime_dir: Path) -> Iterator[Argument]:
     yield Argument("display", "none")
     if spec.display == "none":
         return
-    model = _DISPLAYS.get(spec.display, spec.display)
-    yield Argument("device", option(model, {"id": "video0", **_slots(spec).display}), frozenset({"vga"}))
+    yield Argument(
+        "device", option(display_device(spec.display), {"id": "video0", **_slots(spec).display}), frozenset({"vga"})
+    )
     yield Argument("vnc", f"unix:{runtime_dir / VNC_SOCKET}")
 
 
