@@ -22,7 +22,7 @@ from typing import Any
 
 from factory.deadline import Deadline, poll
 from factory.drivers import swtpm
-from factory.drivers.full_disk import no_space_left, tells_full_disk
+from factory.drivers.full_disk import no_space_left
 from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.process import Patience, Process, spawn
 from factory.drivers.protocols import ShutdownReason
@@ -34,6 +34,7 @@ from factory.drivers.qemu.arguments import (
     Channels,
     arguments,
 )
+from factory.drivers.qemu.last_words import last_complaint, what_to_try
 from factory.drivers.qemu.qmp import ConnectionLost, QmpConnection
 from factory.drivers.qemu.serial import SerialLine
 from factory.drivers.qemu.serial_events import SerialEvents
@@ -243,8 +244,8 @@ class QemuMachine:
         what = "ended by itself" if self._up else "did not come up"
         what = f"{what} (status {status})" if status is not None else "hung up, but has not ended"
         return MachineDied(
-            f"QEMU {what}: {_said(self._process.stderr)}",
-            hint=_hint(self._process.stderr),
+            f"QEMU {what}: {last_complaint(self._process.stderr)}",
+            hint=what_to_try(self._process.stderr),
             evidence=self.evidence(),
         )
 
@@ -402,28 +403,6 @@ def listening(path: Path) -> socket.socket:
         server.close()
         raise
     return server
-
-
-def _said(stderr: str) -> str:
-    """The line of QEMU's that matters: its last complaint, which explanations may follow."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    complaints = [line for line in lines if line.startswith("qemu") and ": warning: " not in line]
-    return (complaints or lines or ["it said nothing"])[-1]
-
-
-def _hint(stderr: str) -> str:
-    """What to try, for the deaths that are known."""
-    if 'Failed to get "write" lock' in stderr or "Failed to get shared" in stderr:
-        return "another QEMU or qemu-img uses this image: end it, or work on an overlay"
-    if "Cannot allocate memory" in stderr or "cannot set up guest memory" in stderr:
-        return "this computer has not enough free memory: give the machine less, or end something"
-    if "Could not set up host forwarding rule" in stderr:
-        return "the host port is taken: leave it to the kernel (0), or choose another"
-    if tells_full_disk(stderr):
-        return "the disk is full: free some space, then build again"
-    if "Could not access KVM" in stderr or "failed to initialize kvm" in stderr:
-        return "KVM does not work here: `factory doctor` tells which accelerator does"
-    return "the files qemu.log and qemu.argv of this run say more"
 
 
 def _to_png(picture: Path) -> None:
