@@ -2,8 +2,9 @@
 
 A ``Secret`` never shows its value by accident: ``str``, ``repr``, ``format`` and JSON give ``********``. A
 ``Redactor`` knows every secret of a build and replaces it in each encoding in which it may leak: plain, shell-quoted,
-JSON-escaped (also for HTML), XML-escaped, URL-encoded, base64 (at each of the three alignments), hex, as QEMU's options
-spell it, and line by line.
+JSON-escaped (also for HTML), XML-escaped, URL-encoded, base64 (at each of the three alignments, of UTF-16 too, and any
+piece of it that is worth mentioning), hex, as shells and QEMU's options spell it, line by line, and broken in two by a
+console or by a program that wraps its lines.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import json
 import re
 import shlex
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -22,6 +24,10 @@ MASK = "********"
 SHORTEST = 4
 """Values shorter than this many characters are not masked: replacing every 'a' would destroy the log."""
 
+_GRAM = 16
+"""Characters of base64 or hex that are a piece of a secret: eight bytes or more of it, in a row."""
+_CODE_RUN = re.compile(r"[A-Za-z0-9+/=_-]{16,}")
+_BREAK = re.compile(r"[\r\n]+")
 _AROUND = 8
 """More than the characters beside a spelling that a pattern takes or looks at."""
 
@@ -67,6 +73,8 @@ def encodings(value: str) -> Iterator[str]:
     yield value
     yield shlex.quote(value)
     yield value.replace("'", "'\\''")
+    yield re.sub(r"([^\w@%+=:,./-])", r"\\\1", value)  # printf %q
+    yield re.sub(r'(["$`\\])', r"\\\1", value)  # inside of double quotes
     yield from _in_argv(value)
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
@@ -77,13 +85,22 @@ def encodings(value: str) -> Iterator[str]:
     yield urllib.parse.quote(value)
     yield urllib.parse.quote_plus(value)
     raw = value.encode()
-    for spelling in _base64(raw):
+    for spelling in (*_base64(raw), *_base64(value.encode("utf-16-le"))):
         yield spelling.text
     yield raw.hex()
     yield raw.hex().upper()
     for line in value.splitlines():
         if line.strip() and line != value:
             yield line.strip()
+
+
+def codes(value: str) -> Iterator[str]:
+    """The spellings of *value* of which any piece gives a part of it away: programs wrap them as they like."""
+    raw = value.encode()
+    for spelling in (*_base64(raw), *_base64(value.encode("utf-16-le"))):
+        yield spelling.text
+    yield raw.hex()
+    yield raw.hex().upper()
 
 
 def _in_argv(value: str) -> Iterator[str]:
@@ -146,9 +163,9 @@ def _single(text: str) -> str:
 
 
 def _stuttered(spelling: str) -> str:
-    """A pattern for *spelling* in which any character may stand more often than it should."""
+    """A pattern for *spelling* in which any character may stand more often than it should, and lines may break."""
     runs = ((found[1], len(found[0])) for found in _RUN.finditer(spelling))
-    return "".join(f"{re.escape(character)}{{{length},}}" for character, length in runs)
+    return r"[\r\n]*".join(f"{re.escape(character)}{{{length},}}" for character, length in runs)
 
 
 class Redactor:
@@ -157,6 +174,8 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._around: dict[str, tuple[str, str]] = {}  # spelling → patterns for what is masked with it
         self._pattern: re.Pattern[str] | None = None
+        self._grams: set[str] = set()  # pieces of base64 and hex
+        self._plain: set[str] = set()  # as it is typed
         self._single: dict[str, str] = {}  # spelling → with each character once, the longest spelling first
         self._reach = 0
         for value in secrets:
@@ -169,6 +188,9 @@ class Redactor:
             return
         self._around.update((s, ("", "")) for s in encodings(text) if len(s) >= SHORTEST)
         self._around.update((found.text, (found.before, found.after)) for found in _base64(text.encode()))
+        for code in codes(text):
+            self._grams.update(code[i : i + _GRAM] for i in range(len(code) - _GRAM + 1))
+        self._plain.add(text)
         # Longest first, so that a secret which contains another is masked whole.
         ordered = sorted(self._around, key=len, reverse=True)
         self._pattern = self._any_of(ordered, re.escape)
@@ -176,7 +198,53 @@ class Redactor:
         self._reach = 2 * len(ordered[0]) + _AROUND
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub(MASK, text) if self._pattern and self._in(text) else text
+        if self._pattern is None:
+            return text
+        if self._in(text):
+            text = self._pattern.sub(MASK, text)
+        if "\n" in text and (broken := self._broken_in(text)):
+            text = broken.sub(MASK, text)
+        return _CODE_RUN.sub(self._without_pieces, text)
+
+    def on_screen(self, lines: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Of each of a screen's *lines*, from where to where it shows a secret: begin and end, in characters.
+
+        Also one that is just being typed, of which a third is there, and one that the console has broken.
+        """
+        if self._pattern is None:
+            return [[] for _ in lines]
+        text, starts = "".join(lines), [0]
+        for line in lines:
+            starts.append(starts[-1] + len(line))
+        spans = [found.span() for found in self._pattern.finditer(text)]
+        begun = ((end, max(self._begun(text[:end], value) for value in self._plain)) for end in starts[1:])
+        spans += [(end - length, end) for end, length in begun if length]
+        return [
+            [(max(a, start) - start, min(b, end) - start) for a, b in spans if a < end and b > start]
+            for start, end in pairwise(starts)
+        ]
+
+    @staticmethod
+    def _begun(text: str, value: str) -> int:
+        """How many characters of *value* stand at the end of *text*, when it is a third of it or more."""
+        least = max(SHORTEST, -(-len(value) // 3))
+        return next((n for n in range(len(value) - 1, least - 1, -1) if text.endswith(value[:n])), 0)
+
+    def _broken_in(self, text: str) -> re.Pattern[str] | None:
+        whole = _BREAK.sub("", text)
+        may = [spelling for spelling in self._around if spelling in whole]
+        may.sort(key=len, reverse=True)
+        return self._any_of(may, lambda spelling: r"[\r\n]*".join(map(re.escape, spelling))) if may else None
+
+    def _without_pieces(self, run: re.Match[str]) -> str:
+        text, end = run[0], 0  # up to *end* it is told or masked
+        kept: list[str] = []
+        for i in range(len(text) - _GRAM + 1):
+            if text[i : i + _GRAM] in self._grams:
+                if i > end or not kept:
+                    kept += [text[end:i], MASK]
+                end = i + _GRAM
+        return "".join([*kept, text[end:]]) if kept else text
 
     def finds(self, pieces: Iterable[str]) -> bool:
         """Whether ``masked`` has something to mask."""
@@ -209,7 +277,7 @@ class Redactor:
 
     def _pattern_for(self, log: str) -> re.Pattern[str] | None:
         """Of what may be in *log*: a pattern of all spellings takes a hundred times as long."""
-        once = _single(log)
+        once = _single(_BREAK.sub("", log))
         may = [spelling for spelling, single in self._single.items() if single in once]
         return self._any_of(may, _stuttered) if may else None
 

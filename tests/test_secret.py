@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 import shlex
 import urllib.parse
 import xml.sax.saxutils
@@ -20,6 +21,11 @@ pytestmark = pytest.mark.unit
 
 PASSWORD = 'p\'a$s "w"ö/rd+4<2&'
 COMMAS = "it's, a,b"
+
+
+def bash_quoted(value: str) -> str:
+    """As bash's ``printf %q`` writes it."""
+    return "".join(c if c.isalnum() or c in "_@%+=:,./-" else f"\\{c}" for c in value)
 
 
 def test_a_secret_never_shows_itself() -> None:
@@ -45,6 +51,9 @@ def test_a_secret_never_shows_itself() -> None:
         html.escape(PASSWORD),
         html.escape(PASSWORD, quote=False),
         xml.sax.saxutils.quoteattr(PASSWORD),
+        base64.b64encode(PASSWORD.encode("utf-16-le")).decode(),
+        bash_quoted(PASSWORD),
+        '"' + re.sub(r'(["$`\\])', r"\\\1", PASSWORD) + '"',
         shlex.join([f"-append root={PASSWORD} quiet"]),
         shlex.join([f"type=11,value=a,,{COMMAS.replace(',', ',,')},path=b"]),
     ],
@@ -116,3 +125,39 @@ def test_a_short_value_does_not_destroy_the_log() -> None:
 
 def test_the_longer_of_two_secrets_is_masked_whole() -> None:
     assert Redactor(["hunter", "hunter22"])("is hunter22!") == f"is {MASK}!"
+
+
+TOKEN = "tok-7d1f0c9a55e24b6e8a3a2f7d9c1b0e4f-" + "0123456789" * 4
+
+
+@pytest.mark.parametrize("columns", [64, 76])
+@pytest.mark.parametrize("code", [lambda b: base64.b64encode(b).decode(), lambda b: b.hex()])
+def test_each_line_of_a_wrapped_code_is_masked(code: Callable[[bytes], str], columns: int) -> None:
+    """As base64(1) and xxd(1) print it: the lines come one by one."""
+    text, redact = code(b"x" + TOKEN.encode()), Redactor([TOKEN])
+    lines = [text[i : i + columns] for i in range(0, len(text), columns)]
+    for line in filter(lambda line: len(line) >= 32, lines):
+        masked = redact(f"leak: {line}")
+        assert masked.startswith("leak: ")
+        assert MASK in masked
+        assert len(masked) < 20
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("at", range(1, len(PASSWORD)))
+def test_a_secret_that_a_console_broke_is_masked(end: str, at: int) -> None:
+    text = f"boot: install pw={PASSWORD[:at]}{end}{PASSWORD[at:]} quiet"
+    assert Redactor([PASSWORD])(text) == f"boot: install pw={MASK} quiet"
+
+
+def test_other_lines_stay_as_they_are() -> None:
+    text = "one\ntwo\n" + base64.b64encode(b"nobody's secret, but a long one").decode()
+    assert Redactor([TOKEN, PASSWORD])(text) == text
+
+
+def test_where_a_screen_shows_a_secret() -> None:
+    redact = Redactor(["Hunter2Secret!x"])
+    lines = ["boot: install pw=Hunt", "er2Secret!x quiet", "", "nothing", "pw=Hunter2S", "Hunt is on"]
+    assert redact.on_screen(lines) == [[(17, 21)], [(0, 11)], [], [], [(3, 11)], []]
+    assert redact.on_screen([]) == []
+    assert Redactor().on_screen(["a"]) == [[]]

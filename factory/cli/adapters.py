@@ -16,6 +16,7 @@ from factory.drivers.keyboard import Keyboard
 from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.protocols import Activity, BootWaits, Machine, MachineDriver, Outcome, TypingReport
 from factory.drivers.qemu.activity import MachineProbe
+from factory.drivers.qemu.silence import is_stopped, silent
 from factory.drivers.screen import ocr
 from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.recorder import FOLDER, RecorderLimits, recording
@@ -25,6 +26,7 @@ from factory.drivers.ssh_keys import generate_build_key
 from factory.engine.run_control import RunControl
 from factory.events import Emit, Note
 from factory.quantity import Duration
+from factory.secret import Redactor
 
 
 class GuestTypist:
@@ -115,8 +117,8 @@ class MachineProbes:
 class MachineScreens:
     """``protocols.ScreenReader``: the senses of each machine, made when it is first looked at."""
 
-    def __init__(self, fonts: Path) -> None:
-        self._fonts = fonts
+    def __init__(self, fonts: Path, redactor: Redactor | None = None) -> None:
+        self._fonts, self._redactor = fonts, redactor
         self._senses: dict[int, Senses] = {}
         self._waits: dict[int, ScreenWaits] = {}
 
@@ -124,7 +126,7 @@ class MachineScreens:
         """What reads this machine, and remembers its fonts and cell grid from one look to the next."""
         if machine.pid not in self._senses:
             library = FontLibrary(cache=self._fonts)
-            self._senses[machine.pid] = Senses(machine, library, recogniser=ocr.recogniser())
+            self._senses[machine.pid] = Senses(machine, library, recogniser=ocr.recogniser(), redactor=self._redactor)
         return self._senses[machine.pid]
 
     def waits(self, machine: Machine) -> ScreenWaits:
@@ -133,7 +135,13 @@ class MachineScreens:
         return self._waits[machine.pid]
 
     async def read_text(self, machine: Machine) -> str:
-        return (await self.senses(machine).read_screen()).text
+        senses = self.senses(machine)
+        return senses.shown(await senses.read_screen()).text
+
+    async def save_picture(self, machine: Machine, path: Path) -> None:
+        if is_stopped(machine.pid):
+            raise silent(machine.pid)  # whoever explains a failure by it must not wait for it
+        await self.senses(machine).save_picture(path)
 
     async def wait_for_text(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
         return (await self.waits(machine).for_text(pattern, deadline)).text

@@ -77,7 +77,7 @@ def base_scope(
     limits: RecorderLimits,
 ) -> StepScope:
     """Everything that the steps of a build may ask for."""
-    screens = MachineScreens(fonts)
+    screens = MachineScreens(fonts, redactor)
     scope = StepScope(emit, "", run.path, run.runtime, run.path)
     scope.put(redactor)
     scope.put(BuildName(name, run_id()))

@@ -198,10 +198,12 @@ async def collect(scope: Scope, machine: Machine, log_dir: Path) -> Evidence:
     screen, screenshot = "", log_dir / "failure.png"
     try:
         async with asyncio.timeout(float(_PICTURE)):  # a QEMU that does not answer must not hide the rest
-            await machine.screenshot(screenshot)
             reader = scope.find(ScreenReader)
             if reader:
+                await reader.save_picture(machine, screenshot)
                 screen = await reader.read_text(machine)
+            else:
+                await machine.screenshot(screenshot)
     except TimeoutError:
         notes.append(f"no screenshot within {_PICTURE}")
     except (FactoryError, OSError) as error:

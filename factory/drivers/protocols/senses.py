@@ -6,6 +6,7 @@ import enum
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from factory.deadline import Deadline
@@ -35,7 +36,10 @@ class ScreenReader(Protocol):
     """The senses (``drivers/screen``)."""
 
     async def read_text(self, machine: Machine) -> str:
-        """What a person would read on the machine's screen now; empty when nothing can be read."""
+        """What a person would read on the machine's screen now, without secrets; empty when nothing can be read."""
+
+    async def save_picture(self, machine: Machine, path: Path) -> None:
+        """Writes the screen as a PNG, black where it shows a secret. Raises: StepError without a display."""
 
     async def wait_for_text(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
         """Waits until the screen shows *pattern* and returns the screen. Raises: DeadlineExpired with what it saw."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from factory.deadline import pause
 from factory.drivers.screen.frame import Frame
+from factory.drivers.screen.picture import save_png
 from factory.drivers.screen.senses import ScreenText, Sense, Senses
 from factory.errors import FactoryError, MachineSilent
 from factory.events import Emit, Note, ScreenChanged
@@ -138,6 +139,7 @@ class ScreenRecorder:
         if self._waiting is None:
             return
         (seen, frame, read), self._waiting = self._waiting, None
+        frame, read = await asyncio.to_thread(lambda: (self._senses.hidden(frame, read), self._senses.shown(read)))
         self._number += 1
         path = self._folder / f"{self._number:05}.png"
         size = await asyncio.to_thread(_save, path, frame, seen)
@@ -171,16 +173,7 @@ def recorded_frames(folder: Path) -> tuple[RecordedFrame, ...]:
 
 def _save(path: Path, frame: Frame, seen: float) -> int:
     """Writes the picture, then the line that names it. Returns the picture's size in bytes."""
-    from PIL import Image
-
-    picture = Image.frombytes("RGB", (frame.width, frame.height), frame.pixels)
-    part = path.with_name(f".{path.name}.part")
-    if picture.getcolors(256):
-        picture = picture.quantize(256, dither=Image.Dither.NONE)  # a text screen: exact, and a third of the size
-    with open(part, "wb", opener=owner_only) as stream:
-        picture.save(stream, format="PNG")
-    size = part.stat().st_size
-    part.rename(path)
+    size = save_png(path, frame)
     with open(path.parent / INDEX, "a", opener=owner_only) as index:
         index.write(json.dumps({"time": round(seen, 3), "file": path.name}) + "\n")
     return size

@@ -12,7 +12,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,11 +23,14 @@ from factory.drivers.screen.fonts import Font, FontShelf
 from factory.drivers.screen.frame import Frame, Grid
 from factory.drivers.screen.glyphs import GlyphReader, GlyphText
 from factory.drivers.screen.learning import SIZES, learn
+from factory.drivers.screen.masking import mask_lines, mask_picture
+from factory.drivers.screen.picture import save_png
 from factory.drivers.screen.serial_terminal import terminal_lines
 from factory.drivers.screen.vga_memory import BASE, SIZE, text_modes
 from factory.drivers.screen.vga_text import MemoryText, read_memory
 from factory.errors import MachineDied, MachineSilent, StepError
 from factory.quantity import Size
+from factory.secret import Redactor
 
 _EXACT = 0.97
 """Of the cells that hold something must be known glyphs, for a line to be compared with what was typed."""
@@ -54,6 +57,7 @@ class ScreenText:
         confidence: 1.0 when every character is certain; 0.0 when nothing could be read.
         columns: of the screen in characters; 0 when it has no fixed width.
         picture: width and height in pixels; zeros for the serial line.
+        grid: where the cells of *lines* lie on the picture; None when that is not known.
     """
 
     lines: tuple[str, ...]
@@ -62,6 +66,7 @@ class ScreenText:
     columns: int = 0
     picture: tuple[int, int] = (0, 0)
     font: str = ""
+    grid: Grid | None = None
 
     @property
     def text(self) -> str:
@@ -108,6 +113,7 @@ class Senses:
     Args:
         scratch: a folder that QEMU can write to, for screenshots; default: a new one, gone with this object.
         recogniser: the last resort; default: none.
+        redactor: knows what nobody is to see in what is kept or quoted (``shown``, ``hidden``, ``save_picture``).
     """
 
     def __init__(
@@ -117,8 +123,9 @@ class Senses:
         *,
         scratch: Path | None = None,
         recogniser: Recogniser | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
-        self._machine = machine
+        self._machine, self._redactor = machine, redactor or Redactor()
         self._temporary = None if scratch else tempfile.TemporaryDirectory(prefix="factory-screen-")
         self._scratch = scratch or Path(self._temporary.name if self._temporary else ".")
         self._recogniser = recogniser
@@ -173,6 +180,24 @@ class Senses:
         read = await self.read_screen()
         return read.lines if read.exact and read.sense is not Sense.SERIAL else None
 
+    def shown(self, read: ScreenText) -> ScreenText:
+        """What was read, as it may be kept or quoted."""
+        spans = self._redactor.on_screen(read.lines)
+        return replace(read, lines=mask_lines(read.lines, spans)) if any(spans) else read
+
+    def hidden(self, frame: Frame, read: ScreenText) -> Frame:
+        """The picture that *read* was read from, as it may be kept."""
+        return mask_picture(frame, read.grid, self._redactor.on_screen(read.lines))
+
+    async def save_picture(self, path: Path) -> None:
+        """Writes a PNG of the screen, without secrets. Raises: StepError when there is no display; MachineDied."""
+        async with self._lock:
+            frame = await self._frame()
+            if frame is None:
+                raise StepError("the machine has no display that a picture could be taken of")
+            read = await self._read_frame(frame)
+        await asyncio.to_thread(lambda: save_png(path, self.hidden(frame, read)))
+
     async def frame(self) -> Frame | None:
         """A screenshot; None when the machine has no display. Raises: MachineDied."""
         async with self._lock:
@@ -202,7 +227,7 @@ class Senses:
         glyphs = await self._read_glyphs(frame)
         if glyphs and glyphs.confidence >= _READABLE and (glyphs.known or not glyphs.unknown):
             columns = glyphs.grid.columns(frame)
-            return ScreenText(glyphs.lines, Sense.GLYPHS, glyphs.confidence, columns, picture, glyphs.font)
+            return ScreenText(glyphs.lines, Sense.GLYPHS, glyphs.confidence, columns, picture, glyphs.font, glyphs.grid)
         if self._recogniser:
             lines, confidence = await asyncio.to_thread(self._recogniser.lines, frame)
             if any(lines):
@@ -230,7 +255,8 @@ class Senses:
             return None
         self._start = text.start
         picture = (frame.width, frame.height)
-        return ScreenText(text.lines, Sense.VGA_MEMORY, text.confidence, text.mode.columns, picture)
+        grid = Grid(frame.width // text.mode.columns, frame.height // text.mode.rows)
+        return ScreenText(text.lines, Sense.VGA_MEMORY, text.confidence, text.mode.columns, picture, grid=grid)
 
     async def _read_glyphs(self, frame: Frame) -> GlyphText | None:
         """Reads with the fonts on the shelf; fetches the next ones while those don't do."""

@@ -59,8 +59,8 @@ class ScreenWaits:
                     )
                 return outcome, read
             if deadline.expired:
-                seen = [_seen(read)] if Where.SCREEN in seen_places else []
-                seen += [_said(self._senses.read_serial())] if Where.SERIAL in seen_places else []
+                seen = [self._seen(read)] if Where.SCREEN in seen_places else []
+                seen += [self._said(self._senses.read_serial())] if Where.SERIAL in seen_places else []
                 raise deadline.error(seen="; ".join(seen), hint=_HINT, evidence=self._evidence(read))
             await pause(Duration(min(LOOK_EVERY, deadline.left + 0.001)))
 
@@ -69,7 +69,7 @@ class ScreenWaits:
         if outcome.where is Where.SERIAL:
             return self._heard.search(outcome.pattern)
         match = read.search(outcome.pattern)
-        return (_line_of(match) or read.excerpt(1)) if match else None
+        return (_line_of(match) or self._senses.shown(read).excerpt(1)) if match else None
 
     async def for_serial(self, pattern: re.Pattern[str], deadline: Deadline | None = None) -> str:
         """Waits until the serial line says *pattern*, after what earlier waits have found there. Returns the match.
@@ -83,7 +83,7 @@ class ScreenWaits:
                 return match
             if deadline.expired:
                 serial = self._senses.read_serial()
-                raise deadline.error(seen=_said(serial), hint=_SERIAL_HINT, evidence=Evidence(serial=serial.text))
+                raise deadline.error(seen=self._said(serial), hint=_SERIAL_HINT, evidence=self._evidence())
             await pause(Duration(min(LOOK_EVERY, deadline.left + 0.001)))
 
     async def for_still(self, still: Duration = STILL_FOR, deadline: Deadline | None = None) -> ScreenText:
@@ -107,11 +107,27 @@ class ScreenWaits:
             elif time.monotonic() - since >= still:
                 return read
             if deadline.expired:
-                raise deadline.error(seen=f"it kept changing; {_seen(read)}", hint=_HINT, evidence=self._evidence(read))
+                raise deadline.error(
+                    seen=f"it kept changing; {self._seen(read)}", hint=_HINT, evidence=self._evidence(read)
+                )
             await pause(Duration(min(LOOK_EVERY, still / 4, deadline.left + 0.001)))
 
-    def _evidence(self, read: ScreenText) -> Evidence:
-        return Evidence(screen=read.text, serial=self._senses.read_serial().text)
+    # What is quoted is an excerpt, in which nobody would know a piece of a secret: it is masked as a whole before.
+
+    def _evidence(self, read: ScreenText | None = None) -> Evidence:
+        screen = self._senses.shown(read).text if read else ""
+        return Evidence(screen=screen, serial=self._senses.shown(self._senses.read_serial()).text)
+
+    def _seen(self, read: ScreenText) -> str:
+        if read.sense is Sense.NONE:
+            return "the screen shows a picture, or text in a font that nobody knows"
+        shown = self._senses.shown(read).excerpt()
+        where = "the serial line" if read.sense is Sense.SERIAL else "the screen"
+        return f"{where} shows:\n{shown}" if shown else f"{where} is blank"
+
+    def _said(self, serial: ScreenText) -> str:
+        said = self._senses.shown(serial).excerpt(3)
+        return f"the serial line said last: {said}" if said else "the serial line has said nothing"
 
 
 class SerialReader:
@@ -157,19 +173,6 @@ def added(before: str, after: str) -> str:
 _CUT, _PROOF = 4, 4096
 _HINT = "look at the screenshot of this run; if the guest is only slow, raise the budget of this wait"
 _SERIAL_HINT = "does the guest write to its first serial line at all (console=ttyS0)?"
-
-
-def _seen(read: ScreenText) -> str:
-    if read.sense is Sense.NONE:
-        return "the screen shows a picture, or text in a font that nobody knows"
-    shown = read.excerpt()
-    where = "the serial line" if read.sense is Sense.SERIAL else "the screen"
-    return f"{where} shows:\n{shown}" if shown else f"{where} is blank"
-
-
-def _said(serial: ScreenText) -> str:
-    said = serial.excerpt(3)
-    return f"the serial line said last: {said}" if said else "the serial line has said nothing"
 
 
 def _line_of(match: re.Match[str]) -> str:
