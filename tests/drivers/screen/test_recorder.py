@@ -130,6 +130,12 @@ class Screens:
     def watch(self, watcher: object) -> object:
         return lambda: None
 
+    def shown(self, read: ScreenText) -> ScreenText:
+        return read
+
+    def hidden(self, frame: Frame, read: ScreenText) -> Frame:
+        return frame
+
 
 def recorder(folder: Path, limits: RecorderLimits, events: list[Event]) -> ScreenRecorder:
     folder.mkdir()
