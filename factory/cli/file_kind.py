@@ -27,6 +27,7 @@ class FileKind(enum.Enum):
     IMAGE = "a disk image"
     OVA = "an OVA"
     PACKED = "a compressed file"
+    EMPTY = "an empty file"
 
 
 def kind_of(path: Path) -> FileKind:
@@ -38,6 +39,8 @@ def kind_of(path: Path) -> FileKind:
             head = stream.read(_HEAD)
     except OSError as error:
         raise click.UsageError(f"{path} can't be read: {error.strerror}") from error
+    if not head:
+        return FileKind.EMPTY
     if any(head[at : at + len(magic)] == magic for at, magic in _IMAGES):
         return FileKind.IMAGE
     if head[_TAR[0] : _TAR[0] + len(_TAR[1])] == _TAR[1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +22,7 @@ from factory.drivers.protocols import ApplianceDisk, ApplianceDriver, DiskImages
 from factory.drivers.qemu.disk_image import QemuImg
 from factory.errors import StepError
 from factory.events import Emit, EventBus
-from factory.outputs.source import image_disks
+from factory.outputs.source import image_disks, named_disks
 from factory.outputs.staging import staging_folder
 from factory.plan.resources import SealedDisk
 
@@ -85,21 +85,27 @@ async def disks_of(paths: tuple[Path, ...], tools: ImageTools) -> list[SealedDis
     Raises: StepError when one is in use or no image, CommandFailed when QEMU does not know the format.
     """
     for path in paths:
-        if kind_of(path) is FileKind.PACKED:
+        kind = kind_of(path)
+        if kind is FileKind.PACKED:
             raise StepError(f"{path.name} is compressed", hint="unpack it first (gunzip, xz -d, zstd -d, tar x)")
+        if kind is FileKind.EMPTY:
+            raise StepError(f"{path.name} is empty", hint="it was cut, or not copied yet: get it again")
+        if kind is FileKind.OVA and len(paths) > 1:
+            raise StepError(f"{path.name} is an OVA", hint="an OVA is a whole machine: name it alone")
     if len(paths) == 1:
-        return await image_disks(paths[0], tools.images, tools.scratch / "unpacked")
-    disks: list[SealedDisk] = []
-    for number, path in enumerate(paths, 1):
-        info = await tools.images.info(path)
-        disks.append(SealedDisk(f"disk{number}", path, info.format, info.virtual_size))
-    return disks
+        return await image_disks(paths[0], tools.images, tools.scratch / "unpacked", tools.emit)
+    return await named_disks(paths, tools.images, tools.emit)
 
 
 async def readable_disks(paths: tuple[Path, ...], tools: ImageTools) -> list[ApplianceDisk]:
-    """As ``disks_of``, in formats that our own readers know: others are converted, once, into the scratch folder."""
+    """As ``disks_of``, in formats that our own readers know."""
+    return await readable(await disks_of(paths, tools), tools)
+
+
+async def readable(disks: Sequence[SealedDisk], tools: ImageTools) -> list[ApplianceDisk]:
+    """Those of *disks* that our own readers don't know are converted, once, into the scratch folder."""
     found = []
-    for disk in await disks_of(paths, tools):
+    for disk in disks:
         if disk.format in READ_HERE:
             found.append(ApplianceDisk(disk.path, disk.format, disk.id))
             continue

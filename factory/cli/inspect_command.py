@@ -38,7 +38,7 @@ def command(
     Of a template: variables (and where each value comes from), source, machine, provisioners and outputs.
     Of an image: system, partitions, packages, drivers, and the folders that take most. It is only read.
     """
-    images = [t for t in templates if t.is_file() and kind_of(t) is not FileKind.TEMPLATE]
+    images = [t for t in templates if t.is_file() and kind_of(t) not in (FileKind.TEMPLATE, FileKind.EMPTY)]
     if images:
         if len(images) < len(templates):
             raise click.UsageError("inspect templates or images, not both at once")

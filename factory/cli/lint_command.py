@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ def command(ovas: tuple[Path, ...], fix: bool, output: Path | None, as_json: boo
 
     if output and (not fix or len(ovas) > 1):
         raise click.UsageError("--output is for one OVA, with --fix")
+    if output and os.path.lexists(output):
+        raise click.UsageError(f"{output} is there already: name a new file (without --output SOURCE itself is mended)")
     results, whole = [], True
     for path in ovas:
         verdicts, mended = _judged(path, output or path) if fix else (_judge(path), [])
@@ -54,9 +57,11 @@ def _judge(path: Path) -> list[Verdict]:
 def _judged(path: Path, destination: Path) -> tuple[list[Verdict], list[str]]:
     """The verdicts on what --fix has written, and the rules that it mended; nothing is written where all hold."""
     from factory.outputs.fix_ova import fix_ova
+    from factory.outputs.lint_ova import RULES
 
     verdicts = _judge(path)
-    if not any(v.fixable and not v.ok for v in verdicts):
+    asked = {r.name for r in RULES if r.fixable}  # also where this package is beyond mending: then it says why
+    if not any(v.rule in asked and not v.ok for v in verdicts):
         return verdicts, []
     mended = fix_ova(path, destination)
     return _judge(destination), mended

@@ -24,7 +24,7 @@ from factory.outputs.export import export_all, parse_request
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.lint_ova import lint_ova
 from factory.outputs.ova_hardware import hardware_of
-from factory.outputs.ova_package import open_package, sparse_vmdk
+from factory.outputs.ova_package import is_package, open_package, sparse_vmdk
 from factory.plan.resources import SealedDisk
 from factory.quantity import Size
 from factory.seal.model import SealOptions
@@ -158,7 +158,7 @@ async def _written(
         info = await tools.images.info(disk.path, format="qcow2")
         sealed.append(SealedDisk(disk.id, disk.path, "qcow2", info.virtual_size))
     hardware = OvfHardware()
-    if images[0].suffix.lower() == ".ova":
+    if is_package(images[0]):
         hardware = hardware_of(await asyncio.to_thread(open_package, images[0]))
     hardware = dataclasses.replace(hardware, os_id=report.guest.id, os_version=report.guest.version)
     staging = tools.scratch / "sealed"

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from factory.disk.references import format_of, read_head
 from factory.errors import StepError
 
 SMALLEST_DISCARD = 4096
@@ -248,7 +249,8 @@ def _open(path: Path, format: str, fds: list[int]) -> DiskReader:
     name, backing_format = backing_file(path)
     if not name:
         return Qcow2Reader(fd, path)
-    return Qcow2Reader(fd, path, _open(path.parent / name, backing_format or "qcow2", fds))
+    below = path.parent / name
+    return Qcow2Reader(fd, path, _open(below, backing_format or format_of(read_head(below)), fds))
 
 
 def backing_file(path: Path) -> tuple[str, str]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 import shutil
-import tarfile
 import tempfile
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from factory.errors import StepError
 from factory.outputs import ovf
-from factory.outputs.lint_ova import judge
+from factory.outputs.lint_ova import beyond_mending, judge
 from factory.outputs.ova import write_tar
-from factory.outputs.ova_package import OvaPackage, attribute, file_name, open_package
+from factory.outputs.ova_package import OvaPackage, attribute, file_name, is_file, open_package, opened_tar
 from factory.outputs.stream import CHUNK, hashing
 
 _SYSTEM_TYPE = "vmx-14"
@@ -32,14 +33,9 @@ def fix_ova(
     """
     package = open_package(path)
     verdicts = {v.rule: v for v in judge(package)}
-    for rule in ("manifest-digests", "well-formed", "references"):
-        if not verdicts[rule].ok:
-            raise StepError(
-                f"{path.name} can't be mended: {verdicts[rule].problems[0]}",
-                hint="get the package again from its source",
-            )
-    if not package.descriptor_name:
-        raise StepError(f"{path.name} can't be mended: it has no .ovf file", hint="is it an OVA at all?")
+    reason = beyond_mending(package, {v.rule: v.problems for v in verdicts.values()})
+    if reason:
+        raise StepError(f"{path.name} can't be mended: {reason}", hint="get the package again from its source")
     destination.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".ova-", dir=destination.parent))
     try:
@@ -55,14 +51,12 @@ def fix_ova(
 def _unpack(package: OvaPackage, scratch: Path) -> dict[str, Path]:
     """Every file but descriptor, manifest and certificate, joined from its chunks, with its end marker."""
     wanted = [attribute(f, "href") for f in package.files().values()]
-    rest = [file_name(m) for m in package.members if m.isreg()]
+    rest = [file_name(m) for m in package.members if is_file(m)]
     files: dict[str, Path] = {}
-    with tarfile.open(package.path, "r:*") as tar:
+    with opened_tar(package.path) as tar:
         for name in dict.fromkeys([*wanted, *rest]):
             if name.lower().endswith((".ovf", ".mf", ".cert")):
                 continue
-            if name.startswith("/") or ".." in name.split("/"):
-                raise StepError(f"{name!r} points out of the package", hint="don't import it: it looks like an attack")
             target = scratch / f"{len(files)}"
             with target.open("wb") as out:
                 for member in package.pieces(name):
@@ -76,16 +70,13 @@ def _unpack(package: OvaPackage, scratch: Path) -> dict[str, Path]:
 
 def _end_stream(package: OvaPackage, name: str, write: Callable[[bytes], object]) -> None:
     facts = package.disks.get(name)
-    if facts is None or not facts.markers or facts.has_end_marker:
-        return
-    if facts.directory_at_end:
-        raise StepError(f"{name} can't be mended: its end is missing", hint="get the package again from its source")
-    write(bytes(512))
+    if facts is not None and facts.markers and not facts.has_end_marker:
+        write(bytes(512))
 
 
 def _descriptor(package: OvaPackage, sizes: dict[str, int]) -> bytes:
     """The descriptor with single attributes changed in its text: whatever else a product wrote stays as it is."""
-    text = package.descriptor.decode("utf-8").lstrip()
+    text = _text(package.descriptor)
 
     def file(match: re.Match[str]) -> str:
         element = match[0]
@@ -107,7 +98,29 @@ def _descriptor(package: OvaPackage, sizes: dict[str, int]) -> bytes:
         text = re.sub(
             rf'\s*<(\w+:)?Network\b[^>]*name="{name}"[^>]*(?:/>|>.*?</(?:\w+:)?Network>)', "", text, flags=re.S
         )
-    return text.encode()
+    content = text.encode()
+    try:
+        ET.fromstring(content)
+    except ET.ParseError as error:
+        raise StepError(
+            f"{package.path.name} can't be mended: its descriptor would not be well-formed afterwards ({error})",
+            hint="mend it by hand",
+        ) from None
+    return content
+
+
+def _text(descriptor: bytes) -> str:
+    """A descriptor in whatever encoding, said to be in UTF-8. Raises: StepError."""
+    encoding = "utf-8-sig"
+    if descriptor.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif found := re.match(rb"\s*<\?xml[^>]*\sencoding\s*=\s*[\"']([A-Za-z0-9._-]+)", descriptor):
+        encoding = found[1].decode() if found[1].lower() != b"utf-8" else encoding
+    try:
+        text = descriptor.decode(encoding)
+    except (ValueError, LookupError) as error:
+        raise StepError(f"the descriptor can't be mended: {error}", hint="get the package again") from None
+    return re.sub(r"""\A(<\?xml[^>]*\sencoding\s*=\s*["'])[A-Za-z0-9._-]+""", r"\g<1>UTF-8", text.lstrip())
 
 
 def _optional(match: re.Match[str]) -> str:

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.outputs.ova_package import OVF_SPACE, OvaPackage, attribute, open_package, plain_name
+from factory.outputs.ova_package import (
+    OVF_SPACE,
+    OvaPackage,
+    attribute,
+    file_name,
+    is_file,
+    open_package,
+    plain_name,
+)
 
 _UNITS = {"": 1, "byte": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-_POWER = re.compile(r"byte\s*\*\s*(2|10)\^(\d+)\Z")
+_POWER = re.compile(r"byte\s*\*\s*(2|10)\^([0-9]{1,2})\Z")
+_NUMBER = re.compile(r"[0-9]{1,19}\Z")
+_DAMAGED = ("distinct-names", "manifest-digests", "well-formed", "references", "self-contained")
+"""Where one of these does not hold nothing can be mended."""
 _MANIFEST_LINE = re.compile(r"(SHA1|SHA256|SHA512)\((.+)\)= [0-9a-f]+\Z")
 _DISK, _NETWORK_CARD = "17", "10"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One rule's word on one file. ``problems`` is empty when it holds."""
+    """One rule's word on one file. ``problems`` is empty when it holds.
+
+    ``fixable``: ``fix_ova`` mends it, in this very file.
+    """
 
     rule: str
     title: str
@@ -48,7 +63,26 @@ def lint_ova(path: Path) -> list[Verdict]:
 
 
 def judge(package: OvaPackage) -> list[Verdict]:
-    return [Verdict(r.name, r.title, r.why, tuple(r.check(package)), r.fixable) for r in RULES]
+    found = [(r, tuple(r.check(package))) for r in RULES]
+    whole = not beyond_mending(package, {r.name: problems for r, problems in found})
+    return [Verdict(r.name, r.title, r.why, problems, r.fixable and whole) for r, problems in found]
+
+
+def beyond_mending(package: OvaPackage, problems: Mapping[str, Sequence[str]]) -> str:
+    """Why nothing can be mended, in words; empty when it can. *problems* of each rule."""
+    damaged = next((problems[rule][0] for rule in _DAMAGED if problems[rule]), "")
+    if damaged:
+        return damaged
+    if not package.descriptor_name:
+        return "it has no .ovf file"
+    names = dict.fromkeys([*map(file_name, filter(is_file, package.members)), package.descriptor_name])
+    for name in names:
+        if name.startswith("/") or ".." in name.split("/") or not name.isprintable():
+            return f"{name!r} is no file's name in a package: it looks like an attack"
+    for name, facts in package.disks.items():
+        if facts is not None and facts.markers and facts.directory_at_end and not facts.has_end_marker:
+            return f"the end of {name!r} is missing"
+    return ""
 
 
 def _plain_tar(p: OvaPackage) -> Iterator[str]:
@@ -66,7 +100,7 @@ def _descriptor_first(p: OvaPackage) -> Iterator[str]:
 def _one_descriptor(p: OvaPackage) -> Iterator[str]:
     found = [n for n in p.names if n.lower().endswith(".ovf")]
     if len(found) > 1:
-        yield f"there are {len(found)}: {', '.join(found)}"
+        yield f"there are {len(found)}: {', '.join(map(repr, found))}"
 
 
 def _member_names(p: OvaPackage) -> Iterator[str]:
@@ -75,8 +109,19 @@ def _member_names(p: OvaPackage) -> Iterator[str]:
             yield f"{member.name!r} is a folder"
         elif not member.isreg():
             yield f"{member.name!r} is a link or a device"
-        elif member.name.startswith(("./", "/")) or ".." in member.name.split("/"):
+        elif not is_file(member):
+            yield f"{member.name!r} is sparse"
+        elif member.name.startswith(("./", "/")) or ".." in member.name.split("/") or not member.name.isprintable():
             yield f"{member.name!r} is no plain name"
+
+
+def _distinct_names(p: OvaPackage) -> Iterator[str]:
+    names = Counter(map(plain_name, filter(is_file, p.members)))
+    for name, number in names.items():
+        if number > 1:
+            yield f"{name!r} is there {number} times"
+        elif name in names and p.chunks(name):
+            yield f"{name!r} is there whole and in chunks"
 
 
 def _manifest_place(p: OvaPackage) -> Iterator[str]:
@@ -96,7 +141,7 @@ def _manifest_complete(p: OvaPackage) -> Iterator[str]:
     listed = {line.name for line in p.manifest}
     for member in p.members:
         name = plain_name(member)
-        if member.isreg() and not name.lower().endswith((".mf", ".cert")) and name not in listed:
+        if is_file(member) and not name.lower().endswith((".mf", ".cert")) and name not in listed:
             yield f"{name!r} is not listed"
     for line in p.manifest:
         if line.name and not p.pieces(line.name):
@@ -159,6 +204,10 @@ def _references(p: OvaPackage) -> Iterator[str]:
     for file in files.values():
         if not p.pieces(attribute(file, "href")):
             yield f"the file {attribute(file, 'href')!r} is not in the tar"
+        for number, chunk in enumerate(p.chunks(attribute(file, "href"))):
+            if not chunk.name.endswith(f".{number:09}"):
+                yield f"chunk {number} of {attribute(file, 'href')!r} is not in the tar"
+                break
     disks = {attribute(d, "diskId"): d for d in p.elements("Disk")}
     for name, disk in disks.items():
         if attribute(disk, "fileRef") not in {"", *files}:
@@ -193,6 +242,11 @@ def _disk_format(p: OvaPackage) -> Iterator[str]:
             yield f"{name!r} has version {facts.version}"
 
 
+def _self_contained(p: OvaPackage) -> Iterator[str]:
+    for name, others in p.needs.items():
+        yield f"{name!r} refers to another file: {others}"
+
+
 def _end_marker(p: OvaPackage) -> Iterator[str]:
     for name, facts in p.disks.items():
         if facts is not None and facts.markers and not facts.has_end_marker:
@@ -215,7 +269,7 @@ def capacity(number: str, units: str) -> int | None:
     text = units.strip().lower()
     match = _POWER.match(text)
     factor = int(match[1]) ** int(match[2]) if match else _UNITS.get(text)
-    return int(number) * factor if number.isdigit() and factor else None
+    return int(number) * factor if _NUMBER.match(number) and factor else None
 
 
 RULES: tuple[Rule, ...] = (
@@ -225,6 +279,8 @@ RULES: tuple[Rule, ...] = (
     Rule("one-descriptor", "there is one descriptor", "products take the first and lose the rest", _one_descriptor),
     Rule("member-names", "members are plain files with plain names",
          "products don't find them, or refuse the package as an attack", _member_names, True),
+    Rule("distinct-names", "every name is there once",
+         "some products take the first and others the last: nobody knows which disk is imported", _distinct_names),
     Rule("manifest-place", "the manifest follows the descriptor",
          "a reader of the stream must know the digests before the disks", _manifest_place, True),
     Rule("manifest-spelling", "manifest lines are spelled SHA256(name)= hex",
@@ -249,6 +305,8 @@ RULES: tuple[Rule, ...] = (
     Rule("networks", "networks are declared and used", "ESXi fails on networks that nothing uses", _networks, True),
     Rule("disk-format", "disks are stream-optimised VMDKs, version 3",
          "vSphere refuses others (“Unsupported or invalid disk type”)", _disk_format),
+    Rule("self-contained", "disks refer to no other file",
+         "whoever imports it reads that file of their own computer into the disk", _self_contained),
     Rule("end-marker", "disks end with the end-of-stream marker",
          "ovftool calls the package damaged though all digests are right; qemu-img leaves the marker out",
          _end_marker, True),

@@ -166,6 +166,8 @@ def differing(folder: Path) -> Iterator[str]:
         path = folder / name
         if not name or Path(name).is_absolute() or ".." in Path(name).parts:
             yield f"{CHECKSUMS} has a line that names no file of the artifact: {line!r}"
+        elif path.exists() and not path.resolve().is_relative_to(folder.resolve()):
+            yield f"{name} is a link out of {folder}: an artifact holds its files itself"
         elif not path.is_file():
             yield f"{name} is missing from {folder}"
         elif _sha256(path) != digest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -85,13 +86,17 @@ def write_tar(
     *,
     owner: int = 0,
 ) -> dict[str, int]:
-    """Writes a plain tar (ustar, GNU for members beyond 8 GiB), same bytes for same contents; gives offsets of data."""
+    """Writes a plain tar (ustar; GNU for long names and large members), same bytes for same contents.
+
+    Gives the offsets of the members' data.
+    """
     sizes = [len(m) if isinstance(m, bytes) else m.stat().st_size for _, m in members]
     total, offsets = sum(sizes), {}
+    beyond = max(sizes) >= _USTAR_LIMIT or any(len(os.fsencode(name)) > tarfile.LENGTH_NAME for name, _ in members)
     with tarfile.open(
         fileobj=out,
         mode="w",
-        format=tarfile.GNU_FORMAT if max(sizes) >= _USTAR_LIMIT else tarfile.USTAR_FORMAT,
+        format=tarfile.GNU_FORMAT if beyond else tarfile.USTAR_FORMAT,
     ) as tar:
         for (name, content), size in zip(members, sizes, strict=True):
             info = tarfile.TarInfo(name)

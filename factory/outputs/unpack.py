@@ -1,14 +1,17 @@
-"""Takes a disk image out of a delivered file, so that it can be read or booted."""
+"""Takes a disk image out of a delivered file, so that it can be judged, read or booted."""
 
 from __future__ import annotations
 
 import gzip
 import lzma
-import shutil
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from factory.disk.references import HEAD
+from factory.disk.trust import refuse_references
 from factory.errors import HostError, StepError
 from factory.outputs.model import Part
 from factory.outputs.stream import CHUNK, is_zero
@@ -19,6 +22,25 @@ def unpack(file: Path, part: Part, destination: Path) -> None:
 
     Raises: StepError when it is not in there; HostError when this Python lacks the compressor.
     """
+    with _opened(file, part) as stream:
+        _copy(stream, destination, part.length if part.length and not part.packing else -1)
+
+
+def refuse_references_in(file: Path, part: Part) -> None:
+    """Looks only at its head: an image in an artifact must hold its whole disk. Blocking.
+
+    Raises: StepError when the image *part* of *file* refers to another file, or is not of its format; as ``unpack``.
+    """
+    if part.format == "raw":
+        return  # refers to nothing, whatever a guest has written into it
+    with _opened(file, part) as stream:
+        head = stream.read(min(HEAD, part.length) if part.length else HEAD)
+    refuse_references(head, part.format, part.name)
+
+
+@contextmanager
+def _opened(file: Path, part: Part) -> Iterator[IO[bytes]]:
+    """The image's bytes; behind them may come others."""
     if part.packing == "tar.gz":
         with tarfile.open(file, "r:*") as tar:
             try:
@@ -28,16 +50,12 @@ def unpack(file: Path, part: Part, destination: Path) -> None:
             if stream is None:
                 raise StepError(f"{file.name} holds no {part.name}", hint="it was not written by this factory")
             with stream:
-                _copy(stream, destination)
-    elif part.packing:
-        with _open(file, part.packing) as stream:
-            _copy(stream, destination)
-    elif part.length:
-        with file.open("rb") as raw:
-            raw.seek(part.offset)
-            _copy(raw, destination, part.length)
-    else:
-        shutil.copyfile(file, destination)
+                yield stream
+        return
+    with _open(file, part.packing) if part.packing else file.open("rb") as stream:
+        if not part.packing:
+            stream.seek(part.offset)
+        yield stream
 
 
 def _open(file: Path, packing: str) -> IO[bytes]:

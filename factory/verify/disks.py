@@ -17,7 +17,7 @@ from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver,
 from factory.errors import StepError
 from factory.events import Emit
 from factory.outputs.model import Exported, Part
-from factory.outputs.unpack import unpack
+from factory.outputs.unpack import refuse_references_in, unpack
 from factory.quantity import Size
 from factory.seal.layout import inspect
 
@@ -48,7 +48,8 @@ def backing_of(file: Path, part: Part) -> str:
 async def bases(files: Sequence[Exported], folder: Path, scratch: Path, images: DiskImages) -> list[Base]:
     """The disks in *files* below *folder*; what is compressed is unpacked into *scratch* first.
 
-    Raises: StepError when it can't be unpacked, CommandFailed when QEMU does not take it for what it should be.
+    Raises: StepError when it can't be unpacked or refers to another file, CommandFailed when QEMU does not take it for
+    what it should be.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     found = []
@@ -63,6 +64,7 @@ async def bases(files: Sequence[Exported], folder: Path, scratch: Path, images: 
                 except _BROKEN as error:
                     raise StepError(f"{path.name} can't be unpacked: {error}", hint="copy it again") from error
                 path, inside = target, Part(part.disk, target.name, part.format)
+            await asyncio.to_thread(refuse_references_in, path, inside)
             backing = backing_of(path, inside)
             probe = scratch / f"{part.disk}-size.qcow2"
             await images.create(probe, size=None, backing=backing, backing_format=part.format)

@@ -5,19 +5,31 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import lzma
 import re
 import struct
 import tarfile
 import xml.etree.ElementTree as ET
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
+from factory.disk.references import HEAD, format_of, references
+from factory.disk.trust import self_contained
 from factory.drivers.protocols import DiskImages
-from factory.errors import FactoryError
+from factory.errors import FactoryError, StepError
 from factory.outputs.lint_ova import lint_ova
 from factory.outputs.model import Exported, Exports
+from factory.outputs.unpack import refuse_references_in
 
 _CHECKED_BY_QEMU = frozenset({"qcow2", "vmdk", "vhdx"})
+_BROKEN = (
+    FactoryError, OSError, ValueError, LookupError, TypeError, tarfile.TarError, ET.ParseError, EOFError, zlib.error,
+    lzma.LZMAError,
+)  # fmt: skip
+"""What readers raise for files that are damaged, or not what they should be."""
 _BMAP_SUM = re.compile(rb"<BmapFileChecksum>\s*([0-9a-f]{64})\s*</BmapFileChecksum>")
 _RAW_HEADS = {".gz": b"\x1f\x8b", ".xz": b"\xfd7zXZ\0", ".zst": b"\x28\xb5\x2f\xfd"}
 
@@ -28,12 +40,35 @@ async def wrong_with_formats(exports: Exports, folder: Path, images: DiskImages)
     for file in exports.files:
         path = folder / file.path
         try:
-            if file.format in _CHECKED_BY_QEMU:
+            referring = await asyncio.to_thread(_referring, file, path)
+            found += [f"{file.path}: {problem}" for problem in referring]
+            if file.format in _CHECKED_BY_QEMU and not referring:  # QEMU would follow them
                 await images.check(path, format=file.format)
             found += [f"{file.path}: {problem}" for problem in await asyncio.to_thread(_look, file, path)]
-        except (FactoryError, OSError, ValueError, KeyError, tarfile.TarError, ET.ParseError, EOFError) as error:
+        except _BROKEN as error:
             found.append(f"{file.path}: {error}")
     return found
+
+
+def _referring(file: Exported, path: Path) -> list[str]:
+    """What the file itself refers to, and each disk that the manifest says is inside."""
+    try:
+        if file.format in _CHECKED_BY_QEMU:
+            self_contained(path, file.format)
+        for part in file.parts:
+            refuse_references_in(path, part)
+    except StepError as error:
+        return [error.message]
+    return []
+
+
+def _others(tar: tarfile.TarFile) -> Iterator[str]:
+    """What the members of a box or a layer refer to, whatever the manifest says that they are."""
+    for member in tar.getmembers():
+        stream = tar.extractfile(member) if member.isreg() else None
+        if stream is not None:
+            head = stream.read(HEAD)
+            yield from (f"{member.name} refers to another file: {r}" for r in references(head, format_of(head)))
 
 
 def _look(file: Exported, path: Path) -> Iterator[str] | list[str]:
@@ -95,6 +130,7 @@ def _box(file: Exported, path: Path) -> Iterator[str]:
             return
         stream = tar.extractfile("metadata.json")
         metadata = json.loads(stream.read() if stream else b"")
+        yield from _others(tar)
     wanted = {"box.ovf"} if metadata["provider"] == "virtualbox" else set()
     wanted |= {part.name for part in file.parts}
     yield from (f"it has no {name}" for name in sorted(wanted - names))
@@ -127,8 +163,16 @@ def _oci(file: Exported, path: Path) -> Iterator[str]:
                 actual = hashlib.file_digest(stream, kind).hexdigest()  # type: ignore[arg-type]
                 if actual != digest:
                     yield f"the blob {digest[:12]} is not what its name says"
+                yield from _in_layer(stream)
         index = tar.extractfile("index.json")
         for manifest in json.loads(index.read() if index else b"")["manifests"]:
             name = "blobs/" + manifest["digest"].replace(":", "/")
             if name not in tar.getnames():
                 yield f"it has no {name}"
+
+
+def _in_layer(stream: IO[bytes]) -> Iterator[str]:
+    """A blob that is no tar is a document."""
+    stream.seek(0)
+    with suppress(tarfile.ReadError), tarfile.open(fileobj=stream, mode="r:*") as layer:
+        yield from _others(layer)

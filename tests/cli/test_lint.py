@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_broken_rule_says_why_it_matters_and_fails(parts: Parts, tmp_path: Pat
     assert result.exit_code == 8
     assert "✗ system-type        its VirtualSystemType is 'virtualbox-2.2'" in result.output
     assert "Unsupported hardware family" in result.output
-    assert "1 of 20 rules are broken; --fix mends 1" in result.output
+    assert "1 of 22 rules are broken; --fix mends 1" in result.output
 
 
 def test_fix_writes_beside_and_leaves_the_original(parts: Parts, tmp_path: Path) -> None:
@@ -89,3 +90,23 @@ def test_an_output_needs_fix(parts: Parts, tmp_path: Path) -> None:
     result = lint(parts.build(tmp_path / "x.ova"), "-o", tmp_path / "y.ova")
     assert result.exit_code == 2
     assert "--output is for one OVA, with --fix" in result.output
+
+
+def test_what_is_there_already_is_not_overwritten(parts: Parts, tmp_path: Path) -> None:
+    path, other = spoilt(parts, tmp_path / "x.ova", "descriptor-first"), tmp_path / "other.ova"
+    other.write_bytes(b"somebody's")
+    result = lint(path, "--fix", "-o", other)
+    assert result.exit_code == 2
+    assert "is there already" in result.output
+    assert other.read_bytes() == b"somebody's"
+
+
+def test_no_mending_is_promised_where_none_is_possible(tmp_path: Path) -> None:
+    path = tmp_path / "noovf.ova"
+    with tarfile.open(path, "w") as tar:
+        for name in ("./x.mf", "./x.vmdk"):
+            tar.addfile(tarfile.TarInfo(name))
+    result = lint(path)
+    assert result.exit_code == 8
+    assert "--fix mends" not in result.output
+    assert isinstance(lint(path, "--fix").exception, StepError)

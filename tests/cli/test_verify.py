@@ -129,6 +129,26 @@ def test_a_file_that_is_no_whole_file_of_its_format_is_named(copy: Path, tmp_pat
     assert "is not what its name says" in wrong
 
 
+def test_a_disk_that_refers_to_another_file_is_refused_before_qemu_opens_it(copy: Path, tmp_path: Path) -> None:
+    base, overlay = tmp_path / "hostsecret.raw", tmp_path / "overlay.qcow2"
+    base.write_bytes(b"secret".ljust(2 * 2**20, b"\0"))
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "raw", str(overlay)]
+    subprocess.run(argv, check=True, timeout=60)
+    forge(copy, "guest.qcow2", overlay.read_bytes())
+    code, result, _ = verify(copy, "--no-boot", cache=tmp_path)
+    assert code == 8
+    assert result["checksums"] == []
+    assert result["formats"] == [f"guest.qcow2: guest.qcow2 refers to another file: the backing file '{base}'"]
+
+
+def test_a_file_that_is_a_link_out_of_the_folder_is_refused(copy: Path, tmp_path: Path) -> None:
+    (copy / "guest.qcow2").rename(tmp_path / "elsewhere.qcow2")
+    (copy / "guest.qcow2").symlink_to(tmp_path / "elsewhere.qcow2")
+    code, result, _ = verify(copy, "--no-boot", cache=tmp_path)
+    assert code == 8
+    assert "guest.qcow2 is a link out of" in result["checksums"][0]
+
+
 def test_what_comes_up_no_more_fails(copy: Path, tmp_path: Path) -> None:
     content = (copy / "guest.vhd").read_bytes()
     forge(copy, "guest.vhd", content.replace(say("guest login: "), say("grub rescue> "), 1))
