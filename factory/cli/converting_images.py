@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from factory import __version__
-from factory.cli.image_tools import READ_HERE, ImageTools, disks_of, readable_disks, run_with_tools
+from factory.cli.image_tools import READ_HERE, ImageTools, disks_of, readable, readable_disks, run_with_tools
 from factory.disk.boot_sector import boots_by_uefi_only
 from factory.engine import delivered
 from factory.errors import TemplateError
@@ -29,6 +29,7 @@ from factory.outputs.preview import Preview, preview
 from factory.plan.resources import SealedDisk
 from factory.quantity import Size
 from factory.seal.guest_access import opened
+from factory.steps.guest_drivers import look_for_drivers, name_missing, needs_of
 from factory.template.output_options import Libvirt, OutputOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -95,6 +96,7 @@ def _existing(folder: Path) -> Path:
 
 async def _convert(wish: Wish, requests: list[OutputOptions], destination: Path, tools: ImageTools) -> None:
     disks = await disks_of((wish.source,), tools)
+    drivers = await _drivers(disks, requests, tools)
     staging = tools.scratch / wish.name
     staging.mkdir()
     exports = await export_all(
@@ -108,10 +110,22 @@ async def _convert(wish: Wish, requests: list[OutputOptions], destination: Path,
         emit=tools.emit,
     )
     source = {"name": wish.source.name, "disks": [{"format": d.format, "size": int(d.virtual_size)} for d in disks]}
-    await asyncio.to_thread(
-        write_manifest, staging, exports, about={"source": source, "versions": {"factory": __version__}}
-    )
+    about = {"source": source, "versions": {"factory": __version__}, **drivers}
+    await asyncio.to_thread(write_manifest, staging, exports, about=about)
     await asyncio.to_thread(deliver, staging, destination)
+
+
+async def _drivers(disks: list[SealedDisk], requests: list[OutputOptions], tools: ImageTools) -> dict[str, Any]:
+    """Names what the guest lacks where it is going, before anything is exported, as a build does; for the manifest."""
+    needs = needs_of(requests)
+    if not needs:
+        return {}
+    copies = await readable(disks, tools)
+    found = await look_for_drivers(copies, driver=tools.driver, runtime_dir=tools.runtime, emit=tools.emit)
+    for copy, disk in zip(copies, disks, strict=True):
+        if copy.path != disk.path:
+            copy.path.unlink()  # the room is needed for what is written now
+    return {"drivers": name_missing(found, needs, tools.emit).to_json()}
 
 
 async def _hardware(wish: Wish, disks: list[SealedDisk], tools: ImageTools) -> OvfHardware:

@@ -176,7 +176,7 @@ def drivers(root: Ext, boot: Ext | None = None) -> Drivers:
 
 
 def _version(text: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", text)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"\d+|\D+", text)]
 
 
 def _module(path: str) -> str:

@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from factory.disk.driver_readiness import Drivers, judge
+from factory.disk.driver_readiness import Drivers
 from factory.drivers.protocols import DiskImages, FolderGuard
 from factory.errors import VerificationFailed
-from factory.events import Note
 from factory.outputs.delivery import SEAL_PAGE, SEAL_REPORT, deliver, refuse_foreign
-from factory.outputs.driver_needs import driver_needs
 from factory.outputs.export import export_all
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import KVM, TargetMachine
@@ -27,7 +25,7 @@ from factory.plan.resources import MachineState, SealedDisk, Staging
 from factory.plan.step import Scope, Step
 from factory.seal.page import render_page
 from factory.steps.define_in_libvirt import with_qcow2
-from factory.steps.guest_drivers import GuestDrivers, guest_drivers
+from factory.steps.guest_drivers import GuestDrivers, guest_drivers, name_missing, needs_of
 from factory.template.output_options import OutputOptions
 from factory.verify.model import Verdict
 from factory.verify.prove import failures
@@ -114,16 +112,8 @@ class ExportImages(Step):
 
     async def _readiness(self, scope: Scope, sealed: list[SealedDisk], seen: Mapping[str, Any] | None) -> GuestDrivers:
         """Names what the guest lacks where it is going, before anything is exported. *seen*: what the seal has seen."""
-        needs = tuple(dict.fromkeys(need for o in self.outputs for need in driver_needs(o)))
         found = Drivers.from_json(seen) if seen else await asyncio.to_thread(guest_drivers, sealed)
-        ready = judge(found, needs)
-        if found.unknown:
-            scope.emit(Note(f"whether the guest has its platforms' drivers is not known: {found.unknown}"))
-        for need in ready.missing:
-            scope.emit(Note(str(need), "warning"))
-        if ready.missing:
-            scope.emit(Note(f"to mend it: {ready.mend}", "warning"))
-        return GuestDrivers(found, tuple(map(str, ready.missing)))
+        return name_missing(found, needs_of(self.outputs), scope.emit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import pytest
 
 from factory.cli.program import run
 from factory.seal.report import SealReport
-from tests.seal.dirty_disk import DirtyDisk, make_dirty_debian, program
+from tests.seal.dirty_disk import DirtyDisk, make_dirty_debian, program, write_tree
 from tests.seal.test_seal import Sealed
 
 pytestmark = pytest.mark.machine
@@ -212,6 +212,31 @@ def test_an_image_becomes_an_artifact_in_other_formats(factory: Factory, disk: P
     program("qemu-img", "compare", disk, folder / "disk.qcow2")
     for estimate, name in zip(preview["estimates"], ("disk.qcow2", "disk.raw.zst"), strict=True):
         assert estimate["size"] == pytest.approx((folder / name).stat().st_size, rel=0.25), name
+
+
+def test_what_the_guest_lacks_where_it_goes_is_named_before_it_is_exported(factory: Factory, tmp_path: Path) -> None:
+    """Also from an OVA, whose disk our own reader does not read."""
+    root, image = tmp_path / "root", tmp_path / "small.raw"
+    write_tree(
+        root,
+        {
+            "etc/passwd": "root:x:0:0::/root:/bin/sh\n", "etc/fstab": "", "etc/os-release": "ID=debian\n",
+            "boot/vmlinuz-6.1": "", "lib/modules/6.1/modules.builtin": "kernel/virtio_pci.ko\nkernel/virtio_blk.ko\n",
+            "lib/modules/6.1/modules.dep": "kernel/hv_netvsc.ko:\n",
+        },
+    )  # fmt: skip
+    program("mkfs.ext4", "-q", "-d", root, image, "16M")
+    said = factory("convert", image, "--to", "ova,vhd", "-o", tmp_path / "out").stderr
+    assert "VMware: no disk driver in the initramfs (one of mptspi, mptsas)" in said
+    assert "Hyper-V and Azure: no bus driver in the initramfs (one of hv_vmbus)" in said
+    assert "to mend it:" in said
+    manifest = json.loads((tmp_path / "out/small/manifest.json").read_text())
+    assert "VMware: no network driver among the kernel's modules (one of e1000)" in manifest["drivers"]["missing"]
+    again = factory("convert", tmp_path / "out/small/small.ova", "--to", "vhdx,raw", "-o", tmp_path / "again").stderr
+    assert "Hyper-V and Azure: no disk driver" in again
+    assert "VMware: no" not in again
+    silent = factory("convert", image, "--to", "raw", "-o", tmp_path / "raw").stderr
+    assert "driver" not in silent, "who flashes a raw file knows the hardware"
 
 
 def test_a_folder_of_something_else_is_not_replaced(factory: Factory, disk: Path) -> None:
