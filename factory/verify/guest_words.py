@@ -46,6 +46,10 @@ ASK = Path(__file__).with_name("ask.sh").read_bytes()
 """Prints lines ``factory:NAME VALUE``."""
 
 
+ASK_SIZE = b"echo factory:root-kib $(df -P -k / | awk 'NR == 2 {print $2}'); echo factory:end yes\n"
+"""Asks for the root file system's size alone."""
+
+
 def identity(output: str) -> Identity | None:
     """What ``ASK`` printed; None when it did not come to its end."""
     values: dict[str, list[str]] = {}
@@ -67,7 +71,7 @@ def identity(output: str) -> Identity | None:
         random_seed=one("random-seed"),
         hostname=one("hostname"),
         failed_units=tuple(sorted(set(values.get("failed", ())))),
-        root_bytes=int(size) * 1024 if size.isdigit() else 0,
+        root_bytes=int(size) * 1024 if size.isdecimal() else 0,
         state=one("state"),
     )
 

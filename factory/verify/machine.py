@@ -19,10 +19,12 @@ from factory.errors import Evidence, FactoryError, VerificationFailed
 from factory.events import Emit, GuestOutput
 from factory.outputs.hardware_for_verify import KVM, TargetMachine
 from factory.quantity import Duration, Size
-from factory.verify.guest_words import ASK, PROMPT, SHELL, identity, stopped
+from factory.verify.guest_words import ASK, ASK_SIZE, PROMPT, SHELL, identity, stopped
 from factory.verify.model import NO_LOGIN, Bench, Boot, Request, Seen
 
 _LOOK_EVERY = Duration(1)
+GROWTH_PATIENCE = Duration(300)
+"""From the first login on; resize2fs takes a minute for a large disk on a slow host."""
 _LOOK_AT_SCREEN = 5  # every so many looks: reading it costs more
 _TAIL = Size(16 * 1024)
 
@@ -125,11 +127,28 @@ async def _ask(connection: GuestConnection, request: Request, seen: Seen, deadli
             f"units have failed in the booted image: {', '.join(failed)}",
             hint="look at the serial log, mend them, or name them in `verify.allow_failed`",
         )
-    if request.grow and found.root_bytes <= seen.disk_bytes:
-        raise VerificationFailed(
-            f"the root file system ({Size(found.root_bytes)}) did not grow into the larger disk",
-            hint="`verify.grow` asks for it: does the image grow at first boot (`seal.shrink`, cloud-init's growpart)?",
-        )
+    if request.grow:
+        seen.identity = replace(found, root_bytes=await _grown(connection, found.root_bytes, seen.disk_bytes, deadline))
+
+
+async def _grown(connection: GuestConnection, size: int, disk: int, deadline: Deadline) -> int:
+    """The root file system's size once it is larger than the image's *disk* was: it grows while others log in already.
+
+    Raises: VerificationFailed.
+    """
+    growth = deadline.within(GROWTH_PATIENCE, "the root file system to grow into the larger disk")
+    while size <= disk:
+        if growth.expired:
+            raise VerificationFailed(
+                growth.error(seen=f"it has {Size(size)}").message,
+                hint="`verify.grow` asks for it: does the image grow at first boot (`seal.shrink`, cloud-init's "
+                "growpart)?",
+            )
+        await pause(_LOOK_EVERY)
+        result = await connection.run(SHELL, deadline=deadline, stdin=ASK_SIZE)
+        found = identity(result.stdout)
+        size = found.root_bytes if found else size
+    return size
 
 
 async def _run(connection: GuestConnection, command: str, seen: Seen, deadline: Deadline, emit: Emit) -> None:
