@@ -61,7 +61,7 @@ def parse_outputs(text: str) -> list[OutputOptions]:
         if isinstance(request, Libvirt):
             raise TemplateError(
                 "the output libvirt is made by builds only",
-                hint="convert to qcow2, then: virt-install --import --disk NAME.qcow2 …",
+                hint="convert to qcow2, then: virt-install --import --disk path=NAME.qcow2,bus=virtio …",
             )
         requests.append(request)
     if not requests:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.disk.reader import DiskReader
-from factory.outputs import products
+from factory.outputs import products, usage
 from factory.outputs.model import Exported, Meter, Part, Work
 from factory.outputs.ova import write_tar
 from factory.outputs.raw import write_sparse
@@ -40,9 +40,9 @@ async def export_vhd(options: Vhd, work: Work) -> list[Exported]:
 
         async with work.slots:
             work.digests[path], size = await work.in_thread(f"vhd {disk.id}", write)
-        usage = f"az storage blob upload --type page --file {path.name} …, then az image create --os-type Linux"
+        words = usage.on_azure(path.name, work.hardware)
         part = Part(disk.id, path.name, "vpc", 0, 0)
-        files.append(await work.exported(path, "vhd", virtual_size=Size(size), usage=usage, parts=(part,)))
+        files.append(await work.exported(path, "vhd", virtual_size=Size(size), usage=words, parts=(part,)))
     return files
 
 
@@ -93,9 +93,9 @@ async def export_gce(options: Gce, work: Work) -> list[Exported]:
 
         async with work.slots:
             work.digests[path], size = await work.in_thread(f"gce {disk.id}", write)
-        usage = f"gcloud compute images create {work.name} --source-uri gs://…/{path.name}"
+        words = usage.on_google(path.name, work.name, work.hardware)
         part = Part(disk.id, "disk.raw", "raw", packing="tar.gz")
-        files.append(await work.exported(path, "gce", virtual_size=Size(size), usage=usage, parts=(part,)))
+        files.append(await work.exported(path, "gce", virtual_size=Size(size), usage=words, parts=(part,)))
     return files
 
 
@@ -173,9 +173,9 @@ async def export_container_disk(options: ContainerDisk, work: Work) -> list[Expo
 
     async with work.slots:
         work.digests[path], part = await work.in_thread("containerdisk", write)
-    usage = f"skopeo copy oci-archive:{path.name}:{options.tag} docker://registry.example/{work.name}:{options.tag}"
+    words = usage.on_kubevirt(path.name, work.name, options.tag, work.hardware)
     size = Size(disk.virtual_size)
-    return [await work.exported(path, "containerdisk", virtual_size=size, usage=usage, parts=(part,))]
+    return [await work.exported(path, "containerdisk", virtual_size=size, usage=words, parts=(part,))]
 
 
 def _oci_documents(layer: str, size: int, name: str, tag: str) -> list[tuple[str, bytes | Path]]:

@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from factory.outputs import ovf, products
+from factory.outputs import ovf, products, usage
 from factory.outputs.model import Exported, Meter, Part, SealedDisk, Work
 from factory.outputs.ovf import OvfDisk, OvfSystem
 from factory.outputs.stream import CHUNK, HashingWriter, hashing
@@ -61,10 +61,8 @@ async def export_ova(options: Ova, work: Work) -> list[Exported]:
         digest, parts = await work.in_thread("ova", write)
     work.digests[destination] = digest
     total = Size(sum(d.virtual_size for d in work.disks))
-    usage = (
-        f"VMware: ovftool {destination.name} vi://…, or File → Import; VirtualBox: VBoxManage import {destination.name}"
-    )
-    return [await work.exported(destination, "ova", virtual_size=total, usage=usage, parts=tuple(parts))]
+    words = usage.of_ova(destination.name, work.name, work.hardware)
+    return [await work.exported(destination, "ova", virtual_size=total, usage=words, parts=tuple(parts))]
 
 
 def _described(disks: Sequence[SealedDisk], files: Sequence[Path], names: Sequence[str]) -> list[OvfDisk]:

@@ -143,7 +143,9 @@ def test_the_words_on_how_to_start_a_uefi_disk_name_its_firmware_and_variables(a
     assert f"{flash}0,readonly=on,file=/firmware/CODE.fd {flash}1,file=img-uefi-vars.fd " in usage
     assert (artifact.folder / "img-uefi-vars.fd").exists()
     assert "qemu-system-x86_64 -m 1536 -snapshot -machine q35 " in usage
-    assert usage.endswith("-drive id=disk,if=none,file=img.qcow2 -device virtio-blk-pci,drive=disk,bootindex=0")
+    assert usage.endswith(
+        "-drive id=disk,if=none,file=img.qcow2,format=qcow2 -device virtio-blk-pci,drive=disk,bootindex=0"
+    )
 
 
 def test_the_streamed_vmdk_ends_as_vmware_wants_it(artifact: Artifact) -> None:

@@ -66,5 +66,5 @@ def test_one_that_has_grown_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_one_that_does_not_grow_is_named_with_how_long_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "GROWTH_PATIENCE", Duration(0))
-    with pytest.raises(VerificationFailed, match=r"waited 0 s for .* to grow into the larger disk; it has 1.9 GiB"):
+    with pytest.raises(VerificationFailed, match=r"waited 0ms for .* to grow into the larger disk; it has 1.9 GiB"):
         asked(Growing(2_000_000), monkeypatch)
