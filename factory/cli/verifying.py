@@ -19,7 +19,7 @@ from factory.drivers.machine_spec import CpuSpec, MachineSpec, NicSpec, UefiSpec
 from factory.drivers.qemu.machine import QemuDriver
 from factory.drivers.ssh import SshCommunicator
 from factory.drivers.ssh_banner import wait_for_banner
-from factory.engine.run_directory import open_run
+from factory.engine.run_directory import clean, open_run
 from factory.errors import HostError, VerificationFailed
 from factory.host.facts import HostFacts, collect
 from factory.outputs.manifest import MANIFEST, differing, exports_of
@@ -96,6 +96,7 @@ async def _verify(wish: Wish, manifest: Manifest, where: Places, tools: ImageToo
     if not result.checksums:  # a file that is not what it was tells nothing more
         result.formats = await wrong_with_formats(exports, wish.folder, tools.images)
     if not result.problems and wish.boot != "none":
+        await asyncio.to_thread(clean, where.runs)  # a verifier that was killed has left its key and its disks
         request = _request(manifest, wish)
         bench = _bench(manifest, wish.folder, await collect(where.cache), tools, where)
         with open_run(where.runs, f"verify-{manifest.name}") as run:

@@ -27,6 +27,8 @@ from factory.log_files import open_text_log
 
 RUN, PROCESSES, CLEANED = "run.json", "processes.jsonl", "cleaned"
 RUNTIME_PREFIX = "factory-"
+SCRATCH = ".scratch"
+"""A folder, anywhere in a run directory, that goes when the run ends: a verifier's key and the disks it unpacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,10 @@ def _clean(run: Path) -> list[str]:
     if runtime.name.startswith(RUNTIME_PREFIX) and runtime.exists():
         shutil.rmtree(runtime, ignore_errors=True)
         done.append(f"sockets of {run.name}")
+    for scratch in list(run.rglob(SCRATCH)):
+        with suppress(OSError):
+            shutil.rmtree(scratch)
+            done.append(f"{scratch.relative_to(run)} of {run.name}")
     # Of machines that were being verified; they may have grown.
     for disk in (path for path in run.rglob("*.qcow2") if path.is_file()):
         with suppress(OSError):

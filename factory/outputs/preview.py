@@ -12,11 +12,14 @@ from factory.disk.reader import DiskReader
 from factory.outputs.raw import frame_compressor
 from factory.outputs.stream import is_zero, workers
 from factory.quantity import Duration, Size
-from factory.template.output_options import ContainerDisk, Gce, OutputOptions, Ova, Qcow2, Raw, Vagrant, Vhd, Vmdk
+from factory.template.output_options import ContainerDisk, Gce, OutputOptions, Ova, Qcow2, Raw, Vagrant, Vhd, Vhdx, Vmdk
 
 _SAMPLES, _SAMPLE = 48, 128 * 1024
 _COPY_RATE = 400 * 2**20
 """Bytes a second that reading, hashing and writing take without compression, on one core of an ordinary machine."""
+_VHDX_BLOCKS = ((32 * 2**40, 64 * 2**20), (100 * 2**30, 32 * 2**20), (2**30, 16 * 2**20))
+"""Disks larger than this have blocks of that size."""
+_VHDX_OVERHEAD = 8 * 2**20  # headers, log, metadata and block table, each in MiB of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,11 @@ def preview(readers: Sequence[DiskReader], requests: Sequence[OutputOptions], *,
             known[kind] = _measure(kind, plain)
         packing = known[kind]
         written = round(data * packing.ratio) + 2**16 * len(readers)
-        size = virtual if isinstance(request, Vhd) or (kind == "none" and isinstance(request, Raw)) else written
+        size = written
+        if isinstance(request, Vhd) or (kind == "none" and isinstance(request, Raw)):
+            size = virtual
+        elif isinstance(request, Vhdx):
+            size = sum(map(_vhdx_size, readers))
         product = _product(request)
         work = 0.0 if product in products else data / packing.rate
         products.add(product)
@@ -79,6 +86,17 @@ def preview(readers: Sequence[DiskReader], requests: Sequence[OutputOptions], *,
     shared = sum(e.space for e, r in zip(estimates, requests, strict=True) if isinstance(r, (Ova, Vagrant)))
     seconds = Duration(sum(e.seconds for e in estimates))
     return Preview(Size(data), Size(virtual), tuple(estimates), Size(shared + converted), seconds)
+
+
+def _vhdx_size(reader: DiskReader) -> int:
+    """Bytes of a dynamic VHDX as QEMU writes it: whole blocks for whatever is in them (``vhdx_co_create``)."""
+    block = next((size for limit, size in _VHDX_BLOCKS if reader.size > limit), 8 * 2**20)
+    blocks, last = 0, -1
+    for offset, length in reader.extents():
+        first = max(offset // block, last + 1)
+        last = max(last, (offset + length - 1) // block)
+        blocks += max(0, last - first + 1)
+    return _VHDX_OVERHEAD + blocks * block
 
 
 def _sample(reader: DiskReader) -> Iterator[bytes]:

@@ -33,6 +33,7 @@ def tar() -> bytes:
         ("split.vmdk", b"# Disk DescriptorFile\nversion=1\n", FileKind.IMAGE),
         ("x.vhdx", b"vhdxfile" + bytes(100), FileKind.IMAGE),
         ("zeros", bytes(4096), FileKind.IMAGE),
+        ("zero.img", b"", FileKind.EMPTY),
         ("loader", b"\xeb\x63\x90" + bytes(507) + b"\x55\xaa", FileKind.IMAGE),
         ("latin-1", b"\xe9\xe8" * 40000, FileKind.IMAGE),
         ("x.box", tar(), FileKind.OVA),

@@ -14,6 +14,7 @@ from factory.engine.locks import try_lock
 from factory.engine.run_directory import ProcessRecord, clean, is_alive, open_run, runs, start_time
 from factory.errors import StoreError
 from factory.events import CommandStarted, Note, Stamped
+from factory.verify.prove import Places
 
 pytestmark = pytest.mark.machine
 
@@ -88,6 +89,17 @@ def test_disks_of_a_dead_run_are_removed_and_its_logs_stay(tmp_path: Path) -> No
         (run / name).touch()
     assert f"disk verify/image.qcow2/main.qcow2 of {run.name}" in clean(tmp_path)
     assert [p.name for p in (run / "verify" / "image.qcow2").iterdir()] == ["serial.log"]
+
+
+def test_the_key_and_the_disks_of_a_killed_verifier_go(tmp_path: Path) -> None:
+    place = Places(tmp_path / "artifact", tmp_path / "20260101-000000-verify-x-aaaa" / "verify", tmp_path)
+    run = place.logs.parent
+    place.scratch.mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    (place.logs / "serial.log").touch()
+    (place.scratch / "key").write_text("private")
+    assert f"verify/.scratch of {run.name}" in clean(tmp_path)
+    assert [p.name for p in place.logs.iterdir()] == ["serial.log"]
 
 
 def test_a_stranger_who_got_the_same_number_is_left_alone(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
