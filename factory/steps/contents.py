@@ -174,7 +174,9 @@ class _Planner:
         disks: Step
         if template.source.image:
             media = FetchMedia(template.source.image, "source image")
-            disks = ImportImage(machine.disks, variables)
+            format = template.source.image.format or ""
+            disks = ImportImage(machine.disks, variables, format)
+            parts |= {"image_format": format} if format else {}
         else:
             assert template.source.iso is not None
             media = FetchMedia(template.source.iso)

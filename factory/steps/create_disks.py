@@ -53,6 +53,8 @@ class ImportImage(Step):
 
     disks: tuple[Disk, ...]
     uefi_variables: Path | None = None
+    format: str = ""
+    """What the image must be; empty for what its head says."""
 
     needs: ClassVar[tuple[type, ...]] = (DiskImages, MachineState, Media)
 
@@ -69,7 +71,7 @@ class ImportImage(Step):
         images = scope.get(DiskImages)
         state, media = scope.get(MachineState), scope.get(Media)
         # Refused even where the file is the user's own: the key counts the image's bytes, not those of another file.
-        format = await asyncio.to_thread(self_contained, media.path)
+        format = await asyncio.to_thread(self_contained, media.path, self.format)
         info = await images.info(media.path, format=format)
         main = self.disks[0]
         await images.convert(media.path, state.disk(main.id), source_format=info.format, format="qcow2")

@@ -32,7 +32,7 @@ class Images:
         self.formats.append(source_format)
 
 
-def imported(content: bytes, folder: Path) -> list[str]:
+def imported(content: bytes, folder: Path, format: str = "") -> list[str]:
     images, image = Images(), folder / "source.img"
     image.write_bytes(content)
 
@@ -41,7 +41,7 @@ def imported(content: bytes, folder: Path) -> list[str]:
         scope.put_as(cast(Any, DiskImages), images)
         scope.put(MachineState(folder))
         scope.put(Media(image, ""))
-        async with ImportImage((Disk(id="main", size=Size(2**30)),)).enter(scope):
+        async with ImportImage((Disk(id="main", size=Size(2**30)),), None, format).enter(scope):
             pass
 
     try:
@@ -61,3 +61,9 @@ def test_a_source_image_that_refers_to_another_file_is_refused(content: bytes, t
 def test_a_whole_one_is_opened_as_what_it_is(tmp_path: Path) -> None:
     assert imported(qcow2(), tmp_path) == ["qcow2", "qcow2"]
     assert imported(bytes(2**16), tmp_path) == ["raw", "raw"]
+
+
+def test_the_format_that_the_template_names_is_the_one_that_counts(tmp_path: Path) -> None:
+    assert imported(qcow2(SECRET), tmp_path, "raw") == ["raw", "raw"], "taken as it is, nothing is followed"
+    with pytest.raises(StepError, match="does not begin as a vhdx does"):
+        imported(qcow2(), tmp_path, "vhdx")
