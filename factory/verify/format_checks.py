@@ -27,7 +27,7 @@ from factory.outputs.unpack import refuse_references_in
 _CHECKED_BY_QEMU = frozenset({"qcow2", "vmdk", "vhdx"})
 _BROKEN = (
     FactoryError, OSError, ValueError, LookupError, TypeError, tarfile.TarError, ET.ParseError, EOFError, zlib.error,
-    lzma.LZMAError,
+    lzma.LZMAError, struct.error, RecursionError,
 )  # fmt: skip
 """What readers raise for files that are damaged, or not what they should be."""
 _BMAP_SUM = re.compile(rb"<BmapFileChecksum>\s*([0-9a-f]{64})\s*</BmapFileChecksum>")
@@ -47,7 +47,7 @@ async def wrong_with_formats(exports: Exports, folder: Path, images: DiskImages)
             found += [f"{file.path}: {problem}" for problem in await asyncio.to_thread(_look, file, path)]
         except _BROKEN as error:
             found.append(f"{file.path}: {error}")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _referring(file: Exported, path: Path) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 
 from factory.drivers.protocols import DiskImages, ImageInfo
 from factory.errors import StepError
+from factory.events import Event, Note
 from factory.outputs import ovf
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.ovf import OvfDisk, OvfSystem
@@ -91,6 +92,15 @@ def test_a_disk_that_is_not_whole_or_not_what_is_said_is_never_opened(
 )
 def test_a_whole_disk_is_opened_as_what_it_must_be(disk: bytes, declared: str, format: str, tmp_path: Path) -> None:
     assert formats(ova(tmp_path / "x.ova", disk, declared), tmp_path / "scratch") == [format]
+
+
+def test_what_an_image_of_the_user_stands_on_is_told_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "base.raw").write_bytes(bytes(512))
+    (tmp_path / "top.qcow2").write_bytes(qcow2("base.raw", "raw"))
+    asked, told = Asked(), list[Event]()
+    asyncio.run(image_disks(tmp_path / "top.qcow2", cast(DiskImages, asked), tmp_path / "scratch", told.append))
+    assert told == [Note(f"top.qcow2 does not hold its whole disk: {tmp_path / 'base.raw'} is read, too")]
+    assert asked.formats == ["qcow2"]
 
 
 def test_an_ova_is_known_by_its_content(tmp_path: Path) -> None:
