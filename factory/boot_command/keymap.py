@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from factory.boot_command.actions import Action, Hold, Literal, Release
@@ -61,6 +61,11 @@ class Layout:
 
     name: str
     _chords: Mapping[str, tuple[Chord, ...]] = field(repr=False)
+    _characters: Mapping[tuple[Chord, ...], str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        characters = {chords: c for c, chords in reversed(self._chords.items()) if c.isprintable()}
+        object.__setattr__(self, "_characters", characters)
 
     @property
     def characters(self) -> frozenset[str]:
@@ -76,6 +81,19 @@ class Layout:
             raise UntypableCharacter(
                 f"the keyboard layout '{self.name}' can't type {shown!r} (U+{ord(character[0]):04X})"
             ) from None
+
+    def shows(self, chords: Sequence[Chord]) -> tuple[str, ...]:
+        """What a guest with this layout shows for *chords*, in order; empty where the table does not know.
+
+        A dead key and the key behind it are one entry.
+        """
+        shown: list[str] = []
+        waiting = tuple(chords)
+        while waiting:
+            length = 2 if waiting[:2] in self._characters else 1
+            shown.append(self._characters.get(waiting[:length], ""))
+            waiting = waiting[length:]
+        return tuple(shown)
 
     def keycodes(self, key: str) -> tuple[Chord, ...]:
         """The chords of a key as actions name it: a special key or one character. Raises: UntypableCharacter."""

@@ -27,7 +27,8 @@ from factory.boot_command.actions import (
 )
 from factory.boot_command.keymap import Chord, Layout, check
 from factory.deadline import Deadline, pause
-from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, way_out
+from factory.drivers.key_portions import batches, event, pieces, runs
+from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, misread_by, way_out
 from factory.drivers.keyboard_pace import PS2_QUEUE, Pace, sense_pace
 from factory.drivers.protocols import Qmp
 from factory.errors import Evidence, FactoryError, TemplateError, UnexpectedScreen
@@ -38,9 +39,6 @@ CHUNK = 32
 """Characters typed between two looks at the screen."""
 ATTEMPTS = 4
 _SMALLEST = 4
-_EXTENDED = frozenset(
-    "alt_r ctrl_r meta_l meta_r menu insert delete home end pgup pgdn up down left right".split()  # noqa: SIM905
-)
 _ECHO_BUDGET = Duration(6)
 _STILL_FOR = 0.6  # a wrong line must stand still this long before it counts as wrong
 _NOTHING_FOR = 1.5
@@ -141,13 +139,14 @@ class Keyboard:
         self._known = ""
         self._secret = False
         self._unseen = 0
+        self._echoes = False
 
     async def type(self, actions: Iterable[Action], *, waits: WaitHandler) -> TypingReport:
         """Types *actions*, and waits where they say so. Every key is up again when it returns, however it does.
 
         Raises:
             TemplateError: a character that the layout can't type (before the first key is sent).
-            UnexpectedScreen: a line keeps coming out wrong.
+            UnexpectedScreen: a line keeps coming out wrong, or is read in another layout.
             DeadlineExpired: the guest takes no keys; or what *waits* raises.
         """
         actions = tuple(actions)
@@ -160,7 +159,7 @@ class Keyboard:
         if self._pace is None:
             self._pace = await sense_pace(self._qmp)
         try:
-            for run in _runs(actions):
+            for run in runs(actions):
                 if isinstance(run, str):
                     await self._literals(run)
                 else:
@@ -211,9 +210,12 @@ class Keyboard:
                 # A secret may be cut in two by a chunk's end, and a wrong one looks much like the right one.
                 self._secret = self._redact(part) != part
                 self._unseen = 0
-                before = await self._look() if not self._held else None
-                for chunk in _pieces(part, CHUNK):
+                self._echoes = False
+                before = start = await self._look() if not self._held else None
+                for chunk in pieces(part, CHUNK):
                     before = await self._checked(chunk, before, ATTEMPTS)
+                if start is not None and self._unseen:
+                    await self._look_again(start, part)
             self._tally.characters += len(part)
 
     async def _checked(self, chunk: str, before: Sequence[str] | None, attempts: int) -> Sequence[str] | None:
@@ -232,31 +234,50 @@ class Keyboard:
         if judgement.echo is Echo.RIGHT:
             self._tally.verified += len(chunk)
             self._known += chunk
-            self._unseen = 0
+            self._unseen, self._echoes = 0, True
             return after
+        if judgement.echo is Echo.UNSEEN and attempts < ATTEMPTS:
+            # It was there, and was wiped: what went wrong then is not right now.
+            raise self._came_out_wrong(f"{self._quoted(chunk)} again, but the screen does not show it", after)
         if judgement.echo is Echo.UNSEEN:
             # A password, or a program that shows nothing: typing it again would do harm, and looking takes time.
             self._known = ""
             self._unseen += 1
             return after if self._unseen < _UNSEEN_CHUNKS else None
-        self._tally.retyped += len(chunk)
+        self._echoes = True
         what = self._what_went_wrong(chunk, judgement.shown)
+        if other := misread_by(judgement.shown, chunk, self._layout):  # it would be so however often it is typed
+            raise self._came_out_wrong(f"{what}: the guest reads the layout '{other}'", after, judgement.shown, chunk)
+        self._tally.retyped += len(chunk)
         current = await self._wipe(before, judgement.shown, chunk) if attempts > 1 else None
         if current is None:
-            raise UnexpectedScreen(
-                f"{what}, {'however slowly it is typed' if attempts <= 1 else 'and it cannot be wiped'}",
-                hint=way_out(judgement.shown, chunk),
-                evidence=Evidence(screen="" if self._secret else self._redact("\n".join(after))),
-            )
+            why = "however slowly it is typed" if attempts <= 1 else "and it cannot be wiped"
+            raise self._came_out_wrong(f"{what}, {why}", after, judgement.shown, chunk)
         self._slow_down(what)
-        for piece in _pieces(chunk, max(_SMALLEST, len(chunk) // 4)):
+        for piece in pieces(chunk, max(_SMALLEST, len(chunk) // 4)):
             current = await self._checked(piece, current, attempts - 1)
         return current
+
+    async def _look_again(self, start: Sequence[str], line: str) -> None:
+        """A guest may show late what could not be seen at first. Raises: UnexpectedScreen when that is wrong."""
+        after = await self._look() or start
+        judgement = judge(start, after, "", line, self._layout)
+        if judgement.echo is Echo.WRONG:
+            what = self._what_went_wrong(line, judgement.shown)
+            raise self._came_out_wrong(what, after, judgement.shown, line)
+
+    def _came_out_wrong(self, what: str, screen: Sequence[str], shown: str = "", meant: str = "") -> UnexpectedScreen:
+        evidence = Evidence(screen="" if self._secret else self._redact("\n".join(screen)))
+        hint = way_out(shown, meant, self._layout)
+        return UnexpectedScreen(what, hint=hint, evidence=evidence)
+
+    def _quoted(self, meant: str) -> str:
+        return f"typed {len(meant)} characters that hold a secret" if self._secret else f"typed {self._redact(meant)!r}"
 
     def _what_went_wrong(self, meant: str, shown: str) -> str:
         if self._secret:
             return f"{len(meant)} characters that hold a secret came out wrong"
-        return f"typed {self._redact(meant)!r}, but the screen shows {self._redact(shown)!r}"
+        return f"{self._quoted(meant)}, but the screen shows {self._redact(shown)!r}"
 
     def _slow_down(self, what: str) -> None:
         self._speed = min(self._speed + 1, len(_SPEEDS) - 1)
@@ -271,7 +292,7 @@ class Keyboard:
             return judge(before, after, self._known, chunk).echo is Echo.RIGHT
 
         after = await self._rest(before, stands)
-        return judge(before, after, self._known, chunk), after
+        return judge(before, after, self._known, chunk, self._layout), after
 
     async def _wipe(self, before: Sequence[str], shown: str, chunk: str) -> Sequence[str] | None:
         """Takes back what is *shown* behind the known part of the line.
@@ -302,7 +323,8 @@ class Keyboard:
             if list(after) != list(last):
                 last, still_since = after, time.monotonic()
             # Where nothing has appeared at all, the guest may just be slow.
-            patience = _STILL_FOR if list(after) != list(before) else _NOTHING_FOR
+            nothing = float(_ECHO_BUDGET) if self._echoes else _NOTHING_FOR
+            patience = _STILL_FOR if list(after) != list(before) else nothing
             if done(after) or deadline.expired or time.monotonic() - still_since > patience:
                 return after
             await pause(_LOOK_EVERY)
@@ -316,7 +338,7 @@ class Keyboard:
         """Sends chords in batches that fit the queue, each when the guest has taken the one before."""
         assert self._pace is not None
         speed = _SPEEDS[self._speed]
-        for batch in _batches(chords, speed.bytes):
+        for batch in batches(chords, speed.bytes):
             events = [e for chord in batch for e in self._events(chord)]
             await self._pace.ready(len(batch))
             await self._qmp.execute("input-send-event", {"events": events})
@@ -329,9 +351,9 @@ class Keyboard:
         # A modifier that the boot command holds already is neither pressed again nor let go.
         modifiers = [m for m in chord.modifiers if m not in self._held]
         for code in (*modifiers, chord.key):
-            yield _event(code, down=True)
+            yield event(code, down=True)
         for code in (chord.key, *reversed(modifiers)):
-            yield _event(code, down=False)
+            yield event(code, down=False)
 
     async def _key(self, code: str, *, down: bool) -> None:
         assert self._pace is not None
@@ -339,7 +361,7 @@ class Keyboard:
         # Noted before it is sent: a key whose command was cancelled half-way may be down.
         if down and code not in self._held:
             self._held.append(code)
-        await self._qmp.execute("input-send-event", {"events": [_event(code, down=down)]})
+        await self._qmp.execute("input-send-event", {"events": [event(code, down=down)]})
         if not down and code in self._held:
             self._held.remove(code)
         await self._pace.sent(0, 1)
@@ -349,52 +371,4 @@ class Keyboard:
         held, self._held = self._held[::-1], []
         for code in held:
             with suppress(FactoryError):
-                await self._qmp.execute("input-send-event", {"events": [_event(code, down=False)]})
-
-
-def _runs(actions: Sequence[Action]) -> Iterator[str | Action]:
-    """Actions, with neighbouring literals joined to one text."""
-    text = ""
-    for action in actions:
-        if isinstance(action, Literal):
-            text += action.character
-            continue
-        if text:
-            yield text
-            text = ""
-        yield action
-    if text:
-        yield text
-
-
-def _pieces(text: str, size: int) -> Iterator[str]:
-    """Cuts *text* so that no piece but the last ends with a blank: a lost blank shows when something follows it."""
-    while len(text) > size:
-        cut = len(text[:size].rstrip()) or size
-        yield text[:cut]
-        text = text[cut:]
-    if text:
-        yield text
-
-
-def _batches(chords: Sequence[Chord], limit: int) -> Iterator[list[Chord]]:
-    batch: list[Chord] = []
-    used = 0
-    for chord in chords:
-        size = _queue_bytes(chord)
-        if batch and used + size > limit:
-            yield batch
-            batch, used = [], 0
-        batch.append(chord)
-        used += size
-    if batch:
-        yield batch
-
-
-def _queue_bytes(chord: Chord) -> int:
-    """Bytes of PS/2 queue that a chord takes (scan code set 2): one down, two up, and one more each with prefix E0."""
-    return sum(5 if code in _EXTENDED else 3 for code in (chord.key, *chord.modifiers))
-
-
-def _event(code: str, *, down: bool) -> dict[str, Any]:
-    return {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": code}}}
+                await self._qmp.execute("input-send-event", {"events": [event(code, down=False)]})

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from factory.boot_command.keymap import LAYOUTS, Layout
+
 _TAIL = 24
 _NARROWEST = 40  # no screen has fewer columns
 _WRAP = r"(?:\\?[ ]*[│|┃║*]?(?:[ ]*\n){1,3}[ ]*[│|┃║*]?[ ]*)?"
@@ -20,6 +22,12 @@ _BLANK = r"(?: |(?=\n))"  # lines have no blanks at their ends
 _SIMILAR = 0.6
 _TELLING = 4  # characters in the order of those that were typed, which are no chance
 _REPEATED = 8
+_BESIDE = 2  # other rows that may change while a line is typed whose letters are not those of the text
+_UNTOLD = 2  # of an echo with other letters: one character alone may be anything's
+_MASKS = frozenset("*•·●○■█▪∙#.xX")  # what prompts for passwords show instead
+_SCROLLED = 4  # rows, by one chunk at most
+_FRAME = "│|┃║ "
+_BOOT_LOADERS = " Boot loaders always use 'us'"
 
 
 class Echo(Enum):
@@ -36,13 +44,17 @@ class Judgement:
     shown: str = ""
 
 
-def judge(before: Sequence[str], after: Sequence[str], known: str, chunk: str) -> Judgement:
+def judge(
+    before: Sequence[str], after: Sequence[str], known: str, chunk: str, keyboard: Layout | None = None
+) -> Judgement:
     """Looks for *chunk* on the screen *after*.
 
     Args:
         before: the screen before *chunk* was typed.
         known: what was typed on the same line before *chunk* and came out right.
+        keyboard: the layout that it was typed in; what a guest with another one shows for it is known then.
     """
+    before = _scrolled(before, after)
     changed = _changed_rows(before, after)
     if not changed:
         return Judgement(Echo.UNSEEN)
@@ -51,10 +63,40 @@ def judge(before: Sequence[str], after: Sequence[str], known: str, chunk: str) -
     if place:
         stuttered = _stuttered(before, after, known, chunk, place)
         return Judgement(Echo.WRONG, stuttered) if stuttered else Judgement(Echo.RIGHT)
-    for shown in _shown(before, after, known, changed):
-        if shown and _resembles(shown.strip(), chunk.strip()):
-            return Judgement(Echo.WRONG, shown)
+    for new in _new_texts(before, after, known, changed):
+        text, typed = new.text.strip(), chunk.strip()
+        if not text or (not known.strip() and _is_mask(text, typed)):
+            continue
+        if new.wrapped:  # blanks at the end of a row can't be seen
+            text, typed = text.replace(" ", ""), typed.replace(" ", "")
+        as_long = new.at_a_prompt and _stands_for(text, typed) and (new.located or len(text) >= _UNTOLD)
+        if as_long or _resembles(text, typed) or (keyboard and misread_by(text, typed, keyboard)):
+            return Judgement(Echo.WRONG, new.text)
     return Judgement(Echo.UNSEEN)
+
+
+def misread_by(shown: str, typed: str, keyboard: Layout) -> str:
+    """The layout of a guest that shows exactly *shown* for the keys of *typed*; empty when none of ours does."""
+    chords = [chord for character in typed.strip() for chord in keyboard.chords(character)]
+    fits: dict[str, int] = {}
+    for name, other in LAYOUTS.items():
+        characters = other.shows(chords)
+        told = sum(bool(c) for c in characters)
+        # A key that has no character in the other layout shows nothing, or something that no table has.
+        pattern = "".join(re.escape(c) or ".?" for c in characters)
+        if name != keyboard.name and 2 * told > len(characters) and re.fullmatch(pattern, shown.strip()):
+            fits[name] = told
+    return max(fits, key=lambda name: fits[name], default="")
+
+
+def _stands_for(shown: str, typed: str) -> bool:
+    """Whether *shown* may be *typed* in other letters: as long, and with its blanks where that has them."""
+    return len(shown) == len(typed) and all((a == " ") == (b == " ") for a, b in zip(shown, typed, strict=True))
+
+
+def _is_mask(shown: str, typed: str) -> bool:
+    """Whether each key shows the same sign, whatever it is."""
+    return len(set(shown)) == 1 and shown[0] in _MASKS and not (len(set(typed)) == 1 and shown[0] in "xX")
 
 
 def _resembles(shown: str, typed: str) -> bool:
@@ -66,15 +108,17 @@ def _resembles(shown: str, typed: str) -> bool:
     return lost or repeated
 
 
-def way_out(shown: str, typed: str) -> str:
+def way_out(shown: str, typed: str, keyboard: Layout | None = None) -> str:
     """What to try when *shown* stands where *typed* was typed: lost keys are no layout's fault."""
+    if keyboard and (other := misread_by(shown, typed, keyboard)):
+        return f"these keys show this in the layout '{other}': set `keyboard: {other}`.{_BOOT_LOADERS}"
     lost, repeated = _is_among(shown.strip(), typed), _is_among(typed.strip(), shown)
     if lost or repeated:
         return (
             f'keys {"were lost" if lost else "came twice"}: wait for the prompt before typing (`<waitText "…">`); is '
             "this computer too busy to let the guest read its keyboard?"
         )
-    return "is `keyboard:` the layout that the guest uses at this prompt? Boot loaders always use 'us'"
+    return f"is `keyboard:` the layout that the guest uses at this prompt?{_BOOT_LOADERS}"
 
 
 def _similar(shown: str, typed: str) -> bool:
@@ -105,8 +149,9 @@ def _stuttered(before: Sequence[str], after: Sequence[str], known: str, chunk: s
 
 def left_over(before: Sequence[str], after: Sequence[str], known: str) -> str:
     """What still stands behind *known* after wiping; empty when all is gone."""
+    before = _scrolled(before, after)
     changed = _changed_rows(before, after)
-    return next(_shown(before, after, known, changed), "")
+    return next((new.text for new in _new_texts(before, after, known, changed)), "")
 
 
 def _changed_rows(before: Sequence[str], after: Sequence[str]) -> frozenset[int]:
@@ -132,19 +177,74 @@ def _find(lines: Sequence[str], text: str, rows: frozenset[int]) -> tuple[int, i
     return found
 
 
-def _shown(before: Sequence[str], after: Sequence[str], known: str, changed: frozenset[int]) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class _NewText:
+    """A text that came to stand on the screen. ``located``: behind the known part of the line."""
+
+    text: str
+    located: bool
+    at_a_prompt: bool
+    """It stands where nothing was, behind the prompt, so that it is what was typed, or takes its place."""
+    wrapped: bool
+
+
+def _new_texts(before: Sequence[str], after: Sequence[str], known: str, changed: frozenset[int]) -> Iterator[_NewText]:
     """The text that came to stand on the screen behind *known*; where nothing is known, what is new in each row."""
     place = _find(after, known[-_TAIL:], changed | {r - 1 for r in changed}) if known.strip() else None
     if place:
-        yield _behind(before, after, changed, *place)
+        row, column = place
+        old = before[row] if row < len(before) else ""
+        text, wrapped = _behind(before, after, changed, row, column)
+        yield _NewText(text, True, _on_blanks(old, after[row], column), wrapped)
         return
     for row in sorted(changed):
         old = before[row] if row < len(before) else ""
-        yield _behind(before, after, changed, row, len(_common_prefix(old, after[row])))
+        column = len(_common_prefix(old, after[row]))
+        text, wrapped = _behind(before, after, changed, row, column)
+        yield _NewText(text, False, _is_prompt(before, after, changed, row, column), wrapped)
 
 
-def _behind(before: Sequence[str], after: Sequence[str], changed: frozenset[int], row: int, column: int) -> str:
-    """The text from a place on, in the rows that a wrapped line fills."""
+def _is_prompt(before: Sequence[str], after: Sequence[str], changed: frozenset[int], row: int, column: int) -> bool:
+    """Whether a line is typed at this place: a prompt stands before it, and the screen has not become another one.
+
+    A log goes on below what was there, a clock and a countdown take the place of what was there, and a program that
+    tells how far it is ("Loading ...") has no prompt.
+    """
+    old = before[row] if row < len(before) else ""
+    prompt = old[:column].rstrip().strip(_FRAME)
+    if not prompt or prompt.endswith(".") or not _on_blanks(old, after[row], column):
+        return False
+    last = max(r for r, line in enumerate(after) if line.strip(_FRAME))
+    wrapped: list[int] = []
+    at = row
+    while (following := _next_row(after, changed, at)) is not None:
+        wrapped.append(following)
+        at = following
+    asks = not prompt[-1].isalnum() or at == last
+    return asks and len(changed - {row, *wrapped}) <= _BESIDE
+
+
+def _on_blanks(old: str, new: str, column: int) -> bool:
+    """Whether nothing stood where *new* has its text from *column* on."""
+    end = len(new.rstrip()) - len(_common_suffix(new.rstrip(), old.rstrip()))
+    return not old[column : max(end, column)].strip()
+
+
+def _scrolled(before: Sequence[str], after: Sequence[str]) -> Sequence[str]:
+    """*before*, moved up by as many rows as the screen has scrolled meanwhile."""
+
+    def kept(by: int) -> int:
+        return sum(bool(a.strip()) and a.rstrip() == b.rstrip() for a, b in zip(before[by:], after, strict=False))
+
+    by = max(range(_SCROLLED + 1), key=lambda rows: (kept(rows), -rows))
+    return before[by:]
+
+
+def _behind(
+    before: Sequence[str], after: Sequence[str], changed: frozenset[int], row: int, column: int
+) -> tuple[str, bool]:
+    """The text from a place on, in the rows that a wrapped line fills; and whether it fills several."""
+    wrapped = False
     width = max(_NARROWEST, *(len(line.rstrip()) for line in after))
     text = after[row][column:]
     old = before[row] if row < len(before) else ""
@@ -152,9 +252,9 @@ def _behind(before: Sequence[str], after: Sequence[str], changed: frozenset[int]
     while (following := _next_row(after, changed, row)) is not None:
         if len(after[row].rstrip()) < width - 1 and following < len(before) and before[following].strip():
             break
-        row = following
+        row, wrapped = following, True
         text = text.rstrip("\\ ") + after[row].strip()
-    return text.rstrip()
+    return text.rstrip(), wrapped
 
 
 def _next_row(after: Sequence[str], changed: frozenset[int], row: int) -> int | None:

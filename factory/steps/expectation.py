@@ -20,7 +20,6 @@ from factory.drivers.protocols import (
     Typist,
     Where,
 )
-from factory.events import Note
 from factory.plan.resources import SeedPlace
 from factory.plan.step import Scope, Step
 from factory.quantity import Duration
@@ -48,8 +47,6 @@ class Hands:
                 self.scope.get(Machine), text, dialect=self._dialect, layout=self._layout, waits=self.waits,
                 emit=self.scope.emit,
             )  # fmt: skip
-        for warning in report.warnings:
-            self.scope.emit(Note(warning, "warning"))
         self._reports.append(report)
 
     def told(self) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, way_out
+from factory.boot_command.keymap import LAYOUTS, layout
+from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, misread_by, way_out
 
 pytestmark = pytest.mark.unit
 TOP = ["tinyOS installer", ""]
@@ -129,3 +130,87 @@ def test_left_over_after_wiping() -> None:
 )
 def test_what_to_try_is_told_by_what_went_wrong(shown: str, typed: str, hint: str) -> None:
     assert way_out(shown, typed).startswith(hint)
+
+
+# --- a guest that reads another layout --------------------------------------------------------------------------------
+
+LINES = (
+    "install seed=http://10.0.2.2:416",
+    "79/8GksuX-ndNvQppqk/seed",
+    "192.168.100.200",
+    "/10.0.2.2:8080/",
+    "ks=http://10.0.2.2:4",
+    "yz",
+    "2>&1",
+)
+PAIRS = [(a, b) for a in LAYOUTS for b in LAYOUTS if a != b]
+
+
+def misread(text: str, typed_in: str, read_by: str) -> str:
+    """What the guest shows; nothing for a key that has no character."""
+    chords = [chord for character in text for chord in layout(typed_in).chords(character)]
+    return "".join(layout(read_by).shows(chords))
+
+
+@pytest.mark.parametrize(("typed_in", "read_by"), PAIRS)
+@pytest.mark.parametrize("typed", LINES)
+def test_another_layout_is_told(typed: str, typed_in: str, read_by: str) -> None:
+    shown = misread(typed, typed_in, read_by)
+    if shown == typed:
+        return
+    keyboard = layout(typed_in)
+    got = judge(screen("boot:"), screen(f"boot: {shown}"), "", typed, keyboard)
+    assert (got.echo, got.shown.strip()) == (Echo.WRONG, shown)
+    # The first layout that shows exactly this is named: the two German ones differ in little.
+    told = misread_by(shown, typed, keyboard)
+    assert told == read_by or misread(typed, typed_in, told) == shown
+    assert way_out(shown, typed, keyboard).startswith(f"these keys show this in the layout '{told}'")
+
+
+@pytest.mark.parametrize(("typed_in", "read_by"), PAIRS)
+@pytest.mark.parametrize("typed", LINES)
+def test_an_echo_is_one_whatever_its_letters(typed: str, typed_in: str, read_by: str) -> None:
+    """Where the layouts are not known, too: it is as long as what was typed, and stands where that was typed."""
+    shown = misread(typed, typed_in, read_by)
+    if shown != typed and len(shown) == len(typed):
+        assert judge(screen("boot:"), screen(f"boot: {shown}"), "", typed).echo is Echo.WRONG
+        assert judge(screen("boot: x="), screen(f"boot: x={shown}"), "x=", typed).echo is Echo.WRONG
+
+
+def test_another_layout_is_told_where_the_line_wraps_and_scrolls() -> None:
+    typed, known = "quiet vga=normal", "x" * 66
+    shown = misread(typed, "fr", "us")
+    assert len(shown) == len(typed)
+    before = ["a", "b", f"boot: {known}"]
+    after = ["b", f"boot: {known} {shown[:6]}".rstrip(), shown[6:]]
+    assert judge(before, after, known, f" {typed}", layout("fr")) == Judgement(Echo.WRONG, f" {shown.replace(' ', '')}")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["Password:"], ["Password: ***************"]),
+        (["Password:"], ["Password: •••••••••••••••"]),
+        (["Password:", "", "at 12:00:01"], ["Password:", "", "at 12:00:02"]),
+        (["boot in 10 s", "Password:"], ["boot in 9 s", "Password:"]),
+        (["Password:"], ["Password:", "[    1.2] usb1"]),  # a log goes on below
+        (["Password:"], ["Password: [  1.234] usb"]),  # … or on the same row
+        (["Loading initrd.", "Password:"], ["Loading initrd................", "Password:"]),
+        (["Checking disk", "Password:"], ["Checking disk done and clean!", "Password:"]),
+        (["[         ] 10%", "Password:"], ["[##       ] 20%", "Password:"]),
+        (["a menu:", "1. x", "2. y", "Choose:"], ["another: it has no echo", "3. z", "4. q", "Type it in:"]),
+    ],
+)
+def test_a_screen_that_changes_by_itself_is_no_echo(before: list[str], after: list[str]) -> None:
+    for keyboard in (None, layout("fr")):
+        assert judge(before, after, "", "192.168.100.200", keyboard).echo is Echo.UNSEEN
+
+
+def test_one_sign_behind_a_prompt_may_be_anything() -> None:
+    assert judge(screen("Working: "), screen("Working: /"), "", "y").echo is Echo.UNSEEN
+    assert judge(screen("boot: "), screen("boot: z"), "", "y", layout("de")).echo is Echo.WRONG
+
+
+def test_wiping_leaves_nothing_on_a_screen_that_has_scrolled() -> None:
+    assert left_over(["a", "b", "boot:"], ["b", "boot:", ""], "") == ""
+    assert left_over(["a", "b", "boot:"], ["b", "boot: x", ""], "") == " x"
