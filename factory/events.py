@@ -39,7 +39,10 @@ class BuildWaiting(Event):
 
 @dataclass(frozen=True, slots=True)
 class BuildFinished(Event):
-    """A build has ended; ``message`` says why where there is a reason."""
+    """A build has ended; ``message`` says why where there is a reason.
+
+    The last line of each run's journal tells of that run alone; one that is tried again has several.
+    """
 
     template: str
     outcome: str  # "succeeded", "failed" or "interrupted"
@@ -359,9 +362,13 @@ class EventBus:
         """An ``Emit`` for one build."""
 
         def emit(event: Event) -> None:
-            self._publish(Stamped(self._clock(), build, self._redacted(event)))
+            self._publish(self.stamped(build, event))
 
         return emit
+
+    def stamped(self, build: str, event: Event) -> Stamped:
+        """*event* as subscribers get it: for one who is told alone."""
+        return Stamped(self._clock(), build, self._redacted(event))
 
     def _publish(self, stamped: Stamped) -> None:
         for subscriber in tuple(self._subscribers):

@@ -27,6 +27,8 @@ def explain_failure(run: Path, error: BaseException, emit: Emit, redact: Callabl
     except Exception as failure:  # the build's own error matters more than ours
         emit(Note(f"no report: {failure!r}", "warning"))
         return
+    if page is None:
+        return
     emit(ReportWritten(verdict.rule, verdict.sentence, str(page)))
     if isinstance(error, FactoryError):
         error.explanation = Explanation(verdict.sentence, verdict.advice, page)

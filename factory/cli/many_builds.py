@@ -19,6 +19,7 @@ from factory.cli.report.summary import Row, State
 from factory.cli.report.view import View
 from factory.cli.requests import Request, Requests
 from factory.cli.rereading import StaysAsItWas, read_again
+from factory.cli.run_end import unwrapped
 from factory.deadline import pause
 from factory.engine.runner import PlanOutdated
 from factory.engine.scheduler import Job, Scheduler
@@ -307,10 +308,3 @@ def _without_base(request: Request, why: str) -> StepError:
 
 def _exit_code(error: Exception) -> int:
     return error.exit_code if isinstance(error, FactoryError) else INTERNAL_ERROR_EXIT_CODE
-
-
-def unwrapped(error: BaseException) -> BaseException:
-    """The one error in a group of one (a TaskGroup wraps what its tasks raise)."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

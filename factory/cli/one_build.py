@@ -18,6 +18,7 @@ from factory.cli.places import Places
 from factory.cli.planning import Planned, last_layer
 from factory.cli.preflighting import check_host
 from factory.cli.requests import Selection
+from factory.cli.run_end import told_to
 from factory.dossier.collector import Collector
 from factory.engine import delivered
 from factory.engine.collection import collect_garbage, limit_from
@@ -159,63 +160,21 @@ async def run_build(ordered: Ordered, around: Surroundings, attempts: Attempts) 
 
 
 async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> None:
-    # Heavy: not before something has to run.
-    from factory.cli.compose import base_scope
-    from factory.drivers.screen.recorder import EVIDENCE, FILM
-
-    planned = ordered.planned
-    plan, bus, where, facts = planned.plan, around.bus, around.where, around.facts
+    plan, bus, where = ordered.planned.plan, around.bus, around.where
     store, emit, limit = around.store, bus.emitter(plan.name), limit_from("")
     with store_errors(where.runs), open_run(where.runs, plan.name) as run:
-        control, hooks = RunControl(run.path), failure_hooks(run)
+        control = RunControl(run.path)
         journal, processes = Journal(run.path / "journal.jsonl"), ProcessRecord(run)
         finished: dict[str, Recipe] = {}
         tell = _only(plan.name, journal, processes, _recipes_into(finished, plan))
         bus.subscribe(tell)
         try:
-            write_json(run.path / "plan.json", plan.describe())
-            emit(BuildStarted(plan.name, str(run.path), tuple(p.name for p in plan.phases)))
-            library = media_library(where, planned.loaded.root, run.path)
-            scope = base_scope(
-                name=planned.loaded.own_name,
-                run=run,
-                facts=facts,
-                cache=where.cache,
-                library=library,
-                redactor=bus.redactor,
-                emit=emit,
-                loaded=planned.loaded,
-                fonts=where.cache / "fonts",
-                control=control,
-                limits=FILM if around.options.record else EVIDENCE,
-            )
-            reasons = reasons_to_run(planned, store)
-            runner = Runner(
-                plan, store, scope,
-                usable=planned.usable,
-                not_stored=ordered.still_absent(around.made),
-                until=ordered.until,
-                why=lambda phase: reasons.get(phase.name, ""),
-                changed=planned.changed,
-                own_doing=attempts.own_doing,
-                hooks=hooks,
-                holder=HoldsMachine(run, control, attempts, emit),
-            )  # fmt: skip
-            try:
-                await runner.run()
-            except PlanOutdated:
+            with told_to(tell, bus, plan.name, lambda: _made(ordered, around)):
+                await _carry_out(ordered, around, attempts, run, control)
+        except BaseException as error:
+            if isinstance(error, PlanOutdated) or not isinstance(error, Exception):  # Ctrl-C, another build's failure
                 explain_interruption(run.path)
-                raise
-            except Exception as error:
-                explain_failure(run.path, error, emit, bus.redactor)
-                if around.options.record and isinstance(error, FactoryError):  # Ctrl-C does not wait for a film
-                    await _film(run, emit)
-                raise
-            except BaseException:  # Ctrl-C, or another build's failure
-                explain_interruption(run.path)
-                raise
-            if around.options.record:
-                await _film(run, emit)
+            raise
         finally:
             _mask_logs(run, bus, emit)
             bus.unsubscribe(tell)
@@ -234,6 +193,63 @@ def _mask_logs(run: Run, bus: EventBus, emit: Emit) -> None:
     with suppress(OSError):
         for path in mask_logs(run.path, bus.redactor):
             emit(Note(f"{path} held a secret and could not be masked: it is removed", "warning"))
+
+
+async def _carry_out(ordered: Ordered, around: Surroundings, attempts: Attempts, run: Run, control: RunControl) -> None:
+    """Runs the phases, and explains their failure."""
+    # Heavy: not before something has to run.
+    from factory.cli.compose import base_scope
+    from factory.drivers.screen.recorder import EVIDENCE, FILM
+
+    planned, bus, where = ordered.planned, around.bus, around.where
+    plan, emit, recorded = planned.plan, bus.emitter(planned.plan.name), around.options.record
+    write_json(run.path / "plan.json", plan.describe())
+    emit(BuildStarted(plan.name, str(run.path), tuple(p.name for p in plan.phases)))
+    scope = base_scope(
+        name=planned.loaded.own_name,
+        run=run,
+        facts=around.facts,
+        cache=where.cache,
+        library=media_library(where, planned.loaded.root, run.path),
+        redactor=bus.redactor,
+        emit=emit,
+        loaded=planned.loaded,
+        fonts=where.cache / "fonts",
+        control=control,
+        limits=FILM if recorded else EVIDENCE,
+    )
+    reasons = reasons_to_run(planned, around.store)
+    runner = Runner(
+        plan, around.store, scope,
+        usable=planned.usable,
+        not_stored=ordered.still_absent(around.made),
+        until=ordered.until,
+        why=lambda phase: reasons.get(phase.name, ""),
+        changed=planned.changed,
+        own_doing=attempts.own_doing,
+        hooks=failure_hooks(run),
+        holder=HoldsMachine(run, control, attempts, emit),
+    )  # fmt: skip
+    try:
+        await runner.run()
+    except PlanOutdated:
+        raise
+    except Exception as error:
+        explain_failure(run.path, error, emit, bus.redactor)
+        if recorded and isinstance(error, FactoryError):  # Ctrl-C does not wait for a film
+            await _film(run, emit)
+        raise
+    if recorded:
+        await _film(run, emit)
+
+
+def _made(ordered: Ordered, around: Surroundings) -> str:
+    """What there is after a run that went well, in words."""
+    delivery = ordered.planned.loaded.delivery
+    artifact = delivery.folder if delivery else _delivery(ordered.planned, around)[0]
+    if ordered.until:
+        return f"it was wanted until {ordered.until}, which is stored"
+    return f"its artifact is in {artifact}" if artifact.exists() else ""
 
 
 def _only(build: str, *readers: Callable[[Stamped], None]) -> Callable[[Stamped], None]:

@@ -15,13 +15,17 @@ from factory.errors import StoreError
 def command(run: str, as_json: bool) -> None:
     """Explain the build RUN again: write report.html and report.json into its run directory, from its journal.
 
+    Of a build that went well it says so, and where its artifact is; nothing is written then.
+
     \b
     RUN is a run's name or directory, or a template's name (its newest run); nothing means the newest run of all.
     Works for builds that were killed, too.
     """
     from factory.cli.live_runs import find_run, known_runs
     from factory.cli.places import places
-    from factory.dossier.collector import JSON, write_report
+    from factory.dossier.collector import write_report
+    from factory.dossier.record import read_record
+    from factory.dossier.report_json import report_json
     from factory.visible import visible, visible_json
 
     root = places().runs
@@ -38,9 +42,11 @@ def command(run: str, as_json: bool) -> None:
         message = f"the report can't be written: {error}"
         raise StoreError(message, hint="is there space in the run directory, and may you write there?") from error
     if as_json:
-        click.echo(visible_json(json.dumps(json.loads((found.path / JSON).read_text("utf-8")), ensure_ascii=False)))
+        report = report_json(read_record(found.path, alive=found.alive), verdict)
+        click.echo(visible_json(json.dumps(json.loads(report), ensure_ascii=False)))
         return
     click.echo(click.style(f"{found.path.name}: ", bold=True) + visible(verdict.sentence))
     for advice in verdict.advice:
         click.echo(f"  {click.style('try:', bold=True)} {visible(advice)}")
-    click.echo(f"  {click.style('report:', bold=True)} {page}")
+    if page:
+        click.echo(f"  {click.style('report:', bold=True)} {page}")

@@ -67,13 +67,15 @@ def broke(error: BaseException, phase: str) -> BuildBroke:
     )
 
 
-def write_report(run: Path, *, alive: bool) -> tuple[Verdict, Path]:
+def write_report(run: Path, *, alive: bool) -> tuple[Verdict, Path | None]:
     """Writes ``report.html`` and ``report.json`` into a run directory, each whole or not at all.
 
-    Returns what failed, and the page. Raises: OSError when there is no journal, or no place to write.
+    Returns what failed, and the page; none is written for a build that went well. Raises: OSError when there is no journal, or no place to write.
     """
     record = read_record(run, alive=alive)
     verdict = judge(record)
+    if record.outcome == "succeeded":
+        return verdict, None
     for name, text in ((JSON, report_json(record, verdict)), (HTML, page(record, verdict))):
         part = run / f".{name}.part"
         with open(part, "w", encoding="utf-8", opener=owner_only) as stream:

@@ -35,7 +35,9 @@ def judge(record: Record) -> Verdict:
     """The cause of *record*'s failure. Builds that did not fail get a sentence that says so."""
     if record.outcome in ("succeeded", "running"):
         going = "is running" if record.outcome == "running" else "succeeded"
-        return Verdict(record.outcome, f"The build {going}: there is no failure to explain.")
+        finished = record.last("build_finished")
+        made = finished.text("message") if finished else ""
+        return Verdict(record.outcome, f"The build {going}: {made or 'there is no failure to explain'}.")
     for rule in RULES:
         verdict = rule(record)
         if verdict is not None:

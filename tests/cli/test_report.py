@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -12,8 +13,12 @@ from click.testing import CliRunner
 from factory.cli.explaining import explain_failure, explain_interruption
 from factory.cli.program import cli
 from factory.cli.report.failure import failure_lines, problem_lines
+from factory.cli.run_end import told_to
+from factory.dossier.record import read_record
+from factory.engine.journal import Journal
+from factory.engine.runner import PlanOutdated
 from factory.errors import Evidence, Explanation, Place, Problem, StepError, StoreError, VerificationFailed
-from factory.events import ignore
+from factory.events import EventBus, Stamped, ignore
 from factory.secret import Redactor
 
 pytestmark = pytest.mark.unit
@@ -47,6 +52,48 @@ def test_a_build_that_was_killed_is_explained(runs: Path, word: str) -> None:
     assert "The build was killed while it was at “wait for the installer”" in result.output
     assert str(folder / "report.html") in result.output
     assert (folder / "report.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_a_build_that_went_well_says_so_and_nothing_is_written(runs: Path) -> None:
+    folder = dead_run(runs, "r")
+    bus, made = EventBus(), runs / "output" / "debian"
+    journal = Journal(folder / "journal.jsonl")
+    with told_to(journal, bus, "debian", lambda: f"its artifact is in {made}"):
+        pass
+    journal.close()
+    before = sorted(folder.iterdir())
+    result = CliRunner().invoke(cli, ["report", "r"])
+    assert unstyle(result.output) == f"r: The build succeeded: its artifact is in {made}.\n"
+    result = CliRunner().invoke(cli, ["report", "r", "--json"])
+    assert json.loads(result.output)["outcome"] == "succeeded"
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "message"),
+    [
+        (StepError("it broke"), "failed", "it broke"),
+        (ExceptionGroup("", [StepError("it broke")]), "failed", "it broke"),
+        (PlanOutdated("install", "a script has changed", ran=True), "interrupted", "a script has changed"),
+        (asyncio.CancelledError(), "interrupted", ""),
+        (KeyboardInterrupt(), "interrupted", ""),
+    ],
+)
+def test_the_last_line_of_a_journal_says_how_the_run_ended(
+    runs: Path, error: BaseException, outcome: str, message: str
+) -> None:
+    folder, bus, others = dead_run(runs, "r"), EventBus(), list[Stamped]()
+    bus.redactor.add("broke")
+    bus.subscribe(others.append)
+    journal = Journal(folder / "journal.jsonl")
+    with pytest.raises(type(error)), told_to(journal, bus, "debian", lambda: ""):
+        raise error
+    journal.close()
+    last = json.loads((folder / "journal.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["build"], last["outcome"]) == ("build_finished", "debian", outcome)
+    assert message.replace("broke", "********") in last["message"]
+    assert not others, "the command tells of a build when no further run of it follows"
+    assert read_record(folder, alive=False).outcome == outcome
 
 
 def test_as_json(runs: Path) -> None:
