@@ -1,8 +1,9 @@
-"""Rules for guests that do not start: panics, nothing to boot, reboots without end, too little speed."""
+"""Rules for guests that do not start: nothing to boot, reboots without end, too little speed, QEMU's own end."""
 
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
 
 from factory.dossier.record import Entry, Record, readable
@@ -17,35 +18,6 @@ WORK = 32 * 1024
 _LATE = 10.0
 """Seconds at the end of a wait, or more, by which it is judged: what is told last may be of a moment."""
 
-_PANIC = (
-    # Linux, where a line or what the kernel prints begins: another text without an end may stand before its time
-    re.compile(
-        r"(?:^(?:<\d+>)?|\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? )Kernel panic - not syncing: *([^\n]+)", re.MULTILINE
-    ),
-    # FreeBSD, OpenBSD, NetBSD: what follows tells it from a program in Go, which says "panic: " as well
-    re.compile(
-        r"^panic: ([^\n]+)(?=\n(?:[^\n]*\n){0,4}?(?:cpuid = \d|KDB: |Stopped at |Uptime: |cpu\d+: Begin traceback))",
-        re.MULTILINE,
-    ),
-    re.compile(r"^ *(?:Your (?:device|PC) ran into a problem|\*\*\* STOP: (?=0x))(.*)", re.MULTILINE),
-)
-_PANIC_ADVICE = (
-    (
-        r"root fs|VFS:|root device",
-        "it did not find its root file system: compare `root=` on its command line with the disk, and check that its "
-        "initrd has the driver for the disk's bus (`machine.disks[].bus`)",
-    ),
-    (
-        r"init|exitcode",
-        "its first program ended or is missing: look at the lines before the panic, is the initrd whole?",
-    ),
-    (
-        r"IO-APIC|timer doesn't work",
-        "this computer was too busy for the emulated timer: build again when it is quieter, or add `no_timer_check` to "
-        "the kernel's command line (`install.kernel_args`)",
-    ),
-    (r"memory|Out of memory|System is deadlocked", "give the machine more memory (`machine.memory`)"),
-)
 _NOT_BOOTABLE = (
     re.compile(r"No bootable device", re.IGNORECASE),
     re.compile(r"BdsDxe: No bootable option or device was found"),
@@ -59,32 +31,6 @@ _NOT_BOOTABLE = (
 
 _BOOTED = re.compile(r"\bLinux version \d|^\[ +\d+\.\d{6}\] |\blogin: *$|\bReached target\b", re.MULTILINE)
 """A system has started."""
-
-
-def kernel_panic(record: Record) -> Verdict | None:
-    found = find(record, _PANIC, logs=False)
-    told = any(e.text("name") == "GUEST_PANICKED" for e in record.recent("qmp_event"))
-    if not waited(record) or not (found or told):
-        return None
-    who = "installer" if installing(record) else "guest"
-    if found is None:
-        return Verdict("kernel-panic", f"The {who}'s kernel panicked.", ("look at the screen and the serial line",))
-    match, quote = found
-    reason = shorten(re.sub(r"\s*\]-+$", "", match[1].strip()).rstrip(". ") or "no reason given")
-    advice = [text for pattern, text in _PANIC_ADVICE if re.search(pattern, reason)][:1]
-    context = _before(match)
-    return Verdict(
-        "kernel-panic",
-        f"The {who}'s kernel panicked: {reason}.",
-        (*advice, "the last lines on the serial line say what it did before; a kernel that boots elsewhere may lack a "
-         "driver for this machine's devices"),
-        (quote, *([Quote("the lines before", context)] if context else [])),
-    )  # fmt: skip
-
-
-def _before(match: re.Match[str]) -> str:
-    lines = [line for line in match.string[: match.start()].splitlines()[:-1] if line.strip()][-3:]
-    return "\n".join(shorten(line) for line in lines)
 
 
 def no_bootable_device(record: Record) -> Verdict | None:
@@ -247,14 +193,43 @@ def machine_died(record: Record) -> Verdict | None:
     stderr = (record.broke.text("stderr") if record.broke else "") or (ended.text("stderr") if ended else "")
     hint = record.broke.text("hint") if record.broke else ""
     lines = [line for line in stderr.splitlines() if line.strip()][-4:]
-    status = ended.number("exit_status") if ended else 0
-    if status in (-9, 137):
-        sentence = "QEMU was killed (signal 9): by the kernel for want of memory, or by somebody."
-        hint = hint or "look for an out-of-memory kill in `dmesg`; give the machine less memory, or end something"
-    else:
-        sentence = f"QEMU itself ended: {_first_sentence(record.message.partition(': ')[2] or record.message)}."
-    advice = tuple(filter(None, (hint, "the report has the exact command line: paste it to see QEMU fail again")))
-    return Verdict("machine-died", sentence, advice, (Quote("QEMU", "\n".join(lines)),) if lines else ())
+    statuses = (int(entry.number("exit_status")) for entry in (ended, record.broke) if entry)
+    sentence, advice = _death(record, next(filter(None, statuses), 0), stderr)
+    repeat = "the report has the exact command line: paste it to see QEMU fail again"
+    quotes = (Quote("QEMU", "\n".join(lines)),) if lines else ()
+    return Verdict("machine-died", sentence, (*advice, *filter(None, (hint,)), repeat), quotes)
+
+
+_CRASHES = frozenset(
+    {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
+)
+"""Signals that a process brings upon itself, by a fault of its own."""
+
+
+def _death(record: Record, status: int, stderr: str) -> tuple[str, tuple[str, ...]]:
+    """How QEMU ended, and what to try."""
+    number = -status if status < 0 else status - 128 if status > 128 else 0
+    try:
+        name = signal.Signals(number).name if number else ""
+    except ValueError:
+        name = "of no known name"
+    if number == signal.SIGKILL:
+        return (
+            "QEMU was killed (signal 9): by the kernel for want of memory, or by somebody.",
+            ("look for an out-of-memory kill in `dmesg`; give the machine less memory, or end something",),
+        )
+    said = f": {_first_sentence(stderr.strip().splitlines()[-1])}" if stderr.strip() else " and said nothing"
+    if number in _CRASHES:
+        return f"QEMU itself crashed (signal {number}, {name}){said}.", (
+            "it is a fault of QEMU's or its accelerator's, not of the guest's: `coredumpctl info` shows where it "
+            "crashed, if core dumps are kept; report it to whoever made the package",
+            "does it crash with another `machine.type` or accelerator (`factory doctor` lists them), or a newer QEMU?",
+        )
+    if number:
+        return f"QEMU was ended by signal {number} ({name}){said}.", ("who, or what, sent that signal?",)
+    if not stderr.strip() and status:
+        return f"QEMU itself ended with status {status}{said}.", ()
+    return f"QEMU itself ended: {_first_sentence(record.message.partition(': ')[2] or record.message)}.", ()
 
 
 def describe_activity(entry: Entry) -> str:

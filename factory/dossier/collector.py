@@ -70,7 +70,8 @@ def broke(error: BaseException, phase: str) -> BuildBroke:
 def write_report(run: Path, *, alive: bool) -> tuple[Verdict, Path | None]:
     """Writes ``report.html`` and ``report.json`` into a run directory, each whole or not at all.
 
-    Returns what failed, and the page; none is written for a build that went well. Raises: OSError when there is no journal, or no place to write.
+    Returns what failed, and the page; none is written for a build that went well. Raises: OSError when there is no
+    journal, or no place to write.
     """
     record = read_record(run, alive=alive)
     verdict = judge(record)

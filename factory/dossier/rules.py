@@ -6,13 +6,14 @@ that died or a kernel that panicked explains everything that follows from it; si
 
 from __future__ import annotations
 
-from factory.dossier import boot_rules, guest_rules, install_rules
+from factory.dossier import boot_rules, guest_rules, install_rules, panic_rules
 from factory.dossier.record import Record
 from factory.dossier.verdict import Rule, Verdict
 
 RULES: tuple[Rule, ...] = (
     guest_rules.killed,
-    boot_rules.kernel_panic,
+    panic_rules.kernel_panic,
+    panic_rules.windows_stop,
     guest_rules.named_by_the_author,
     install_rules.out_of_disk,
     boot_rules.machine_died,

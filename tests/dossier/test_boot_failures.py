@@ -70,6 +70,16 @@ def connect_nowhere() -> AwaitPowerOff:
     return installer_ends()
 
 
+def test_a_windows_that_stops_itself(bench: Bench) -> None:
+    words = "Your PC ran into a problem and needs to restart.\nStop code: INACCESSIBLE_BOOT_DEVICE\n"
+    found = bench.fails(StartMachine(bench.spec(CLI, say(words), HANG), Role.BOOT), installer_ends(), phase="boot")
+    assert found.verdict.rule == "windows-stop"
+    assert found.verdict.sentence == (
+        "The guest's Windows stopped itself, with the stop code INACCESSIBLE_BOOT_DEVICE."
+    )
+    assert "machine.disks[].bus" in found.verdict.advice[0]
+
+
 def test_a_guest_that_reboots_in_a_loop(bench: Bench) -> None:
     spec = bench.spec(CLI, say("starting\n"), RESET, HANG, reboot=Reboot.RESETS)
     found = bench.fails(StartMachine(spec, Role.BOOT), installer_ends(budget=20, stall=0), phase="boot")
@@ -113,7 +123,9 @@ def test_a_guest_that_hangs(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class KillQemu(Step):
-    """Ends QEMU as the kernel does when memory is short."""
+    """Ends QEMU as the kernel does when memory is short, or as a fault of its own does."""
+
+    number: int = signal.SIGKILL
 
     @property
     def title(self) -> str:
@@ -124,7 +136,7 @@ class KillQemu(Step):
 
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
-        os.kill(scope.get(Machine).pid, signal.SIGKILL)  # type: ignore[type-abstract]
+        os.kill(scope.get(Machine).pid, self.number)  # type: ignore[type-abstract]
         yield
 
 
@@ -170,6 +182,14 @@ def test_a_machine_that_is_killed(bench: Bench) -> None:
     found = bench.fails(StartMachine(spec, Role.INSTALL), KillQemu(), installer_ends())
     assert found.verdict.rule == "machine-died"
     assert found.verdict.sentence == ("QEMU was killed (signal 9): by the kernel for want of memory, or by somebody.")
+
+
+def test_a_machine_that_crashes(bench: Bench) -> None:
+    found = bench.fails(StartMachine(bench.spec(CLI, HANG), Role.INSTALL), KillQemu(signal.SIGSEGV), installer_ends())
+    assert found.verdict.rule == "machine-died"
+    assert found.verdict.sentence == "QEMU itself crashed (signal 11, SIGSEGV) and said nothing."
+    assert "coredumpctl" in found.verdict.advice[0]
+    assert "machine.type" in found.verdict.advice[1]
 
 
 def test_a_machine_that_qemu_refuses(bench: Bench) -> None:
