@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from factory.opening import open_content
 from factory.secret import Secret
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -60,7 +61,7 @@ def digest_of(value: Any, *, salt: bytes = b"") -> str:
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
     """Hex digest of a file's bytes. Raises: OSError."""
-    with path.open("rb") as stream:
+    with open_content(path) as stream:
         return hashlib.file_digest(stream, algorithm).hexdigest()
 
 

@@ -64,7 +64,7 @@ class Layout:
     _characters: Mapping[tuple[Chord, ...], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        characters = {chords: c for c, chords in reversed(self._chords.items()) if c.isprintable()}
+        characters = {chords: c for c, chords in reversed(list(self._chords.items())) if c.isprintable()}
         object.__setattr__(self, "_characters", characters)
 
     @property

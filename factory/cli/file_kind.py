@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from factory.opening import open_content
+
 _HEAD = 64 * 1024
 _IMAGES = (
     (0, b"QFI\xfb"),  # qcow2
@@ -35,7 +37,7 @@ def kind_of(path: Path) -> FileKind:
     if path.is_dir():
         return FileKind.TEMPLATE
     try:
-        with path.open("rb") as stream:
+        with open_content(path) as stream:
             head = stream.read(_HEAD)
     except OSError as error:
         raise click.UsageError(f"{path} can't be read: {error.strerror}") from error

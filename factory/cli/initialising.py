@@ -22,6 +22,7 @@ from factory.drivers import iso as iso_driver
 from factory.drivers.iso_view import IsoView
 from factory.errors import FactoryError, Problem, TemplateError
 from factory.host.facts import template_names
+from factory.opening import open_content
 from factory.template import project
 from factory.template.boot_files import BootFiles, find_boot_files, initrds, kernels
 from factory.template.boot_menus import menu_entries
@@ -252,7 +253,7 @@ def _sha256(path: Path) -> str:
 
     digest = hashlib.sha256()
     with (
-        path.open("rb") as stream,
+        open_content(path) as stream,
         tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc="sha256", leave=False, disable=None) as bar,
     ):
         while piece := stream.read(2**20):

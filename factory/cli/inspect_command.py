@@ -38,7 +38,7 @@ def command(
     Of a template: variables (and where each value comes from), source, machine, provisioners and outputs.
     Of an image: system, partitions, packages, drivers, and the folders that take most. It is only read.
     """
-    images = [t for t in templates if t.is_file() and kind_of(t) not in (FileKind.TEMPLATE, FileKind.EMPTY)]
+    images = [t for t in templates if (t.is_file() or t.is_block_device()) and _is_image(t)]
     if images:
         if len(images) < len(templates):
             raise click.UsageError("inspect templates or images, not both at once")
@@ -86,3 +86,7 @@ def shown(description: Description) -> Iterator[str]:
         allowed = f" [{row.allowed}]" if row.allowed else ""
         origin = f"({row.type}, {row.origin}){allowed}"
         yield f"  {click.style('var', dim=True)} {row.name} = {row.value}  {origin}  {row.help}"
+
+
+def _is_image(path: Path) -> bool:
+    return kind_of(path) not in (FileKind.TEMPLATE, FileKind.EMPTY)

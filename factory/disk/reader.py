@@ -19,6 +19,7 @@ from typing import Protocol
 
 from factory.disk.references import format_of, read_head
 from factory.errors import StepError
+from factory.opening import open_content
 
 SMALLEST_DISCARD = 4096
 _SECTOR = 512
@@ -255,7 +256,7 @@ def _open(path: Path, format: str, fds: list[int]) -> DiskReader:
 
 def backing_file(path: Path) -> tuple[str, str]:
     """``(name, format)`` of a qcow2 image's backing file, as written in it; empty when there is none."""
-    with path.open("rb") as stream:
+    with open_content(path) as stream:
         header = stream.read(112)
         version, offset, length = struct.unpack(">IQI", header[4:20])
         if not offset:
@@ -283,6 +284,6 @@ def granularity(path: Path, format: str) -> int:
     if format == "raw":
         return SMALLEST_DISCARD
     if format == "qcow2":
-        with path.open("rb") as stream:
+        with open_content(path) as stream:
             return max(SMALLEST_DISCARD, 1 << int(struct.unpack(">I", stream.read(24)[20:24])[0]))
     return 64 * 1024

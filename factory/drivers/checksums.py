@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from factory.errors import StepError
+from factory.opening import open_content
 
 _BY_LENGTH = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
 _ALGORITHMS = frozenset(_BY_LENGTH.values())
@@ -28,7 +29,7 @@ class Checksum:
 
     def of(self, path: Path) -> Checksum:
         """The same kind of checksum, of a file. Blocks while it reads."""
-        with path.open("rb") as stream:
+        with open_content(path) as stream:
             return Checksum(self.algorithm, hashlib.file_digest(stream, self.algorithm).hexdigest())
 
 

@@ -28,6 +28,7 @@ from factory.drivers.download_index import Index, lock
 from factory.drivers.http_transfer import client, forget, is_final, network_errors, transfer, unreachable, what_it_says
 from factory.errors import StepError, StoreError
 from factory.events import Emit, Note
+from factory.opening import open_content, require_content
 from factory.quantity import Duration, Size
 
 ATTEMPTS = 4
@@ -253,8 +254,12 @@ def _wrong(origin: str, expected: Checksum, actual: Checksum) -> StepError:
 
 
 def _expect_file(path: Path) -> None:
-    if not path.is_file():
-        raise StepError(f"there is no file {path}", hint="is the path right, and is the disk mounted?")
+    try:
+        require_content(path)
+    except FileNotFoundError as error:
+        raise StepError(f"there is no file {path}", hint="is the path right, and is the disk mounted?") from error
+    except OSError as error:
+        raise StepError(f"{path} can't be used: {error.strerror}") from error
 
 
 def _is_local(origin: str) -> bool:
@@ -277,7 +282,8 @@ def _local_path(origin: str) -> Path:
 
 def _read_local_sums(path: Path) -> str:
     try:
-        return path.read_text(errors="replace")
+        with open_content(path) as stream:
+            return stream.read().decode(errors="replace")
     except OSError as error:
         raise StepError(f"can't read the SUMS file {path}: {error.strerror}") from error
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 from factory.drivers.iso_view import BOOT_MENUS, MARKS, IsoView
 from factory.drivers.wim import read_xml
 from factory.errors import StepError
+from factory.opening import open_content, require_content
 from factory.quantity import Size
 
 PADDING = 150 * 2048
@@ -214,6 +215,7 @@ def open_iso(path: Path) -> Iterator[IsoReader]:
 
     image = pycdlib.PyCdlib()
     try:
+        require_content(path)
         image.open(str(path))
     except OSError as error:
         raise StepError(f"{path} can't be read: {error.strerror or error}") from error
@@ -280,7 +282,7 @@ def _write(path: Path, label: str, files: Mapping[str, bytes | Path]) -> None:
         for folder in sorted({p.as_posix() for name in files for p in Path(name).parents if p.as_posix() != "."}):
             image.add_directory(names.folder(folder), rr_name=Path(folder).name, joliet_path=f"/{folder}")
         for name, content in sorted(files.items()):
-            stream: BinaryIO = content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
+            stream: BinaryIO = open_content(content) if isinstance(content, Path) else io.BytesIO(content)
             streams.append(stream)
             length = content.stat().st_size if isinstance(content, Path) else len(content)
             image.add_fp(stream, length, names.file(name), rr_name=Path(name).name, joliet_path=f"/{name}")

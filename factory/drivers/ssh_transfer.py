@@ -23,6 +23,7 @@ import paramiko
 
 from factory.drivers.line_output import Tail
 from factory.drivers.ssh_command import Command, ConnectionBroke
+from factory.opening import open_content
 from factory.quantity import Duration
 
 _CHUNK = 32 * 1024  # the largest packet that every SFTP server takes
@@ -48,7 +49,7 @@ class Upload:
     def open(self) -> tuple[BinaryIO, int]:
         if isinstance(self.source, bytes):
             return io.BytesIO(self.source), len(self.source)
-        stream = self.source.open("rb")
+        stream = open_content(self.source)
         return stream, os.fstat(stream.fileno()).st_size
 
     def chunks(self, stream: BinaryIO, size: int) -> Iterator[bytes]:

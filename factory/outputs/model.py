@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from factory.drivers.protocols import DiskImages
 from factory.errors import StepError
 from factory.events import Emit, Progress
+from factory.opening import open_content
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import TargetMachine
 from factory.quantity import Size
@@ -207,7 +208,7 @@ def hash_file(path: Path, meter: Callable[[int, int], None]) -> str:
     import hashlib
 
     digest, total, done = hashlib.sha256(), path.stat().st_size, 0
-    with path.open("rb") as stream:
+    with open_content(path) as stream:
         while chunk := stream.read(4 * 2**20):
             digest.update(chunk)
             done += len(chunk)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from factory.disk.references import HEAD, format_of, references
 from factory.errors import StepError
+from factory.opening import open_content
 
 OVF_SPACE = "http://schemas.dmtf.org/ovf/envelope/1"
 _HASH = re.compile(r"(\S+?)\s*\((.*)\)\s*=\s*([0-9a-fA-F]+)\s*\Z")
@@ -145,9 +146,12 @@ def opened_tar(path: Path) -> Iterator[tarfile.TarFile]:
 
 
 def open_package(path: Path) -> OvaPackage:
-    """Reads all but the disks' contents, which are only hashed. Blocking. Raises: StepError when it is no tar."""
-    with path.open("rb") as raw:
-        head = raw.read(6)
+    """Reads all but the disks' contents, which are only hashed. Blocking. Raises: StepError for what is no tar."""
+    try:
+        with open_content(path) as raw:
+            head = raw.read(6)
+    except OSError as error:
+        raise StepError(f"{path} can't be read: {error.strerror}") from error
     compressed = head[:2] == b"\x1f\x8b" or head[:6] == b"\xfd7zXZ\0" or head[:3] == b"BZh"
     with opened_tar(path) as tar:
         members = tar.getmembers()
@@ -225,7 +229,7 @@ def _others(head: bytes) -> str:
 
 def sparse_vmdk(path: Path) -> VmdkFacts | None:
     """Of a VMDK in one file; None when it is none, or its data lies in other files."""
-    with path.open("rb") as stream:
+    with open_content(path) as stream:
         head = stream.read(512)
         stream.seek(max(0, path.stat().st_size - 512))
         return _facts(head, stream.read(512))

@@ -13,6 +13,7 @@ from typing import IO, cast
 from factory.disk.references import HEAD
 from factory.disk.trust import refuse_references
 from factory.errors import HostError, StepError
+from factory.opening import open_content
 from factory.outputs.model import Part
 from factory.outputs.stream import CHUNK, is_zero
 
@@ -52,7 +53,7 @@ def _opened(file: Path, part: Part) -> Iterator[IO[bytes]]:
             with stream:
                 yield stream
         return
-    with _open(file, part.packing) if part.packing else file.open("rb") as stream:
+    with _open(file, part.packing) if part.packing else open_content(file) as stream:
         if not part.packing:
             stream.seek(part.offset)
         yield stream

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from factory.errors import SeedError
+from factory.opening import open_content
 
 _TRAILER = "TRAILER!!!"
 _BLOCK = 512
@@ -62,7 +63,7 @@ def _write_entry(stream: BinaryIO, inode: int, name: str, mode: int, content: by
     head = b"070701" + b"".join(b"%08X" % n for n in numbers) + encoded
     stream.write(head + b"\0" * (-len(head) % 4))
     if isinstance(content, Path):
-        with content.open("rb") as source:
+        with open_content(content) as source:
             shutil.copyfileobj(source, stream)
     else:
         stream.write(content)

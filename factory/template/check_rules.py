@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from factory.drivers.machine_spec import Bus
 from factory.errors import Place, Problem, SeedError
+from factory.opening import open_content
 from factory.quantity import Size
 from factory.template import project
 from factory.template.assemble import Draft
@@ -336,7 +337,7 @@ def _scripts(parts: Parts) -> Iterator[Problem]:
             if path.is_dir():  # /dev/null is a script that does nothing
                 yield node.problem(f"'{node.value}' is a folder, not a script")
             continue
-        with path.open("rb") as stream:
+        with open_content(path) as stream:
             first = stream.readline(4096)
         if first.endswith(b"\r\n"):
             message = f"'{node.value}' has line ends of Windows (CR LF)"

@@ -10,7 +10,6 @@ The tree is built from libyaml's events and not by its composer, which recurses 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from factory.errors import Place, Problem, TemplateError
+from factory.opening import open_text
 from factory.quantity import Size
 
 LARGEST_FILE = Size(2**20)
@@ -200,12 +200,8 @@ def read_yaml(path: Path, doubled: list[Problem] | None = None) -> Node:
 
 
 def _read_bounded(path: Path) -> bytes | None:
-    """What is in the file, None when that is more than ``LARGEST_FILE``, also of a device that has no end.
-
-    A named pipe that nobody writes to is empty: opened the usual way it would be waited for without end.
-    """
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-        os.set_blocking(stream.fileno(), True)
+    """What is in the file, None when that is more than ``LARGEST_FILE``, also of a device that has no end."""
+    with open_text(path) as stream:
         raw = stream.read(LARGEST_FILE + 1)
     return raw if len(raw) <= LARGEST_FILE else None
 

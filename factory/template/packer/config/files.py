@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.errors import Problem, TemplateError
+from factory.opening import open_text
 from factory.template.packer.hcl import Source
 
 LARGEST = 32 * 2**20
@@ -45,7 +46,7 @@ def read_source(path: Path, shown: str = "") -> Source:
     """Raises: TemplateError when the file can't be read or is no text in UTF-8."""
     name = shown or str(path)
     try:
-        with path.open("rb") as stream:
+        with open_text(path) as stream:
             raw = stream.read(LARGEST + 1)
     except OSError as error:
         raise TemplateError(f"{name} can't be read: {error.strerror or error}") from None

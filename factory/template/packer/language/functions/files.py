@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from factory.opening import open_content
 from factory.template.packer.hcl import Source, parse_template
 from factory.template.packer.hcl import syntax as ast
 from factory.template.packer.language.functions.registry import Evaluate, FunctionError, define
@@ -25,7 +26,7 @@ def _read(world: World, path: str) -> bytes:
         # A pipe or a device may never end, and opening a pipe may never return.
         if found.exists() and not found.is_file() and not found.is_dir():
             raise FunctionError(f"“{path}” is no regular file", 0, hint="put what it gives into a file, or a variable")
-        with found.open("rb") as stream:
+        with open_content(found) as stream:
             content = stream.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise FunctionError(f"“{found}” is larger than {LARGEST // 2**20} MiB", 0)
