@@ -80,7 +80,8 @@ class Deadline:
 
     def error(self, *, seen: str = "", hint: str = "", evidence: Evidence | None = None) -> DeadlineExpired:
         """The error to raise when it has passed; *seen* says what was there instead."""
-        message = f"waited {self.budget} for {self.what}"
+        prolonged = max(0.0, self.shift.seconds) if self.shift else 0.0
+        message = f"waited {Duration(round(self.budget + prolonged, 1))} for {self.what}"
         return DeadlineExpired(f"{message}; {seen}" if seen else message, hint=hint, evidence=evidence)
 
     async def bound(self, awaitable: Awaitable[T]) -> T:

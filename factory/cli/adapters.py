@@ -40,7 +40,7 @@ class GuestTypist:
     ) -> TypingReport:
         parsed = parse(command, Dialect.PACKER if dialect == "packer" else Dialect.FACTORY)
         for warning in parsed.warnings:
-            emit(Note(f"boot command: {warning}", "warning"))
+            emit(Note(str(warning), "warning"))
         keyboard = Keyboard(
             machine, keyboard_layout(layout), screen=self._screens.senses(machine), emit=emit, redact=self._redact
         )

@@ -418,6 +418,7 @@ async def test_a_deadline_that_is_moved_ends_who_waits_within_it() -> None:
     assert deadline.expired
     shift.move(5000)
     assert not deadline.expired
+    assert deadline.error().message == "waited 1h6m40s for what never comes", "so long it was in the end"
 
 
 @pytest.mark.machine

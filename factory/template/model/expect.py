@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -12,11 +13,19 @@ from factory.quantity import Duration
 from factory.template.model.text import Strict, Text, one_or_many
 
 FAIL: Literal["fail"] = "fail"
+_NEARLY_FAIL = (FAIL, "failed", "failure")
 
 
 def _branch(value: object) -> object:
-    """`fail` stays what it is; another single text is a boot command of one part."""
-    return value if value == FAIL else one_or_many(value)
+    """`fail` stays what it is; another single text is a boot command of one part.
+
+    Raises: ValueError for a word that is nearly `fail`, and would be typed.
+    """
+    if value == FAIL:
+        return value
+    if isinstance(value, str) and difflib.get_close_matches(value.strip().casefold(), _NEARLY_FAIL, 1, 0.8):
+        raise ValueError(f"{value!r} would be typed: did you mean `fail`? To type it, write [{value}]")
+    return one_or_many(value)
 
 
 Branch = Annotated[Literal["fail"] | tuple[Text, ...], BeforeValidator(_branch, json_schema_input_type=str | list[str])]
@@ -53,6 +62,11 @@ class Expect(Strict):
         single = [name for name in ("serial", "text", "still", "seed") if getattr(self, name) not in ("", None)]
         if not single and not self.branches:
             raise ValueError("it waits for nothing: write `text`, `serial`, `still`, `seed`, `on` or `on_serial`")
+        if len(single) > 1:
+            raise ValueError(
+                f"it waits for one thing, not for `{single[0]}` and `{single[1]}`: put each into an entry of its own, "
+                "or write `on` and `on_serial` for the first of several"
+            )
         if single and self.branches:
             raise ValueError(f"`on` waits for one of several outcomes: put `{single[0]}` into an entry of its own")
         if self.deadline <= 0 or (self.still is not None and self.still <= 0):
