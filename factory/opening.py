@@ -31,6 +31,12 @@ def open_content(path: Path) -> BufferedReader:
     return path.open("rb")
 
 
+def read_content(path: Path) -> bytes:
+    """All that is in a file. Raises: as ``require_content``."""
+    with open_content(path) as stream:
+        return stream.read()
+
+
 def open_text(path: Path) -> BufferedReader:
     """Opens what may come through a pipe, too (``<(command)``). A named pipe that nobody writes to is empty."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -12,7 +12,7 @@ from factory.cli.program import cli
 from factory.digest import content_digest
 from factory.drivers.checksums import Checksum
 from factory.errors import FactoryError
-from factory.opening import open_content, open_text, require_content
+from factory.opening import open_content, open_text, read_content, require_content
 from factory.template.yaml_source import read_yaml
 
 pytestmark = [pytest.mark.unit, pytest.mark.timeout(20)]
@@ -31,6 +31,8 @@ def test_what_is_no_file_has_no_content(pipe: Path, tmp_path: Path) -> None:
             require_content(path)
         with pytest.raises(OSError, match=kind):
             open_content(path)
+        with pytest.raises(OSError, match=kind):
+            read_content(path)
     with pytest.raises(FileNotFoundError):
         open_content(tmp_path / "none")
 

@@ -11,6 +11,7 @@ from factory.deadline import Deadline
 from factory.drivers import process
 from factory.errors import CommandFailed, StepError
 from factory.events import Emit, ignore
+from factory.opening import read_content
 from factory.quantity import Duration
 
 CAPACITY_SECTORS = 2880
@@ -36,7 +37,7 @@ async def make_floppy(path: Path, label: str, files: Mapping[str, bytes | Path],
         for name, content in files.items():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content.read_bytes() if isinstance(content, Path) else content)
+            target.write_bytes(read_content(content) if isinstance(content, Path) else content)
         draft.unlink(missing_ok=True)
         os.close(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600))
         try:

@@ -247,7 +247,7 @@ class Keyboard:
         self._echoes = True
         what = self._what_went_wrong(chunk, judgement.shown)
         if other := misread_by(judgement.shown, chunk, self._layout):  # it would be so however often it is typed
-            raise self._came_out_wrong(f"{what}: the guest reads the layout '{other}'", after, judgement.shown, chunk)
+            raise self._came_out_wrong(f"{what}, as the layout '{other}' has it", after, judgement.shown, chunk)
         self._tally.retyped += len(chunk)
         current = await self._wipe(before, judgement.shown, chunk) if attempts > 1 else None
         if current is None:
@@ -277,6 +277,7 @@ class Keyboard:
     def _what_went_wrong(self, meant: str, shown: str) -> str:
         if self._secret:
             return f"{len(meant)} characters that hold a secret came out wrong"
+        shown = shown if meant.startswith(" ") else shown.lstrip()  # the blank of the prompt is not typed
         return f"{self._quoted(meant)}, but the screen shows {self._redact(shown)!r}"
 
     def _slow_down(self, what: str) -> None:

@@ -27,7 +27,6 @@ _UNTOLD = 2  # of an echo with other letters: one character alone may be anythin
 _MASKS = frozenset("*•·●○■█▪∙#.xX")  # what prompts for passwords show instead
 _SCROLLED = 4  # rows, by one chunk at most
 _FRAME = "│|┃║ "
-_BOOT_LOADERS = " Boot loaders always use 'us'"
 
 
 class Echo(Enum):
@@ -111,14 +110,15 @@ def _resembles(shown: str, typed: str) -> bool:
 def way_out(shown: str, typed: str, keyboard: Layout | None = None) -> str:
     """What to try when *shown* stands where *typed* was typed: lost keys are no layout's fault."""
     if keyboard and (other := misread_by(shown, typed, keyboard)):
-        return f"these keys show this in the layout '{other}': set `keyboard: {other}`.{_BOOT_LOADERS}"
+        always = "; boot loaders always do" if other == "us" else ""
+        return f"the guest reads the layout '{other}' at this prompt{always}: set `keyboard: {other}`"
     lost, repeated = _is_among(shown.strip(), typed), _is_among(typed.strip(), shown)
     if lost or repeated:
         return (
             f'keys {"were lost" if lost else "came twice"}: wait for the prompt before typing (`<waitText "…">`); is '
             "this computer too busy to let the guest read its keyboard?"
         )
-    return f"is `keyboard:` the layout that the guest uses at this prompt?{_BOOT_LOADERS}"
+    return "is `keyboard:` the layout that the guest uses at this prompt? Boot loaders always use 'us'"
 
 
 def _similar(shown: str, typed: str) -> bool:

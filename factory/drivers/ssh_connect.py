@@ -21,6 +21,7 @@ from paramiko.ssh_exception import BadAuthenticationType
 from factory.drivers.protocols import ConnectState, Credentials, GuestAddress
 from factory.drivers.ssh_agent import agent_keys
 from factory.drivers.ssh_keys import load_key
+from factory.opening import read_content
 from factory.quantity import Duration
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else failures are printed by logging.lastResort
@@ -317,7 +318,7 @@ def load_keys(credentials: Credentials) -> list[paramiko.PKey]:
     if credentials.private_key is None:
         return offered
     try:
-        key = load_key(credentials.private_key.read_bytes())
+        key = load_key(read_content(credentials.private_key))
         if credentials.certificate is not None:
             key.load_certificate(str(credentials.certificate))
         return [key, *offered]

@@ -18,6 +18,7 @@ from typing import Any
 from factory.deadline import Deadline
 from factory.errors import CommandFailed, Evidence, GuestCommandFailed, GuestUnreachable, HostError
 from factory.events import Note
+from factory.opening import read_content
 from factory.provision.context import ProvisionContext, print_line, reveal
 from factory.quantity import Duration
 from factory.secret import Secret
@@ -88,7 +89,7 @@ class _Playbook:
 
     async def install_requirements(self, requirements: Path) -> None:
         """Roles and collections into the private folder, so that nothing of this host changes."""
-        content = requirements.read_text()
+        content = read_content(requirements).decode()
         kinds = [kind for kind in ("role", "collection") if f"{kind}s:" in content] or ["role"]
         for kind in kinds:
             await self._program(
@@ -118,7 +119,7 @@ class _Playbook:
         original = self._context.connection.credentials.private_key
         if original is None:
             return None
-        return _private(self._folder / "key", original.read_bytes())
+        return _private(self._folder / "key", read_content(original))
 
     async def end_connections(self) -> None:
         """Ends the SSH connections that Ansible keeps open for the next task."""

@@ -86,7 +86,7 @@ def _is_template(path: Path) -> bool:
 
 
 def _text(path: Path) -> str:
-    if path.suffix not in _YAML or path.stat().st_size > _LARGEST_READ:
+    if path.suffix not in _YAML or not path.is_file() or path.stat().st_size > _LARGEST_READ:
         return ""
     return path.read_text("utf-8", errors="replace")
 

@@ -108,7 +108,7 @@ def templates_in(folder: Path) -> dict[str, Path]:
     """The templates of a folder by their names and by those of their files."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.suffix not in (".yml", ".yaml"):
+        if path.suffix not in (".yml", ".yaml") or not path.is_file():
             continue
         found.setdefault(path.stem, path)
         match = _NAME.search(path.read_text("utf-8", errors="replace"))

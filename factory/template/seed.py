@@ -13,6 +13,7 @@ from typing import Any
 
 from factory.digest import content_digest, digest_of
 from factory.errors import Place, Problem, SeedError
+from factory.opening import read_content
 from factory.quantity import Size
 from factory.template import jinja
 from factory.template.late import late_names, render_late, render_late_value
@@ -150,7 +151,7 @@ def _read(path: Path) -> str:
         if path.stat().st_size > LARGEST_TEMPLATE:
             hint = f"leave '{RENDERED}' off its name to serve it as it is"
             raise SeedError(f"{shown_name(path)} is larger than {LARGEST_TEMPLATE}", hint=hint)
-        return path.read_text("utf-8")
+        return read_content(path).decode("utf-8")
     except OSError as error:
         raise SeedError(f"can't read {shown_name(path)}: {error.strerror}") from None
     except UnicodeDecodeError:

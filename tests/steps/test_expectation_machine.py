@@ -97,8 +97,8 @@ def test_when_none_shows_the_error_says_what_did() -> None:
 
 
 def test_a_still_screen_is_waited_for() -> None:
-    expect = Expect(text="Booting from Hard Disk", still=Duration(1), deadline=Duration(120))
-    assert AwaitExpectation(Expect(still=Duration(1))).title == "wait for the screen to stand still for 1s"
+    expect = Expect(still=Duration(1), deadline=Duration(120))
+    assert AwaitExpectation(expect).title == "wait for the screen to stand still for 1s"
     assert expecting(expect, SAYS_READY) == ""
 
 

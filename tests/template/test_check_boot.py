@@ -44,7 +44,7 @@ def problems(project: Project, install: str, more: str = "") -> list[str]:
         ("  boot_command: []\n", []),
         ("  boot_command:\n    - on: {Install: '<enterr>', Other: [], Panic: fail}\n    - '<esc>'\n", ["7:22: unknown token <enterr> (did you mean <enter>?)"]),
         ("  boot_command: ['<ent', {still: 2s}, 'er>']\n", []),
-        ("  boot_command: ['a', {text: x, seed: anwsers}, '<entr>']\n", ["6:39: it waits for 'anwsers', which the seed does not have (did you mean 'answers'?)", "6:50: unknown token <entr> (did you mean <enter>?)"]),
+        ("  boot_command: ['a', {seed: anwsers}, '<entr>']\n", ["6:30: it waits for 'anwsers', which the seed does not have (did you mean 'answers'?)", "6:41: unknown token <entr> (did you mean <enter>?)"]),
         ("  boot_command: ['a', {on: {}}]\n", ["6:23: it waits for nothing: write `text`, `serial`, `still`, `seed`, `on` or `on_serial`"]),
         ("  boot_command: [{on: {'/a*/': []}}]\n", ["6:18: /a*/ matches an empty screen, so it would never wait"]),
     ],

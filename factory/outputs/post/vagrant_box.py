@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.errors import StepError
+from factory.opening import read_content
 from factory.outputs.post.artifact import Artifact, Surroundings
 
 _SETTINGS = """\
@@ -36,7 +37,7 @@ async def vagrant_box(artifact: Artifact, options: Mapping[str, Any], around: Su
         if not path.is_file():
             raise StepError(f"vagrant: there is no file {path} to include")
     template = str(options.get("vagrantfile_template") or "")
-    own = around.path(template).read_text() if template else ""
+    own = read_content(around.path(template)).decode() if template else ""
     name = str(options.get("output") or f"packer_{around.build}_libvirt_amd64.box")
     target = around.path(name)
     target.parent.mkdir(parents=True, exist_ok=True)

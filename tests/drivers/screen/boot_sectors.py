@@ -51,7 +51,7 @@ SET_UP = (
 )
 
 
-def echo(*, text_mode: int | None = None, lose_every: int = 0, silent: bool = False) -> bytes:
+def echo(*, text_mode: int | None = None, lose_every: int = 0, silent: bool = False, star: bool = False) -> bytes:
     """Waits for keys with INT 16h, prints each on the screen and sends it to the debug console.
 
     Backspace wipes the character left of the cursor; Enter goes to a new line.
@@ -60,6 +60,7 @@ def echo(*, text_mode: int | None = None, lose_every: int = 0, silent: bool = Fa
         text_mode: a BIOS video mode to set first.
         lose_every: of so many keys one is thrown away before it is seen by anyone (a guest that loses keys).
         silent: prints nothing, as at a password prompt.
+        star: prints a star for each key, as others do.
     """
     lose = (
         "FE 0E @counter   ; dec byte [counter]",
@@ -83,6 +84,7 @@ def echo(*, text_mode: int | None = None, lose_every: int = 0, silent: bool = Fa
             *(lose if lose_every else ()),
             "E6 E9            ; out 0xe9, al",
             *(("EB ->next        ; jmp next",) if silent else ()),
+            *(("B0 2A            ; mov al, '*'",) if star else ()),
             "B4 0E            ; mov ah, 0x0e: teletype",
             "BB 07 00         ; mov bx, 7",
             "CD 10            ; int 0x10",

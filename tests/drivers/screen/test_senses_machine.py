@@ -350,19 +350,22 @@ def test_a_secret_that_comes_out_wrong_is_not_quoted() -> None:
     assert "horse" not in str(caught.value)
 
 
-def test_what_is_not_echoed_is_not_typed_again() -> None:
-    """A guest that shows nothing, as at a password prompt."""
+@pytest.mark.parametrize("password", [{"silent": True}, {"star": True}])
+@pytest.mark.parametrize("name", ["us", "fr"])
+def test_what_is_not_echoed_is_not_typed_again(name: str, password: dict[str, bool]) -> None:
+    """A guest that shows nothing, or stars, as at a password prompt."""
 
     async def run() -> tuple[bytes, int]:
-        async with guest(boot_sector=echo(silent=True)) as machine:
+        async with guest(boot_sector=echo(**password)) as machine:
             await machine.sent(1)
-            report = await Keyboard(machine, layout("us"), screen=Senses(machine)).type(
+            report = await Keyboard(machine, layout(name), screen=Senses(machine)).type(
                 parse("secret word").actions, waits=Waits()
             )
             assert report.verified == 0
             return await machine.sent(12), report.retyped
 
-    assert asyncio.run(run()) == (b"Rsecret word", 0)
+    arrived = {"us": b"Rsecret word", "fr": b"Rsecret zord"}[name]
+    assert asyncio.run(run()) == (arrived, 0)
 
 
 # --- waits ------------------------------------------------------------------------------------------------------------
