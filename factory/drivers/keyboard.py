@@ -140,6 +140,7 @@ class Keyboard:
         self._secret = False
         self._unseen = 0
         self._echoes = False
+        self._blind = False
 
     async def type(self, actions: Iterable[Action], *, waits: WaitHandler) -> TypingReport:
         """Types *actions*, and waits where they say so. Every key is up again when it returns, however it does.
@@ -210,11 +211,11 @@ class Keyboard:
                 # A secret may be cut in two by a chunk's end, and a wrong one looks much like the right one.
                 self._secret = self._redact(part) != part
                 self._unseen = 0
-                self._echoes = False
+                self._echoes = self._blind = False
                 before = start = await self._look() if not self._held else None
                 for chunk in pieces(part, CHUNK):
                     before = await self._checked(chunk, before, ATTEMPTS)
-                if start is not None and self._unseen:
+                if start is not None and self._blind:
                     await self._look_again(start, part)
             self._tally.characters += len(part)
 
@@ -242,7 +243,7 @@ class Keyboard:
         if judgement.echo is Echo.UNSEEN:
             # A password, or a program that shows nothing: typing it again would do harm, and looking takes time.
             self._known = ""
-            self._unseen += 1
+            self._unseen, self._blind = self._unseen + 1, True
             return after if self._unseen < _UNSEEN_CHUNKS else None
         self._echoes = True
         what = self._what_went_wrong(chunk, judgement.shown)
