@@ -70,5 +70,6 @@ def test_what_plans_read_is_refused_too(pipe: Path) -> None:
         content_digest(pipe)
     with pytest.raises(OSError, match="named pipe"):
         Checksum("sha256", "0" * 64).of(pipe)
-    with pytest.raises(FactoryError, match="expected a mapping"):
+    with pytest.raises(FactoryError, match="expected a mapping") as caught:
         read_yaml(pipe)
+    assert "a named pipe that nobody writes to" in str(caught.value.hint or getattr(caught.value, "problems", ""))

@@ -219,7 +219,8 @@ def parse_yaml(text: str, path: Path, name: str = "", doubled: list[Problem] | N
         if problem.place is None or problem.place.line not in told:  # else it is what that line's problem leads to
             composer.problems.append(problem)
     if root is not None and not isinstance(root.value, dict) and not composer.problems:
-        hint = "the file is empty" if root.value is None else "write `key: value` lines"
+        empty = "it is a named pipe that nobody writes to" if path.is_fifo() else "the file is empty"
+        hint = empty if root.value is None else "write `key: value` lines"
         composer.problems.append(root.problem("expected a mapping at the top", hint))
     if composer.problems or root is None or (composer.doubled and doubled is None):
         raise TemplateError(sorted([*composer.problems, *composer.doubled], key=_order))
