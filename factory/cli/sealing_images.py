@@ -211,8 +211,7 @@ def _show(done: _Done) -> None:
             click.echo(f"  {operation.name:<26} {operation.paths:>6}  {click.style(operation.what, dim=True)}")
     free = Size(sum(f.free for f in report.free_space))
     click.echo(f"  free space and swap, read back: {free}, all zeros" if free else "  free space was not read back")
-    allowed = sum(1 for f in report.findings if f.allowed)
-    secrets = f"none, but for {allowed} that are allowed" if allowed else "none"
+    secrets = f"none, but for {report.allowed} that are allowed" if report.allowed else "none"
     click.echo(f"  secrets: {secrets if report.searched else 'nobody has looked for any'}")
     for shrunk in report.shrunk:
         click.echo(f"  cut: {shrunk}")

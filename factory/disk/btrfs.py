@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from factory.disk.reader import DiskReader
+from factory.disk.spans import inside
 
 _SUPER, _MAGIC = 65536, b"_BHRfS_M"
 _RESERVED = ((0, 2**20), (64 * 2**20, 65536), (256 * 2**30, 65536))
@@ -101,12 +102,14 @@ class Btrfs:
     def owners_at(self, offsets: set[int]) -> dict[int, tuple[int, int]]:
         """Of *offsets* (bytes), those that belong to a file → its subvolume and inode. Walks all subvolumes."""
         found: dict[int, tuple[int, int]] = {}
+        wanted = sorted(offsets)
         for tree in self._subvolumes():
             for item in self._items(self._roots[tree]):
                 if item.type != _EXTENT_DATA:
                     continue
                 for first, length in self._lies_at(item):
-                    found |= {o: (tree, item.id) for o in offsets if first <= o < first + length and o not in found}
+                    for offset in inside(wanted, first, length):
+                        found.setdefault(offset, (tree, item.id))
                 if len(found) == len(offsets):
                     return found
         return found

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from factory.disk.reader import DiskReader
+from factory.disk.spans import inside
 
 _MAGIC = 0xEF53
 _COMPAT_SPARSE2 = 0x200
@@ -157,9 +158,10 @@ class Ext:
     def owners(self, blocks: set[int]) -> dict[int, int]:
         """Of *blocks* (numbers), those that belong to an inode → its number. Walks all inodes."""
         owners: dict[int, int] = {}
+        wanted = sorted(blocks)
         for number, inode in self._all_inodes():
             for first, count in self._runs(inode):
-                owners |= {b: number for b in blocks if first <= b < first + count}
+                owners |= dict.fromkeys(inside(wanted, first, count), number)
             if len(owners) == len(blocks):
                 break
         return owners

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from factory.disk.reader import DiskReader
+from factory.disk.spans import inside
 from factory.disk.xfs import Xfs
 
 _CHUNK = 64  # inodes that lie together
@@ -53,11 +54,12 @@ class XfsFiles(Xfs):
     def owners(self, blocks: set[int]) -> dict[int, int]:
         """Of *blocks* (numbers), those that belong to an inode → its number. Walks all inodes."""
         found: dict[int, int] = {}
+        wanted = sorted(blocks)
         for number, inode in self._all_inodes():
             if inode.mode & 0xF000 not in (_DIRECTORY, _REGULAR):
                 continue
             for _, first, count in self._runs(inode):
-                found |= {b: number for b in blocks if first <= b < first + count}
+                found |= dict.fromkeys(inside(wanted, first, count), number)
             if len(found) == len(blocks):
                 break
         return found

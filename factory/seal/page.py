@@ -126,6 +126,9 @@ def _findings(report: Mapping[str, Any]) -> Iterator[str]:
             for f in findings
         ],
     )
+    for more in report.get("more_findings", ()):
+        verdict = "allowed" if more["allowed"] else "<b class=bad>found</b>"
+        yield f"<p>And {more['count']} more of {_code(more['name'])}, {verdict}.</p>"
 
 
 def _list(title: str, lines: Sequence[str], kind: str) -> Iterator[str]:

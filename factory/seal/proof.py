@@ -16,7 +16,7 @@ from factory.seal.guest_access import DiskLike, index, name_of, opened
 from factory.seal.layout import Layout
 from factory.seal.logical_volumes import LogicalVolumes
 from factory.seal.model import Operation, SealOptions, Subject
-from factory.seal.report import Finding, judge
+from factory.seal.report import Finding, MoreFindings, few_of_each, judge
 from factory.seal.sanitise import Broken
 from factory.seal.second_look import SecondLook
 from factory.seal.secret_scan import Needles
@@ -56,6 +56,7 @@ class SecondWord:
     free_space: tuple[FreeSpace, ...]
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
+    more: tuple[MoreFindings, ...] = ()
 
 
 async def look_again(disks: Sequence[DiskLike], options: SealOptions, emit: Emit) -> SecondWord:
@@ -70,7 +71,8 @@ async def look_again(disks: Sequence[DiskLike], options: SealOptions, emit: Emit
         free_space += word.free_space
         findings += word.findings
         notes += word.notes
-    return SecondWord(tuple(free_space), tuple(findings), tuple(notes))
+    shown, more = few_of_each(findings)
+    return SecondWord(tuple(free_space), shown, tuple(notes), more)
 
 
 def _unchecked(volume: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from factory.seal.secret_scan import Hit
 from factory.seal.trim import Trimmed
 
 FORMAT = 1
+_SHOWN = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class MoreFindings:
+    """How many findings of one name and one verdict the report leaves out, beside those that it shows."""
+
+    name: str
+    allowed: bool
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} more of {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class SealReport:
     """All of it, as data."""
 
@@ -48,6 +62,7 @@ class SealReport:
     trimmed: tuple[Trimmed, ...] = ()
     free_space: tuple[FreeSpace, ...] = ()
     findings: tuple[Finding, ...] = ()
+    more_findings: tuple[MoreFindings, ...] = ()
     shrunk: tuple[str, ...] = ()
     missing_drivers: tuple[str, ...] = ()
     """What the guest lacks on platforms that it is exported to: a warning, for the image is clean all the same."""
@@ -66,11 +81,17 @@ class SealReport:
             *(f"free space of {t.device} was not wiped: {t.problem}" for t in self.trimmed if t.problem),
             *(f"{f.dirty} bytes of free space on {f.place} keep old contents" for f in self.free_space if f.dirty),
             *(f"found {finding}" for finding in self.findings if not finding.allowed),
+            *(f"found {more}" for more in self.more_findings if not more.allowed),
         )
 
     @property
     def proven(self) -> bool:
         return not self.problems
+
+    @property
+    def allowed(self) -> int:
+        """How many findings are allowed, shown or not."""
+        return sum(f.allowed for f in self.findings) + sum(m.count for m in self.more_findings if m.allowed)
 
     @property
     def summary(self) -> str:
@@ -117,6 +138,22 @@ def judge(hits: Sequence[Hit], places: Sequence[Place], allow: Sequence[str]) ->
             reason = "allowed by the template"
         findings.append(Finding(hit.name, hit.disk, hit.offset, place.where, hit.excerpt, bool(reason), reason))
     return findings
+
+
+def few_of_each(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[MoreFindings, ...]]:
+    """Some of each name and verdict, and how many there are beside them: ten thousand equal lines help nobody.
+
+    For findings that were judged: what is left out before that has no verdict.
+    """
+    counts: Counter[tuple[str, bool]] = Counter()
+    shown = []
+    for finding in findings:
+        kind = (finding.name, finding.allowed)
+        counts[kind] += 1
+        if counts[kind] <= _SHOWN:
+            shown.append(finding)
+    more = (MoreFindings(*kind, count - _SHOWN) for kind, count in counts.items() if count > _SHOWN)
+    return tuple(shown), tuple(more)
 
 
 def _is_known(name: str) -> bool:

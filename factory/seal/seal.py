@@ -123,6 +123,7 @@ def _report(
         trimmed=tuple(sealed.trimmed),
         free_space=word.free_space,
         findings=word.findings,
+        more_findings=word.more,
         shrunk=(str(sealed.cut),) if sealed.cut is not None else (),
         missing_drivers=tuple(map(str, ready.missing)),
         drivers=sealed.drivers.to_json() if sealed.drivers else None,

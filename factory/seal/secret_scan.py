@@ -17,7 +17,6 @@ SHORTEST = 6
 """Characters: what is shorter occurs on every disk by chance."""
 _CHUNK = 8 * 2**20
 _BEFORE, _AFTER = 256, 4096
-_MOST_PER_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def scan(
         done = min(total, done + len(data))
         if progress is not None:
             progress(done, total)
-    return _few_of_each(sorted(hits.values(), key=lambda hit: hit.offset))
+    return sorted(hits.values(), key=lambda hit: hit.offset)
 
 
 def _chunks(reader: DiskReader, extents: Sequence[tuple[int, int]], overlap: int) -> Iterator[tuple[int, bytes]]:
@@ -114,14 +113,3 @@ def _shape_hit(shape: Shape, disk: str, reader: DiskReader, offset: int) -> Hit 
 def _excerpt(value: bytes) -> str:
     shown = value[: 24 if value.startswith(b"-----") else 4]
     return "".join(chr(b) if 32 <= b < 127 else "·" for b in shown) + "…"
-
-
-def _few_of_each(hits: Sequence[Hit]) -> list[Hit]:
-    """At most some of each name: a report of ten thousand equal lines helps nobody."""
-    counts: dict[str, int] = {}
-    kept = []
-    for hit in hits:
-        counts[hit.name] = counts.get(hit.name, 0) + 1
-        if counts[hit.name] <= _MOST_PER_NAME:
-            kept.append(hit)
-    return kept
