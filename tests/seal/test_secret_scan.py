@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import shlex
 import urllib.parse
 from collections.abc import Iterator
@@ -13,15 +12,15 @@ import pytest
 
 from factory.seal import secret_scan
 from factory.seal.model import GuestInfo
-from factory.seal.report import SealReport, allow_name, judge
+from factory.seal.report import MoreFindings, SealReport, allow_name, few_of_each, judge
 from factory.seal.second_look import Place
 from factory.seal.secret_scan import Hit, Needles, scan
-from factory.seal.secret_shapes import SHAPES
 from factory.secret import Secret
 from tests.seal.dirty_disk import BUILD_KEY
 
 pytestmark = pytest.mark.unit
 
+NOISE = "k7Qm2xVb9RtY4nWc8ZpL3sHd6GfJ1aEuXo5CiBvNzMqTwKyPrSgUhDjFlAe0" * 4
 VALUE = 'pa\'ss "w/örd"+=%9'
 
 
@@ -100,59 +99,6 @@ def test_the_build_key_is_found_without_its_comment() -> None:
     assert [h.name for h in find(f"{body} someone".encode(), keys=(BUILD_KEY,))] == ["build-key:1"]
 
 
-NOISE = "k7Qm2xVb9RtY4nWc8ZpL3sHd6GfJ1aEuXo5CiBvNzMqTwKyPrSgUhDjFlAe0" * 4
-REAL = {
-    "private-key": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{NOISE[:70]}\n{NOISE[70:140]}\n",
-    "putty-private-key": f"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: x\nLines: 2\n{NOISE[:64]}\n",
-    "age-secret-key": "AGE-SECRET-KEY-1" + "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7LQPZRY9X8GF2TVDW0S3JN54KHCE"[:58],
-    "wireguard-private-key": f"PrivateKey = {NOISE[:43]}=\n",
-    "aws-access-key": " AKIAIX7QMZ2VB5TY4NWC ",
-    "aws-secret-key": f"aws_secret_access_key = {NOISE[:40]}\n",
-    "github-token": f" ghp_{NOISE[:36]} ",
-    "gitlab-token": f" glpat-{NOISE[:20]} ",
-    "slack-token": f" xoxb-1234567890-{NOISE[:24]} ",
-    "slack-webhook": f"https://hooks.slack.com/services/T0123ABCD/B0123ABCD/{NOISE[:24]}",
-    "stripe-key": f" sk_live_{NOISE[:24]} ",
-    "google-api-key": f" AIza{NOISE[:35]} ",
-    "google-oauth-token": f" ya29.{NOISE[:60]} ",
-    "npm-token": f" npm_{NOISE[:36]} ",
-    "pypi-token": f" pypi-AgE{NOISE[:70]} ",
-    "vault-token": f" hvs.{NOISE[:30]} ",
-    "docker-token": f" dckr_pat_{NOISE[:27]} ",
-    "digitalocean-token": " dop_v1_" + "0123456789abcdef" * 4,
-    "huggingface-token": " hf_" + re.sub("[0-9]", "", NOISE)[:34] + " ",
-    "anthropic-key": f" sk-ant-api03-{NOISE[:80]} ",
-    "openai-key": f" sk-proj-{NOISE[:30]}T3BlbkFJ{NOISE[30:60]} ",
-    "sendgrid-key": f" SG.{NOISE[:22]}.{NOISE[22:65]} ",
-    "azure-storage-key": f"AccountKey={NOISE[:86]}==",
-    "json-web-token": f" eyJ{NOISE[:30]}.eyJ{NOISE[30:60]}.{NOISE[60:100]} ",
-    "netrc-password": "\nmachine example.org login me password Tr0ub4dor&3xy\n",
-    "url-password": " https://user:Tr0ub4dor3xyQ@mirror.example.org/ ",
-}
-
-
-@pytest.mark.parametrize("name", sorted({s.name for s in SHAPES}))
-def test_a_well_known_shape_is_found(name: str) -> None:
-    assert [h.name for h in find(REAL[name].encode())] == [name]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "-----BEGIN PRIVATE KEY-----\n",  # the words alone are in every TLS library
-        "-----BEGIN RSA PRIVATE KEY-----\nMIIE...\n-----END RSA PRIVATE KEY-----",
-        "AKIAIOSFODNN7EXAMPLE",
-        "XAKIAIX7QMZ2VB5TY4NWCX",
-        "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-        "PrivateKey = <base64>",
-        "https://user:password@example.com/",
-        "npm_config_registry",
-    ],
-)
-def test_what_only_looks_like_one_is_not(text: str) -> None:
-    assert find(f" {text} ".encode()) == []
-
-
 def hit(name: str) -> Hit:
     return Hit(name, "main", 7, "abcd…")
 
@@ -180,3 +126,23 @@ def test_what_a_distribution_ships_is_no_secret_unless_it_is_ours() -> None:
     likeness, secret = judge([hit("private-key"), hit("secret:password")], [place, place], ())
     assert (likeness.allowed, likeness.reason) == (True, "shipped by libgnutls30")
     assert (secret.allowed, secret.reason) == (False, "")
+
+
+def test_every_hit_is_judged_before_the_report_leaves_any_out() -> None:
+    key = b"-----BEGIN PRIVATE KEY-----\n" + NOISE[:64].encode() + b"\n"
+    hits = find(key * 70)
+    assert len(hits) == 70
+    places = [Place(f"/opt/app/test{n}.pem") for n in range(69)] + [Place("/root/id_rsa")]
+    shown, more = few_of_each(judge(hits, places, ("private-key:/opt/app/*",)))
+    report = SealReport(GuestInfo(), findings=shown, more_findings=more)
+    assert [f.where for f in report.findings if not f.allowed] == ["/root/id_rsa"]
+    assert not report.proven
+    assert report.allowed == 69
+    assert more == (MoreFindings("private-key", allowed=True, count=5),)
+
+
+def test_findings_that_are_left_out_count_as_problems_too() -> None:
+    hits = [hit("private-key")] * 100
+    shown, more = few_of_each(judge(hits, [Place("/a")] * 100, ()))
+    report = SealReport(GuestInfo(), findings=shown, more_findings=more)
+    assert report.problems[-1] == "found 36 more of private-key"
