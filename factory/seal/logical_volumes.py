@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from factory.disk.lvm import Joined, Stretch, groups, is_physical_volume
@@ -51,6 +51,10 @@ class LogicalVolumes:
                 self._volumes.append(LogicalVolume(title, volume, everything, group.free, is_free=True))
             self._striped += [f"logical volume {group.name}/{name}" for name in group.others]
         self._is_dark = bool(readers) and not known
+
+    @property
+    def volumes(self) -> Sequence[LogicalVolume]:
+        return self._volumes
 
     @property
     def unread(self) -> list[str]:

@@ -7,18 +7,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from factory.disk.driver_readiness import Drivers, drivers
+from factory.disk.partitions import Window, partitions
+from factory.disk.reader import DiskReader
 from factory.drivers.protocols import Appliance
 from factory.events import Emit, Progress
 from factory.seal import sanitise, secret_scan
 from factory.seal.ext_files import ExtFiles, open_ext
-from factory.seal.free_space import FreeSpace
+from factory.seal.free_space import FreeSpace, VolumeFiles, contents_of
 from factory.seal.guest_access import DiskLike, index, name_of, opened
 from factory.seal.layout import Layout
 from factory.seal.logical_volumes import LogicalVolumes
 from factory.seal.model import Operation, SealOptions, Subject
+from factory.seal.packaged import Shipped
 from factory.seal.report import Finding, MoreFindings, few_of_each, judge
 from factory.seal.sanitise import Broken
-from factory.seal.second_look import SecondLook
+from factory.seal.second_look import SecondLook, file_systems
 from factory.seal.secret_scan import Needles
 
 
@@ -90,7 +93,7 @@ def _look_at(
     name = name_of(disks[number])
     with opened(disks) as readers:
         lvm = LogicalVolumes({name_of(d): r for d, r in zip(disks, readers, strict=True)})
-        look = SecondLook(readers[number], name, lvm)
+        look = SecondLook(readers[number], name, lvm, Shipped(lambda: _file_systems(readers, lvm)))
         free = look.free_space() if options.trim else []
         unread = look.unchecked
         if number == 0:
@@ -99,6 +102,11 @@ def _look_at(
         hits = secret_scan.scan(readers[number], name, needles, progress) if options.scan else []
         findings = judge(hits, look.places(hits) if hits else [], options.allow)
         return SecondWord(tuple(free), tuple(findings), tuple(map(_unchecked, unread)))
+
+
+def _file_systems(readers: Sequence[DiskReader], lvm: LogicalVolumes) -> list[VolumeFiles]:
+    """Of all disks: a /var of its own may hold the package database of what lies elsewhere."""
+    return file_systems([contents_of(Window(r, p)) for r in readers for p in partitions(r)], lvm)
 
 
 def _progress(task: str, emit: Emit) -> Callable[[int, int], None]:

@@ -11,7 +11,7 @@ from factory.disk.partitions import Partition, Window, partitions
 from factory.disk.reader import DiskReader
 from factory.seal.free_space import LVM, SWAP, Contents, FreeSpace, VolumeFiles, contents_of, dirty_bytes
 from factory.seal.logical_volumes import LogicalVolume, LogicalVolumes
-from factory.seal.packaged import packaged
+from factory.seal.packaged import Shipped
 from factory.seal.secret_scan import Hit
 
 FREE, METADATA, OUTSIDE = "free space", "file system metadata", "outside of all partitions"
@@ -38,9 +38,12 @@ class _Volume:
 class SecondLook:
     """What lies where on one disk. CPU-bound and blocking: for a thread."""
 
-    def __init__(self, reader: DiskReader, disk: str, lvm: LogicalVolumes | None = None) -> None:
+    def __init__(
+        self, reader: DiskReader, disk: str, lvm: LogicalVolumes | None = None, shipped: Shipped | None = None
+    ) -> None:
         self._disk, self._lvm = disk, lvm
         self._volumes = [_volume(reader, p) for p in partitions(reader)]
+        self._shipped = shipped or Shipped(lambda: file_systems([v.contents for v in self._volumes], lvm))
 
     @property
     def unchecked(self) -> list[str]:
@@ -70,7 +73,7 @@ class SecondLook:
                 self._place_below_lvm(hits, inside, found)
                 continue
             offsets = [hits[i].offset - volume.partition.offset for i in inside]
-            for i, place in zip(inside, _places(volume.contents, offsets), strict=True):
+            for i, place in zip(inside, self._places(volume.contents, offsets), strict=True):
                 found[i] = place
         return found
 
@@ -82,21 +85,40 @@ class SecondLook:
                 by_volume.setdefault(at[0].title, (at[0], []))[1].append((i, at[1]))
         for volume, members in by_volume.values():
             offsets = [offset for _, offset in members]
-            places = [Place(FREE)] * len(offsets) if volume.is_free else _places(volume.contents, offsets)
+            places = [Place(FREE)] * len(offsets) if volume.is_free else self._places(volume.contents, offsets)
             for (i, _), place in zip(members, places, strict=True):
                 found[i] = place
 
+    def _places(self, contents: Contents, offsets: Sequence[int]) -> list[Place]:
+        """Where bytes lie on one volume."""
+        if not offsets or contents.type == SWAP:
+            return [Place(SWAP)] * len(offsets)
+        if contents.files is None:
+            return [Place()] * len(offsets)
+        try:
+            return self._in_files(contents.files, offsets)
+        except ValueError:  # a file system that makes no sense to this reader
+            return [Place()] * len(offsets)
 
-def _places(contents: Contents, offsets: Sequence[int]) -> list[Place]:
-    """Where bytes lie on one volume."""
-    if not offsets or contents.type == SWAP:
-        return [Place(SWAP)] * len(offsets)
-    if contents.files is None:
-        return [Place()] * len(offsets)
-    try:
-        return _in_files(contents.files, offsets)
-    except ValueError:  # a file system that makes no sense to this reader
-        return [Place()] * len(offsets)
+    def _in_files(self, files: VolumeFiles, offsets: Sequence[int]) -> list[Place]:
+        owners = files.owners_at(set(offsets))
+        paths = files.paths(set(owners.values()))
+        shipped = self._shipped.among(files, paths)
+        free = list(files.free_extents())
+        places = []
+        for offset in offsets:
+            if offset in owners:
+                places.append(Place(paths.get(owners[offset], METADATA), shipped.get(owners[offset], "")))
+            else:
+                at = bisect.bisect_right(free, (offset, sys.maxsize)) - 1
+                places.append(Place(FREE if at >= 0 and sum(free[at]) > offset else METADATA))
+        return places
+
+
+def file_systems(contents: Sequence[Contents], lvm: LogicalVolumes | None) -> list[VolumeFiles]:
+    """All of *contents*, and of logical volumes, that hold files which are read here."""
+    below = [v.contents for v in lvm.volumes] if lvm is not None else []
+    return [c.files for c in (*contents, *below) if c.files is not None]
 
 
 def _holds(partition: Partition, offset: int) -> bool:
@@ -106,18 +128,3 @@ def _holds(partition: Partition, offset: int) -> bool:
 def _volume(reader: DiskReader, partition: Partition) -> _Volume:
     window = Window(reader, partition)
     return _Volume(partition, window, contents_of(window))
-
-
-def _in_files(files: VolumeFiles, offsets: Sequence[int]) -> list[Place]:
-    owners = files.owners_at(set(offsets))
-    paths = files.paths(set(owners.values()))
-    shipped = packaged(files, paths)
-    free = list(files.free_extents())
-    places = []
-    for offset in offsets:
-        if offset in owners:
-            places.append(Place(paths.get(owners[offset], METADATA), shipped.get(owners[offset], "")))
-        else:
-            at = bisect.bisect_right(free, (offset, sys.maxsize)) - 1
-            places.append(Place(FREE if at >= 0 and sum(free[at]) > offset else METADATA))
-    return places

@@ -24,6 +24,7 @@ from factory.secret import Secret
 from factory.template.output_options import Ova, Qcow2
 from tests.disk.test_driver_readiness import cpio
 from tests.seal.dirty_disk import program
+from tests.seal.rpm_database import header, in_sqlite
 
 pytestmark = pytest.mark.machine
 
@@ -58,8 +59,10 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
         "/boot/vmlinuz-6.1.0": "kernel",
         "/usr/lib64/libgnutls.so.30": f"self-test\n{KEY}",
         "/opt/app/tls/key.pem": KEY,
+        "/usr/lib64/libown.so": f"nobody ships this\n{KEY}",
         "/usr/lib/modules/6.1.0/modules.dep": "kernel/drivers/net/vmxnet3/vmxnet3.ko.xz:\n",
     }
+    shipped = header("gnutls", {(path := "/usr/lib64/libgnutls.so.30"): files[path].encode()})
     initramfs = gzip.compress(cpio(folder / "initramfs", ["usr/lib/modules/6.1.0/kernel/vmw_pvscsi.ko.xz"]))
 
     async def build() -> None:
@@ -98,6 +101,8 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
             for path, content in files.items():
                 await g.batch([("mkdir_p", path.rsplit("/", 1)[0]), ("write", path, content.encode())])
             await g.call("write", "/boot/initramfs-6.1.0.img", initramfs)
+            await g.call("mkdir_p", "/usr/lib/sysimage/rpm")
+            await g.call("write", "/usr/lib/sysimage/rpm/rpmdb.sqlite", in_sqlite(shipped))
             await g.batch([("write", "/tmp-file", DELETED.encode() * 500), ("sync",), ("rm", "/tmp-file"), ("sync",)])
 
     asyncio.run(build())
@@ -123,7 +128,11 @@ def sealed(
     )
     secrets = {name: Secret(name) for name in (DELETED, SWAPPED, LEFT)}
     options = SealOptions(
-        secrets=secrets, shrink=True, only=("+lvm-uuids", "+fs-uuids"), needs=NEEDS, allow=("private-key:/opt/*",)
+        secrets=secrets,
+        shrink=True,
+        only=("+lvm-uuids", "+fs-uuids"),
+        needs=NEEDS,
+        allow=("private-key:/opt/*", "private-key:/usr/lib64/libown.so"),
     )
     report = asyncio.run(seal(disks, options, driver=appliance_driver, runtime_dir=folder / "run", emit=ignore))
     return disks, report
@@ -186,7 +195,8 @@ def test_what_looks_like_a_secret_is_traced_to_its_file_on_xfs_on_lvm(
     """Enterprise Linux keeps its root so, and ships libraries with keys for their self-tests: they are no finding."""
     _, report = sealed
     assert {(f.where, f.reason) for f in report.findings} == {
-        ("/usr/lib64/libgnutls.so.30", "shipped by the distribution"),
+        ("/usr/lib64/libgnutls.so.30", "shipped by gnutls"),
+        ("/usr/lib64/libown.so", "allowed by the template"),
         ("/opt/app/tls/key.pem", "allowed by the template"),
     }
 
