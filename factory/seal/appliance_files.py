@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
+from factory.errors import StepError
 from factory.seal.files import Case, FileStatus, PathIndex, topmost
 
 _LARGEST_MESSAGE = 2 * 2**20  # libguestfs's protocol ends at 4 MiB
@@ -59,6 +61,8 @@ class ApplianceFiles:
 
     async def read(self, path: str) -> bytes:
         status = (await self.status([path])).get(path)
+        if status is not None and not stat.S_ISREG(status.mode):
+            raise StepError(f"{path} can't be read: it is no regular file")
         if status is None or status.size <= _LARGEST_MESSAGE:
             content: bytes = await self._appliance.call("read_file", path)
             return content
@@ -70,6 +74,9 @@ class ApplianceFiles:
             await asyncio.to_thread(target.unlink)
 
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
+        status = (await self.status([path])).get(path)
+        if status is not None and stat.S_ISLNK(status.mode):
+            await self.remove([path])
         is_new = path not in self._index
         if is_new:
             await self.make_folder(posixpath.dirname(path))

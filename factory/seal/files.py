@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import enum
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,7 +39,10 @@ class GuestFiles(Protocol):
         """A file's content. Raises: StepError when it is no readable file."""
 
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
-        """Replaces a file's content, keeping owner, mode and labels; a new one is root's, 0644 unless *mode* says."""
+        """Replaces a file's content, keeping owner, mode and labels; a new one is root's, 0644 unless *mode* says.
+
+        A link is replaced by a file.
+        """
 
     async def remove(self, paths: Sequence[str]) -> None:
         """Removes files, links, and folders with all that is in them."""
@@ -51,6 +55,12 @@ class GuestFiles(Protocol):
 
     async def make_folder(self, path: str) -> None:
         """With its parents; 0755, root's."""
+
+
+async def read_regular(files: GuestFiles, path: str) -> bytes | None:
+    """A file's content; None for what is no regular file: a link (they are not followed), a folder, nothing."""
+    status = (await files.status([path])).get(path)
+    return await files.read(path) if status is not None and stat.S_ISREG(status.mode) else None
 
 
 class TouchedFiles:
@@ -74,7 +84,7 @@ class TouchedFiles:
 
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
         """Leaves a file alone that holds *content* already."""
-        if mode is None and await self._files.exists(path) and await self._files.read(path) == content:
+        if mode is None and await read_regular(self._files, path) == content:
             return
         await self._files.write(path, content, mode=mode)
         self.touched.add(path)
@@ -110,7 +120,11 @@ class ImaginedFiles:
         return path in self._written or (path not in self._removed and await self._files.exists(path))
 
     async def status(self, paths: Sequence[str]) -> Mapping[str, FileStatus]:
-        return await self._files.status([p for p in paths if p not in self._removed])
+        found = dict(await self._files.status([p for p in paths if p not in self._removed]))
+        for path in (p for p in paths if p in self._written):
+            mode = found[path].mode if path in found and stat.S_ISREG(found[path].mode) else stat.S_IFREG | 0o644
+            found[path] = FileStatus(mode, len(self._written[path]))
+        return found
 
     async def read(self, path: str) -> bytes:
         return self._written[path] if path in self._written else await self._files.read(path)

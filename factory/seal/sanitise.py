@@ -89,7 +89,7 @@ async def _with_lines(subject: Subject, operation: Operation) -> dict[str, bytes
         for path, status in statuses.items():
             if status.mode & _TYPE != _REGULAR or status.size > _LARGEST_TEXT:
                 continue
-            content = rewritten.get(path) or await subject.files.read(path)
+            content = rewritten[path] if path in rewritten else await subject.files.read(path)
             rest = b"".join(line for line in content.splitlines(keepends=True) if not pattern.search(line))
             if rest != content:
                 rewritten[path] = rest

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from factory.errors import StepError
 from factory.seal.files import Case, FileStatus, PathIndex
 
 
@@ -31,9 +33,13 @@ class FolderFiles:
         return {p: FileStatus(s.st_mode, s.st_size) for p, s in there.items()}
 
     async def read(self, path: str) -> bytes:
+        if not stat.S_ISREG(self._at(path).lstat().st_mode):
+            raise StepError(f"{path} is no regular file")
         return self._at(path).read_bytes()
 
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
+        if self._at(path).is_symlink():
+            self._at(path).unlink()
         is_new = not self._at(path).exists()
         self._at(path).parent.mkdir(parents=True, exist_ok=True)
         self._at(path).write_bytes(content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from factory.seal.files import read_regular
 from factory.seal.model import Init, Subject
 
 _UNIT = """\
@@ -90,7 +91,7 @@ async def install(subject: Subject, task: FirstBootTask) -> None:
         await files.write(
             path, f"#!/bin/sh\n# Written when this image was sealed.\n{task.script}\n".encode(), mode=0o755
         )
-        inittab = (await files.read("/etc/inittab")).decode("utf-8", "surrogateescape")
+        inittab = (await read_regular(files, "/etc/inittab") or b"").decode("utf-8", "surrogateescape")
         if path not in inittab:
             await files.write("/etc/inittab", f"::sysinit:{path}\n{inittab}".encode("utf-8", "surrogateescape"))
 
@@ -103,5 +104,5 @@ async def is_installed(subject: Subject, task: FirstBootTask) -> bool:
     if init is Init.SYSV:
         return bool(await files.find([f"/etc/rc[2345].d/S01{task.name}"]))
     if init is Init.BUSYBOX and await files.exists("/etc/inittab"):
-        return task.name.encode() in await files.read("/etc/inittab")
+        return task.name.encode() in (await read_regular(files, "/etc/inittab") or b"")
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from factory.seal.files import read_regular
 from factory.seal.model import UNIX, Family, Operation, Subject
 from factory.seal.operations.host_keys import check_regeneration, install_regeneration
 from factory.seal.operations.snakeoil import check_snakeoil, renew_snakeoil
@@ -11,6 +12,7 @@ _INITIATOR = "/etc/iscsi/initiatorname.iscsi"
 
 
 async def _empty_machine_id(subject: Subject) -> None:
+    # A link (to D-Bus's copy, say) is replaced by a file: what it points to is removed, or belongs to somebody else.
     # Empty, not "uninitialized": the latter makes systemd treat the next boot as the very first one, which presets all
     # units anew and may ask questions on the console (machine-id(5), systemd-firstboot(1)).
     if await subject.files.exists(_MACHINE_ID):
@@ -18,9 +20,12 @@ async def _empty_machine_id(subject: Subject) -> None:
 
 
 async def _check_machine_id(subject: Subject) -> list[str]:
-    if await subject.files.exists(_MACHINE_ID) and (await subject.files.read(_MACHINE_ID)).strip():
-        return [f"{_MACHINE_ID} still holds an id"]
-    return []
+    if not await subject.files.exists(_MACHINE_ID):
+        return []
+    content = await read_regular(subject.files, _MACHINE_ID)
+    if content is None:
+        return [f"{_MACHINE_ID} is no file, and may lead to an id"]
+    return [f"{_MACHINE_ID} still holds an id"] if content.strip() else []
 
 
 async def _renew_initiator(subject: Subject) -> None:
@@ -33,9 +38,8 @@ async def _renew_initiator(subject: Subject) -> None:
 
 
 async def _check_initiator(subject: Subject) -> list[str]:
-    if not await subject.files.exists(_INITIATOR):
-        return []
-    named = any(line.startswith(b"InitiatorName=") for line in (await subject.files.read(_INITIATOR)).splitlines())
+    content = await read_regular(subject.files, _INITIATOR) or b""
+    named = any(line.startswith(b"InitiatorName=") for line in content.splitlines())
     return [f"{_INITIATOR} still names this machine"] if named else []
 
 

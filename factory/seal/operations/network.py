@@ -2,47 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from factory.seal.files import read_regular
 from factory.seal.model import UNIX, Operation, Strip, Subject
-
-_NETPLAN = ("/etc/netplan/*.{yaml,yml}", "/lib/netplan/*.{yaml,yml}", "/run/netplan/*.{yaml,yml}")
-
-
-async def _unbind_netplan(subject: Subject) -> None:
-    import yaml
-
-    for path in await subject.files.find(_NETPLAN):
-        document = yaml.safe_load(await subject.files.read(path))
-        if _unbind(document):
-            text = yaml.safe_dump(document, sort_keys=False)
-            await subject.files.write(path, text.encode())
-
-
-async def _check_netplan(subject: Subject) -> list[str]:
-    import yaml
-
-    return [
-        f"{path} still matches a network card by its address"
-        for path in await subject.files.find(_NETPLAN)
-        if _unbind(yaml.safe_load(await subject.files.read(path)))
-    ]
-
-
-def _unbind(document: Any) -> bool:
-    """Takes ``match: {macaddress: …}`` (and the ``set-name`` that needs it) out of a netplan file; True when it did."""
-    changed = False
-    network = document.get("network") if isinstance(document, dict) else None
-    for kind in ("ethernets", "wifis", "modems"):
-        devices = network.get(kind) if isinstance(network, dict) else None
-        for device in devices.values() if isinstance(devices, dict) else ():
-            match = device.get("match") if isinstance(device, dict) else None
-            if isinstance(match, dict) and match.pop("macaddress", None) is not None:
-                changed = True
-                if not match:
-                    del device["match"]
-                    device.pop("set-name", None)  # netplan refuses it without a match
-    return changed
+from factory.seal.operations import netplan
 
 
 async def _write_hostname(subject: Subject) -> None:
@@ -53,7 +15,7 @@ async def _write_hostname(subject: Subject) -> None:
 async def _check_hostname(subject: Subject) -> list[str]:
     if not await subject.files.exists("/etc/hostname"):
         return []
-    name = (await subject.files.read("/etc/hostname")).decode("utf-8", "replace").strip()
+    name = (await read_regular(subject.files, "/etc/hostname") or b"").decode("utf-8", "replace").strip()
     return [] if name == subject.options.hostname else [f"/etc/hostname still says {name!r}"]
 
 
@@ -101,8 +63,8 @@ OPERATIONS = (
             ),
             Strip(("/etc/network/interfaces", "/etc/network/interfaces.d/*"), r"^\s*hwaddress\s"),
         ),
-        act=_unbind_netplan,
-        check=_check_netplan,
+        act=netplan.unbind,
+        check=netplan.check,
     ),
     Operation(
         "udev-persistent-net",
