@@ -45,8 +45,10 @@ def command(
     from factory.cli.sealing_images import seal_images
     from factory.seal.model import SealOptions
     from factory.seal.operations import check_names
+    from factory.seal.operations.accounts import check_users
 
     check_names((*only, *except_))
+    check_users(users)
     if as_list:
         show_operations(as_json=as_json)
         return

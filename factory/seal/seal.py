@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from factory.seal.kernel_drivers import kernel_drivers
 from factory.seal.layout import Layout
 from factory.seal.model import LINUX, Family, GuestInfo, Operation, SealOptions, Subject
 from factory.seal.operations import check_names, select, select_devices
+from factory.seal.operations.accounts import check_users, homes_of
 from factory.seal.operations.windows import SYSPREP_NOTE
 from factory.seal.report import SealReport
 from factory.seal.sanitise import Broken, Done
@@ -55,8 +56,10 @@ class _Clock:
 class _Sealed:
     """What the appliance's part has given."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, options: SealOptions) -> None:
         self.layout = layout
+        self.options = options
+        """As given, and with what the guest itself tells."""
         self.operations: Sequence[Operation] = ()
         self.done: list[Done] = []
         self.broken: list[Broken] = []
@@ -88,6 +91,7 @@ async def seal(
     operation's name.
     """
     check_names((*options.only, *options.except_))
+    check_users(options.remove_users)
     if options.shrink and images is None and any(d.format != "raw" for d in disks):
         raise StepError("only raw disks can be shrunk without qemu-img", hint="hand it in, or leave `shrink` out")
     clock = _Clock()
@@ -96,7 +100,7 @@ async def seal(
     if sealed.cut is not None:
         await _cut(disks[sealed.cut.disk], sealed.cut, images)
     if sealed.names is not None:
-        work = proof.prove_on_host(disks, sealed.layout, sealed.names, sealed.operations, options)
+        work = proof.prove_on_host(disks, sealed.layout, sealed.names, sealed.operations, sealed.options)
         sealed.broken = await clock.time("prove", work)
     ready = await clock.time("drivers", _readiness(disks, sealed, options))
     word = await clock.time("scan", proof.look_again(disks, options, emit))
@@ -159,7 +163,7 @@ async def _in_appliance(
         clock.seconds["launch"] = round(time.monotonic() - started, 3)
         layout, files = await clock.time("inspect", open_guest(appliance, view))
         emit(Note(f"sealing {layout.guest}"))
-        sealed = _Sealed(layout)
+        sealed = _Sealed(layout, options)
         if layout.mounts:
             await _clean(appliance, Subject(files, layout.guest, options), sealed, clock, emit)
         if options.shrink and not sealed.why_not_shrunk:
@@ -172,13 +176,16 @@ async def _in_appliance(
         if can_witness(layout):
             sealed.names = await clock.time("prove", names_left_to_the_appliance(appliance, layout))
         else:
-            work = proof.prove_in_appliance(appliance, layout, sealed.operations, options)
+            work = proof.prove_in_appliance(appliance, layout, sealed.operations, sealed.options)
             sealed.broken = await clock.time("prove", work)
     return sealed
 
 
 async def _clean(appliance: Appliance, subject: Subject, sealed: _Sealed, clock: _Clock, emit: Emit) -> None:
     """The part that needs the guest mounted."""
+    homes = await homes_of(subject.files, subject.options.remove_users)
+    sealed.options = replace(subject.options, homes=homes)
+    subject = replace(subject, options=sealed.options)
     if subject.guest.family in LINUX and not can_witness(sealed.layout):
         sealed.drivers = await clock.time("drivers", kernel_drivers(subject.files))
     sealed.operations = select(subject.guest, subject.options)
@@ -217,6 +224,7 @@ async def preview_seal(
     Raises: as ``seal``.
     """
     check_names((*options.only, *options.except_))
+    check_users(options.remove_users)
     view = await asyncio.to_thread(read_on_host, disks)
     if view is not None:
         with opened(disks) as readers:

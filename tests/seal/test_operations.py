@@ -296,3 +296,50 @@ def test_every_operation_of_virt_sysprep_has_its_like() -> None:
 
 def test_templates_know_every_operation_by_name() -> None:
     assert sorted(SEAL_OPERATIONS) == sorted([*OPERATIONS, *DEVICE_OPERATIONS])
+
+
+def test_a_machine_id_that_is_a_link_is_replaced_by_an_empty_file(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"var/lib/dbus/machine-id": "0" * 32, "etc/motd": ""})
+    (tmp_path / "etc/machine-id").symlink_to("/var/lib/dbus/machine-id")
+    assert len(broken(tmp_path, DEBIAN_12, ["machine-id"])) == 2
+    seal(tmp_path, DEBIAN_12, ["machine-id"])
+    assert broken(tmp_path, DEBIAN_12, ["machine-id"]) == []
+    assert not (tmp_path / "etc/machine-id").is_symlink()
+    assert (tmp_path / "etc/machine-id").read_bytes() == b""
+    assert not (tmp_path / "var/lib/dbus/machine-id").exists()
+
+
+LINKED = (
+    "etc/machine-id",
+    "etc/hostname",
+    "etc/passwd",
+    "etc/group",
+    "etc/inittab",
+    "etc/iscsi/initiatorname.iscsi",
+    "etc/netplan/a.yaml",
+    "etc/os-release",
+    "root/.ssh/authorized_keys",
+    "etc/sudoers.d/temp",
+    "etc/fstab",
+)
+
+
+@pytest.mark.parametrize("guest", [DEBIAN_12, ALPINE, FEDORA, TINY, WINDOWS], ids=lambda guest: guest.id)
+@pytest.mark.parametrize("kind", ["link to nowhere", "bytes"])
+def test_no_operation_stumbles_over_a_file_that_is_none(kind: str, guest: GuestInfo, tmp_path: Path) -> None:
+    for name in LINKED:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "bytes":
+            path.write_bytes(b"\tx: [\xff\0:\n")
+        else:
+            path.symlink_to("/nowhere/at/all")
+    names = [o.name for o in OPERATIONS.values() if o.fits(guest) and o.name != "hostname"]
+    seal(tmp_path, guest, names)
+    assert broken(tmp_path, guest, names) == []
+
+
+def test_lines_stay_gone_when_a_file_has_no_others(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"etc/sysconfig/network-scripts/ifcfg-eth0": "HOSTNAME=a\n"})
+    seal(tmp_path, FEDORA, ["net-hostname"])
+    assert (tmp_path / "etc/sysconfig/network-scripts/ifcfg-eth0").read_bytes() == b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from factory.seal.model import UNIX, Operation, Subject
+from factory.seal.operations import accounts
 
 _KEY_FILES = (
     "/root/.ssh/authorized_keys*",
@@ -58,37 +59,6 @@ async def _check_build_key(subject: Subject) -> list[str]:
     ]
 
 
-async def _remove_users(subject: Subject) -> None:
-    files = subject.files
-    for user in subject.options.remove_users:
-        await files.remove(await files.find([f"/home/{user}", f"/var/{{mail,spool/mail,spool/cron/crontabs}}/{user}"]))
-        for path in await files.find(["/etc/{passwd,shadow,group,gshadow,subuid,subgid}", f"/etc/sudoers.d/*{user}*"]):
-            content = await files.read(path)
-            rest = _without_user(path, content, user.encode())
-            if rest != content:
-                await files.write(path, rest)
-
-
-def _without_user(path: str, content: bytes, user: bytes) -> bytes:
-    """Takes a user out of one file of the user database, and out of the member lists of groups."""
-    kept = []
-    for line in content.splitlines(keepends=True):
-        fields = line.rstrip(b"\n").split(b":")
-        if fields[0] == user or (path.startswith("/etc/sudoers.d/") and line.split()[:1] == [user]):
-            continue
-        if path in {"/etc/group", "/etc/gshadow"} and len(fields) == 4:
-            fields[3] = b",".join(m for m in fields[3].split(b",") if m != user)
-            line = b":".join(fields) + b"\n"
-        kept.append(line)
-    return b"".join(kept)
-
-
-async def _check_users(subject: Subject) -> list[str]:
-    passwd = await subject.files.read("/etc/passwd") if await subject.files.exists("/etc/passwd") else b""
-    names = {line.split(b":")[0].decode("utf-8", "replace") for line in passwd.splitlines()}
-    return [f"the user {user!r} is still there" for user in subject.options.remove_users if user in names]
-
-
 OPERATIONS = (
     Operation(
         "build-key",
@@ -115,10 +85,10 @@ OPERATIONS = (
     ),
     Operation(
         "user-account",
-        "removes the users that `remove_users` names, with their homes",
+        "removes the users that `remove_users` names, with their homes, mail, crontabs and rights",
         "acts only on what is named: an installer's temporary user, say",
         families=UNIX,
-        act=_remove_users,
-        check=_check_users,
+        act=accounts.remove_users,
+        check=accounts.check_removed,
     ),
 )
