@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from factory.disk.gaps import gaps
 from factory.disk.partitions import Partition, Window, partitions
 from factory.disk.reader import DiskReader
 from factory.seal.free_space import LVM, SWAP, Contents, FreeSpace, VolumeFiles, contents_of, dirty_bytes
@@ -15,6 +16,8 @@ from factory.seal.packaged import Shipped
 from factory.seal.secret_scan import Hit
 
 FREE, METADATA, OUTSIDE = "free space", "file system metadata", "outside of all partitions"
+GAPS = "gaps"
+_SECTOR = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,12 @@ class SecondLook:
     def __init__(
         self, reader: DiskReader, disk: str, lvm: LogicalVolumes | None = None, shipped: Shipped | None = None
     ) -> None:
-        self._disk, self._lvm = disk, lvm
+        self._reader, self._disk, self._lvm = reader, disk, lvm
         self._volumes = [_volume(reader, p) for p in partitions(reader)]
+        try:
+            self._gaps = tuple(gaps(reader))
+        except ValueError:  # a table that can't be read: seal has said so when it was to wipe them
+            self._gaps = ()
         self._shipped = shipped or Shipped(lambda: file_systems([v.contents for v in self._volumes], lvm))
 
     @property
@@ -55,11 +62,16 @@ class SecondLook:
         ]
 
     def free_space(self) -> list[FreeSpace]:
-        return [
+        found = [
             FreeSpace(self._disk, v.partition.number, v.contents.type, *dirty_bytes(v.window, v.contents))
             for v in self._volumes
             if v.contents.free is not None
         ]
+        between = Contents(GAPS, _SECTOR, self._gaps)
+        if between.free:
+            place = f"disk {self._disk} {OUTSIDE}"
+            found.append(FreeSpace(self._disk, 0, GAPS, *dirty_bytes(self._reader, between), place))
+        return found
 
     def places(self, hits: Sequence[Hit]) -> list[Place]:
         """For each hit where it is."""

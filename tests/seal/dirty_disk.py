@@ -15,6 +15,8 @@ BUILD_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0fR1Yl9pS8b7NqVd1kX3m5c2wQeT4
 USER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBZ3vQm8xT5eWc1rYk7uJ2nHs9dLq4fPa6gCtXoEiVbM admin@example.org"
 CANARIES = {f"canary{n}": f'Can\'ary-{n:02}-{n * 7919:06}/="x" é' for n in range(30)}
 """Secrets with everything in them that an encoding changes."""
+GAPS = {40 * 512: "left-before-the-first-partition", -MIB + 8192: "left-behind-the-last-partition"}
+"""Where text lies outside of all partitions: bytes from the start of the disk, or from its end."""
 
 DEBIAN: Mapping[str, str | bytes] = {
     "etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n',
@@ -129,4 +131,7 @@ def make_dirty_debian(folder: Path, *, size_mib: int = 160, block_size: int = 40
         stream.write(swap.read_bytes()[:8192] + swapped)
         stream.seek(MIB)
         stream.write(esp.read_bytes())
+        for at, text in GAPS.items():
+            stream.seek(at if at > 0 else size_mib * MIB + at)
+            stream.write(text.encode())
     return DirtyDisk(path, root, root_size, 9 * MIB, 16 * MIB, CANARIES)

@@ -20,7 +20,7 @@ from factory.seal.model import Family, Init, SealOptions
 from factory.seal.report import SealReport
 from factory.seal.seal import seal
 from factory.secret import Secret, encodings
-from tests.seal.dirty_disk import BUILD_KEY, CANARIES, USER_KEY, DirtyDisk, make_dirty_debian, program
+from tests.seal.dirty_disk import BUILD_KEY, CANARIES, GAPS, USER_KEY, DirtyDisk, make_dirty_debian, program
 
 pytestmark = pytest.mark.machine
 
@@ -111,6 +111,16 @@ def test_the_disk_is_clean_and_proven(sealed: Sealed) -> None:
 def test_none_of_thirty_secrets_is_found_by_a_plain_search(sealed: Sealed) -> None:
     assert sealed.canaries() == set()
     assert BUILD_KEY.split()[1].encode() not in sealed.raw.read_bytes()
+
+
+def test_nothing_is_left_outside_of_the_partitions(sealed: Sealed, sealed_but_for_logs: Sealed) -> None:
+    for one in (sealed, sealed_but_for_logs):  # the other was shrunk
+        content = one.raw.read_bytes()
+        assert [text for text in GAPS.values() if text.encode() in content] == []
+        (outside,) = [f for f in one.report.free_space if f.type == "gaps"]
+        assert outside.place == "disk main outside of all partitions" or one is not sealed
+        assert (outside.free > 500_000, outside.dirty) == (True, 0)
+        assert "No errors detected" in program("sfdisk", "--verify", one.raw)
 
 
 def test_no_free_block_keeps_old_contents(sealed: Sealed) -> None:

@@ -45,6 +45,7 @@ def test_freed_blocks_that_keep_their_contents_are_counted(dirty: DirtyDisk) -> 
     assert 0 < by_dumpe2fs <= found["ext"].dirty < by_dumpe2fs + 20 * 4096, "whole blocks, and no others"
     assert found["ext"].dirty % 4096 == 0
     assert found["swap"].dirty > 0
+    assert found["gaps"].dirty == 1024, "two sectors"
 
 
 def test_each_secret_is_placed_where_it_lies(dirty: DirtyDisk, hits: list[Hit]) -> None:
