@@ -102,7 +102,7 @@ def _system_on(device: str, ext: Ext, facts: dict[str, dict[str, str]]) -> Layou
     taken = {m.device for m in mounts}
     others = tuple(Mount(n, "/", t) for n, t in filesystems.items() if n not in taken and t != "swap")
     swaps = tuple(name for name, type_ in filesystems.items() if type_ == "swap")
-    layout = Layout(guest, mounts, others, swaps, plan.swap_files, notes=plan.notes)
+    layout = Layout(guest, mounts, others, swaps, plan.swap_files, unseen=plan.unseen)
     return replace(layout, mounts=tuple(m for m in mounts if m.point == "/" or _has_folder(ext, m.point)))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
 from factory.seal.model import Family, GuestInfo, Init
+from factory.seal.unseen import Unseen
 
 UNKNOWN_GUEST = GuestInfo()
 ROOTS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "reiserfs", "ufs", "zfs_member", "ntfs"})
@@ -37,7 +38,11 @@ TELLING = tuple(dict.fromkeys((*_SIGNS, *_INITS)))
 """Paths whose presence tells what system it is, and what starts its services."""
 _NOT_MOUNTED = frozenset(
     {"swap", "proc", "sysfs", "tmpfs", "devpts", "devtmpfs", "none", "nfs", "nfs4", "cifs", "iso9660"}
+    | {"udf", "udf,iso9660", "ramfs", "debugfs", "securityfs", "configfs", "efivarfs", "tracefs", "bpf", "mqueue"}
+    | {"hugetlbfs", "binfmt_misc", "cgroup", "cgroup2", "overlay", "autofs", "9p", "virtiofs", "vboxsf", "smb3"}
+    | {"glusterfs", "ceph", "sshfs", "davfs", "linprocfs", "fdescfs", "procfs"}
 )
+_FOR_GUESTS = ("/mnt", "/media", "/run/media")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Layout:
     swaps: tuple[str, ...] = ()
     swap_files: tuple[str, ...] = ()
     volume_groups: tuple[str, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
     notes: tuple[str, ...] = ()
 
     def mount_calls(self, *, read_only: bool) -> list[ApplianceCall]:
@@ -81,8 +87,8 @@ async def inspect(appliance: Appliance) -> Layout:
     filesystems = {name: facts["TYPE"] for name, facts in devices.items() if facts.get("TYPE")}
     filesystems |= await _subvolumes(appliance, filesystems)
     swaps = tuple(device for device, type_ in filesystems.items() if type_ == "swap")
-    notes = tuple(
-        f"{device} is encrypted: what it holds can be neither cleaned nor checked"
+    unseen = tuple(
+        Unseen(device, "it is encrypted")
         for device, type_ in filesystems.items()
         if type_ in {"crypto_LUKS", "BitLocker"}
     )
@@ -91,10 +97,10 @@ async def inspect(appliance: Appliance) -> Layout:
             continue
         guest = await _try_root(appliance, device)
         if guest is not None:
-            layout = Layout(guest, (Mount(device, "/", type_),), swaps=swaps, volume_groups=groups, notes=notes)
+            layout = Layout(guest, (Mount(device, "/", type_),), swaps=swaps, volume_groups=groups, unseen=unseen)
             layout = await _read_fstab(appliance, layout, filesystems, identities(devices))
             return _with_others(layout, filesystems)
-    layout = Layout(swaps=swaps, volume_groups=groups, notes=notes)
+    layout = Layout(swaps=swaps, volume_groups=groups, unseen=unseen)
     return _with_others(await _ask_libguestfs(appliance, layout, filesystems), filesystems)
 
 
@@ -211,15 +217,17 @@ async def _read_fstab(
     if not isinstance(content, bytes):
         return layout
     plan = plan_mounts(parse_fstab(content.decode("utf-8", "replace")), filesystems, devices)
-    mounts, notes = list(layout.mounts), [*layout.notes, *plan.notes]
+    mounts, unseen = list(layout.mounts), [*layout.unseen, *plan.unseen]
     for mount in plan.mounts:
         calls = replace(layout, mounts=(mount,)).mount_calls(read_only=False)
         outcome = (await appliance.attempt(calls))[0]
         if isinstance(outcome, ApplianceCallFailed):
-            notes.append(f"{mount.point} of the guest's fstab can't be mounted: {outcome.message}")
+            unseen.append(
+                Unseen(mount.point, f"the guest's fstab names it, and it can't be mounted: {outcome.message}")
+            )
         else:
             mounts.append(mount)
-    return replace(layout, mounts=tuple(mounts), notes=tuple(notes), swap_files=plan.swap_files)
+    return replace(layout, mounts=tuple(mounts), unseen=tuple(unseen), swap_files=plan.swap_files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,26 +236,33 @@ class FstabPlan:
 
     mounts: tuple[Mount, ...]
     swap_files: tuple[str, ...]
-    notes: tuple[str, ...]
+    unseen: tuple[Unseen, ...]
 
 
 def plan_mounts(entries: Sequence[FstabEntry], filesystems: Mapping[str, str], devices: Mapping[str, str]) -> FstabPlan:
     """Which of *filesystems* (device → type) go where, parents first; *devices*: every name → device."""
-    mounts, notes = [], []
+    mounts, unseen = [], []
     swap_files = tuple(e.source for e in entries if e.type == "swap" and e.source.startswith("/") and not _is_device(e))
     for entry in sorted(entries, key=lambda e: e.point.count("/")):
         if entry.point in {"/", "none", "swap"} or entry.type in _NOT_MOUNTED or "bind" in entry.options:
             continue
         device = resolve(entry.source, devices)
         if device is None:
-            if "nofail" not in entry.options and "noauto" not in entry.options and ":" not in entry.source:
-                notes.append(f"{entry.point} ({entry.source}) of the guest's fstab is on none of the disks")
+            if not _is_elsewhere(entry):
+                unseen.append(Unseen(entry.point, f"the guest has it on {entry.source}, which is on none of the disks"))
             continue
         subvolume = next((o for o in entry.options if o.startswith(("subvol=", "subvolid="))), "")
         if subvolume and device.startswith("btrfsvol:"):
             device = device.removeprefix("btrfsvol:").rsplit("/", 1)[0]
         mounts.append(Mount(device, posixpath.normpath(entry.point), filesystems.get(device, ""), subvolume))
-    return FstabPlan(tuple(mounts), swap_files, tuple(notes))
+    return FstabPlan(tuple(mounts), swap_files, tuple(unseen))
+
+
+def _is_elsewhere(entry: FstabEntry) -> bool:
+    """Whether what is not on the disks is no part of the machine: media, shares, disks that come and go."""
+    comes_and_goes = "nofail" in entry.options and entry.point.startswith(_FOR_GUESTS)
+    shared = ":" in entry.source or entry.source.startswith("//") or "_netdev" in entry.options
+    return "noauto" in entry.options or shared or comes_and_goes or entry.type.startswith("fuse")
 
 
 def _is_device(entry: FstabEntry) -> bool:

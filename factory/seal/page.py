@@ -49,6 +49,7 @@ def render_page(report: Mapping[str, Any], title: str) -> str:
         _findings(report),
         _list("Cut", report.get("shrunk", ()), ""),
         _list("Drivers that are missing where it goes", report.get("missing_drivers", ()), "warn"),
+        _list("Not seen", [f"{u['place']}: {u['why']}" for u in report.get("unseen", ())], ""),
         _list("Notes", report.get("notes", ()), ""),
         _times(report.get("seconds", {})),
     )

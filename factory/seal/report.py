@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from factory.errors import Evidence, VerificationFailed
+from factory.seal.allowing import is_allowed
 from factory.seal.free_space import FreeSpace
 from factory.seal.model import GuestInfo
 from factory.seal.sanitise import Broken, Done
 from factory.seal.second_look import Place
 from factory.seal.secret_scan import Hit
 from factory.seal.trim import Trimmed
+from factory.seal.unseen import Unseen
 
 FORMAT = 1
 _SHOWN = 64
@@ -61,6 +62,7 @@ class SealReport:
     broken: tuple[Broken, ...] = ()
     trimmed: tuple[Trimmed, ...] = ()
     free_space: tuple[FreeSpace, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
     findings: tuple[Finding, ...] = ()
     more_findings: tuple[MoreFindings, ...] = ()
     shrunk: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ class SealReport:
     def problems(self) -> tuple[str, ...]:
         """What keeps the image from being called clean, one sentence each."""
         return (
+            *(str(unseen) for unseen in self.unseen if not unseen.allowed),
             *(f"operation {broken}" for broken in self.broken),
             *(f"free space of {t.device} was not wiped: {t.problem}" for t in self.trimmed if t.problem),
             *(f"{f.dirty} bytes of free space on {f.place} keep old contents" for f in self.free_space if f.dirty),
@@ -105,14 +108,22 @@ class SealReport:
         problems = self.problems
         if not problems:
             return
-        unexpected = [f for f in self.findings if not f.allowed]
-        hint = "remove what was found in a provisioner"
-        if unexpected:
-            hint += f", or name it in the template: `seal: {{allow: [{allow_name(unexpected[0])!r}]}}`"
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         raise VerificationFailed(
-            f"the sealed disk is not clean: {problems[0]}{more}", hint=hint, evidence=Evidence(notes=problems)
+            f"the sealed disk is not clean: {problems[0]}{more}",
+            hint=self._way_out(),
+            evidence=Evidence(notes=problems),
         )
+
+    def _way_out(self) -> str:
+        unseen = next((u for u in self.unseen if not u.allowed), None)
+        if unseen is not None:
+            return f"seal all disks of the machine together, or allow it by name: {unseen.allow_name!r}"
+        hint = "remove what was found in a provisioner"
+        unexpected = [f for f in self.findings if not f.allowed]
+        if unexpected:
+            hint += f", or name it in the template: `seal: {{allow: [{allow_name(unexpected[0])!r}]}}`"
+        return hint
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, with the verdict first."""
@@ -134,7 +145,7 @@ def judge(hits: Sequence[Hit], places: Sequence[Place], allow: Sequence[str]) ->
     findings = []
     for hit, place in zip(hits, places, strict=True):
         reason = f"shipped by {place.shipped_by}" if place.shipped_by and not _is_known(hit.name) else ""
-        if _is_allowed(hit.name, place.where, allow):
+        if is_allowed(hit.name, place.where, allow):
             reason = "allowed by the template"
         findings.append(Finding(hit.name, hit.disk, hit.offset, place.where, hit.excerpt, bool(reason), reason))
     return findings
@@ -159,10 +170,3 @@ def few_of_each(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple
 def _is_known(name: str) -> bool:
     """Whether it is a value that we were told, and not a likeness."""
     return name.startswith(("secret:", "build-key:"))
-
-
-def _is_allowed(name: str, where: str, allow: Sequence[str]) -> bool:
-    return any(
-        fnmatch.fnmatchcase(name, entry) or (":/" in entry and fnmatch.fnmatchcase(f"{name}:{where}", entry))
-        for entry in allow
-    )

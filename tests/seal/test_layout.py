@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from factory.errors import TemplateError, VerificationFailed
 from factory.seal.files import Case, PathIndex, expand_braces, topmost
-from factory.seal.layout import Layout, Mount, guest_of, identities, parse_fstab, resolve
-from factory.seal.model import Family
+from factory.seal.findings import FINDINGS, check_allow
+from factory.seal.layout import Layout, Mount, guest_of, identities, parse_fstab, plan_mounts, resolve
+from factory.seal.model import Family, GuestInfo
+from factory.seal.report import SealReport
+from factory.seal.unseen import Unseen, judge_unseen
 
 pytestmark = pytest.mark.unit
 
@@ -135,3 +139,58 @@ def test_case_is_ignored_where_the_guest_ignores_it() -> None:
 def test_small_parts() -> None:
     assert expand_braces("/{a,b{c,d}}/x") == ["/a/x", "/bc/x", "/bd/x"]
     assert topmost(["/a/b", "/a", "/a-b/c", "/a/b/c"]) == ["/a", "/a-b/c"]
+
+
+@pytest.mark.parametrize(
+    ("line", "unseen"),
+    [
+        ("UUID=1 /var ext4 defaults 0 2", ["/var"]),
+        ("UUID=1 /home ext4 defaults,nofail 0 2", ["/home"]),
+        ("/dev/sdb1 /home xfs", ["/home"]),
+        ("pool/var /var zfs defaults", ["/var"]),
+        ("UUID=2 /srv ext4 defaults", []),
+        ("UUID=1 /mnt/usb ext4 nofail", []),
+        ("/dev/sr0 /media/cdrom0 udf,iso9660 user,noauto", []),
+        ("nas:/x /home nfs4 defaults", []),
+        ("//nas/x /home cifs defaults", []),
+        ("sshfs#a@b: /home fuse defaults", []),
+        ("tmpfs /tmp tmpfs defaults", []),
+        ("/srv/home /home none bind", []),
+    ],
+)
+def test_what_the_guest_has_elsewhere_is_unseen(line: str, unseen: list[str]) -> None:
+    plan = plan_mounts(parse_fstab(f"UUID=0 / ext4\n{line}\n"), {"/dev/sda2": "ext4"}, {"uuid=2": "/dev/sda2"})
+    assert [u.place for u in plan.unseen] == unseen
+
+
+@pytest.mark.parametrize(
+    ("allow", "proven"),
+    [
+        ((), False),
+        (("unseen:/var",), True),
+        (("unseen",), True),
+        (("unseen:/var/*",), False),
+        (("private-key",), False),
+    ],
+)
+def test_what_is_unseen_is_not_proven_unless_it_is_allowed_by_name(allow: tuple[str, ...], proven: bool) -> None:
+    report = SealReport(GuestInfo(), unseen=judge_unseen([Unseen("/var", "it is on another disk")], allow))
+    assert report.proven is proven
+    if not proven:
+        with pytest.raises(VerificationFailed, match="/var was neither cleaned nor checked") as error:
+            report.require_proven()
+        assert "'unseen:/var'" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    "entry", ["private-key", "private-key:/etc/x", "aws-*", "*", "unseen:/var", "secret:pw", "secret:*", "build-key:1"]
+)
+def test_an_allowance_that_can_match_is_taken(entry: str) -> None:
+    check_allow([entry], FINDINGS)
+
+
+@pytest.mark.parametrize("entry", ["privte-key", "privte-key:/etc/x", "private-key:etc/x", ""])
+def test_an_allowance_that_matches_nothing_is_refused(entry: str) -> None:
+    with pytest.raises(TemplateError, match="allows nothing") as error:
+        check_allow([entry], FINDINGS)
+    assert not entry or "private-key" in error.value.hint
