@@ -9,8 +9,11 @@ import click
 
 
 def _words(context: click.Context, option: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
-    """Repeated, or separated by commas, or both."""
-    return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
+    """Repeated, or separated by commas, or both. An empty value is a variable that was not set: it means nothing."""
+    words = tuple(word.strip() for value in values for word in value.split(",") if word.strip())
+    if values and not words:
+        raise click.BadParameter("names nothing: leave it out, or name what you mean", context, option)
+    return words
 
 
 @click.command("seal")
@@ -43,12 +46,14 @@ def command(
     """
     from factory.cli.seal_listing import preview_images, show_operations
     from factory.cli.sealing_images import seal_images
+    from factory.seal.findings import FINDINGS, check_allow
     from factory.seal.model import SealOptions
     from factory.seal.operations import check_names
     from factory.seal.operations.accounts import check_users
 
     check_names((*only, *except_))
     check_users(users)
+    check_allow(allow, FINDINGS)
     if as_list:
         show_operations(as_json=as_json)
         return

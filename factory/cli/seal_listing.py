@@ -10,7 +10,7 @@ import click
 from factory.cli.image_tools import ImageTools, readable_disks, run_with_tools
 from factory.seal.model import LINUX, UNIX, WINDOWS, Operation, SealOptions
 from factory.seal.operations import DEVICE_OPERATIONS, OPERATIONS
-from factory.seal.seal import Preview, preview_seal
+from factory.seal.preview import Preview, preview_seal
 
 _SHOWN = 8
 
@@ -58,18 +58,22 @@ def preview_images(images: tuple[Path, ...], options: SealOptions, *, as_json: b
 
     found = run_with_tools(work, beside=images[0].absolute().parent, verbosity=verbosity)
     if as_json:
-        data = {"guest": str(found.guest), "operations": found.operations, "notes": list(found.notes)}
+        data = {"guest": str(found.guest), "operations": found.operations, "shrink": found.shrink}
+        data["notes"] = list(found.notes)
         click.echo(json.dumps(data, indent=2, default=list))
         return
     click.echo(f"{images[0].name}: {found.guest}; nothing is changed")
     for name, paths in found.operations.items():
         if not paths:
             continue
-        click.echo(f"  {click.style(name, bold=True)}: {OPERATIONS[name].what}")
+        what = OPERATIONS[name].what if name in OPERATIONS else DEVICE_OPERATIONS[name].what
+        click.echo(f"  {click.style(name, bold=True)}: {what}")
         for path in paths[:_SHOWN]:
             click.echo(f"      {_printable(path)}")
         if len(paths) > _SHOWN:
             click.echo(f"      and {len(paths) - _SHOWN} more")
+    if found.shrink:
+        click.echo(f"  {click.style('shrink', bold=True)}: {found.shrink}")
     for note in found.notes:
         click.echo(f"  {note}")
 

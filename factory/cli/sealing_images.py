@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from factory.cli.image_tools import READ_HERE, ImageTools, disks_of, run_with_tools
+from factory.disk.qcow2_snapshots import snapshots
 from factory.disk.reader import Qcow2Reader, open_disk
 from factory.disk.writers import has_a_writer
 from factory.drivers.protocols import ApplianceDisk
@@ -79,6 +80,7 @@ def seal_images(
 async def _seal(images: tuple[Path, ...], options: SealOptions, output: Path | None, tools: ImageTools) -> _Done:
     disks = await disks_of(images, tools)
     target = await asyncio.to_thread(_target, images, disks, output)
+    await asyncio.to_thread(_refuse_loss, images, target)
     before = tuple(Size(_on_disk(image)) for image in images)
     work = [await _work_copy(disk, tools) for disk in disks]
     report = await seal(
@@ -87,7 +89,7 @@ async def _seal(images: tuple[Path, ...], options: SealOptions, output: Path | N
     if not report.trimmed and not report.operations:
         raise StepError(
             f"there is nothing in {images[0].name} that could be sealed: no system, no file system, no swap",
-            hint="; ".join(n for n in report.notes if "encrypted" in n) or "is it a disk image?",
+            hint="; ".join(map(str, report.unseen)) or "is it a disk image?",
         )
     _write_report(target.paths[0], report)
     report.require_proven()
@@ -133,6 +135,22 @@ def _target(images: Sequence[Path], disks: Sequence[SealedDisk], output: Path | 
         raise click.UsageError(f"{images[0].name} holds {len(disks)} disks: only --output FILE.ova keeps them together")
     same = output is None or word == disks[0].format
     return _Target(_request(word, disks[0]) if same else parse_request(word), tuple(paths))
+
+
+def _refuse_loss(images: Sequence[Path], target: _Target) -> None:
+    """Raises: click.UsageError when a file, or something in one, would be gone that nobody has given up."""
+    for path in target.paths:
+        if path.resolve() not in images and (path.exists() or path.is_symlink()):
+            raise click.UsageError(f"{path} is there already: move it away, or give another --output")
+    for image in (i for i in images if i in {p.resolve() for p in target.paths}):
+        names = snapshots(image)
+        if names:
+            listed = ", ".join(names[:3]) + ("…" if len(names) > 3 else "")
+            raise click.UsageError(
+                f"{image.name} holds {len(names)} snapshots ({listed}), which sealing in place would drop, and which "
+                f"hold what sealing removes: write the sealed image elsewhere with --output, "
+                f"or remove them first (qemu-img snapshot -d NAME {image.name})"
+            )
 
 
 def _request(word: str, disk: SealedDisk) -> OutputOptions:

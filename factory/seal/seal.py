@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,17 +17,17 @@ from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver,
 from factory.errors import StepError
 from factory.events import Emit, Note
 from factory.seal import proof, sanitise, trim
-from factory.seal.ext_files import ExtFiles, can_witness
+from factory.seal.ext_files import can_witness
+from factory.seal.findings import FINDINGS, check_allow
 from factory.seal.guest_access import (
     DiskLike,
     names_left_to_the_appliance,
     open_guest,
-    opened,
     read_on_host,
 )
 from factory.seal.kernel_drivers import kernel_drivers
 from factory.seal.layout import Layout
-from factory.seal.model import LINUX, Family, GuestInfo, Operation, SealOptions, Subject
+from factory.seal.model import LINUX, Family, Operation, SealOptions, Subject
 from factory.seal.operations import check_names, select, select_devices
 from factory.seal.operations.accounts import check_users, homes_of
 from factory.seal.operations.windows import SYSPREP_NOTE
@@ -35,6 +35,8 @@ from factory.seal.report import SealReport
 from factory.seal.sanitise import Broken, Done
 from factory.seal.shrink import Cut, install_growth, shrink
 from factory.seal.trim import Trimmed
+from factory.seal.unseen import judge_unseen
+from factory.seal.wipe_gaps import wipe_gaps
 
 T = TypeVar("T")
 
@@ -92,6 +94,7 @@ async def seal(
     """
     check_names((*options.only, *options.except_))
     check_users(options.remove_users)
+    check_allow(options.allow, FINDINGS)
     if options.shrink and images is None and any(d.format != "raw" for d in disks):
         raise StepError("only raw disks can be shrunk without qemu-img", hint="hand it in, or leave `shrink` out")
     clock = _Clock()
@@ -126,6 +129,7 @@ def _report(
         broken=tuple(sealed.broken),
         trimmed=tuple(sealed.trimmed),
         free_space=word.free_space,
+        unseen=judge_unseen(sealed.layout.unseen, options.allow),
         findings=word.findings,
         more_findings=word.more,
         shrunk=(str(sealed.cut),) if sealed.cut is not None else (),
@@ -140,6 +144,8 @@ def _report(
 def _tell(report: SealReport, ready: Readiness, emit: Emit) -> None:
     for note in report.notes:
         emit(Note(note))
+    for unseen in report.unseen:
+        emit(Note(str(unseen), "warning"))
     if ready.missing:
         emit(Note(f"{'; '.join(report.missing_drivers)}. To mend it, {ready.mend}", "warning"))
 
@@ -173,6 +179,9 @@ async def _in_appliance(
             sealed.notes.append(f"not shrunk: {sealed.why_not_shrunk}")
         if options.trim:
             sealed.trimmed += await clock.time("trim", trim.trim(appliance, layout, coarsest, emit))
+            for number in range(len(disks)):
+                cut_to = int(sealed.cut.after) if sealed.cut is not None and sealed.cut.disk == number else None
+                sealed.trimmed += await clock.time("trim", wipe_gaps(appliance, number, cut_to))
         if can_witness(layout):
             sealed.names = await clock.time("prove", names_left_to_the_appliance(appliance, layout))
         else:
@@ -205,40 +214,3 @@ async def _cut(disk: DiskLike, cut: Cut, images: DiskImages | None) -> None:
         await asyncio.to_thread(os.truncate, disk.path, int(cut.after))
     elif images is not None:
         await images.resize(disk.path, cut.after, format=disk.format)
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a seal would do: operation → the paths that it would remove, empty, rewrite or make."""
-
-    guest: GuestInfo
-    operations: Mapping[str, Sequence[str]]
-    notes: Sequence[str] = ()
-
-
-async def preview_seal(
-    disks: Sequence[DiskLike], options: SealOptions, *, driver: ApplianceDriver, runtime_dir: Path, emit: Emit
-) -> Preview:
-    """What ``seal`` would do to *disks*, without touching them; needs the appliance only where ``seal`` reads by it.
-
-    Raises: as ``seal``.
-    """
-    check_names((*options.only, *options.except_))
-    check_users(options.remove_users)
-    view = await asyncio.to_thread(read_on_host, disks)
-    if view is not None:
-        with opened(disks) as readers:
-            files = await asyncio.to_thread(ExtFiles, view.layout, readers)
-            return await _previewed(Subject(files, view.layout.guest, options), view.layout)
-    images = [ApplianceDisk(d.path, d.format) for d in disks]
-    deadline = Deadline.after(options.deadline, "the disks to be looked at")
-    async with driver.launch(
-        images, access=DiskAccess.READ_ONLY, runtime_dir=runtime_dir, deadline=deadline, emit=emit
-    ) as appliance:
-        layout, listed = await open_guest(appliance, None)
-        return await _previewed(Subject(listed, layout.guest, options), layout)
-
-
-async def _previewed(subject: Subject, layout: Layout) -> Preview:
-    operations = select(subject.guest, subject.options) if layout.mounts else []
-    return Preview(subject.guest, {o.name: await sanitise.preview(subject, o) for o in operations}, layout.notes)

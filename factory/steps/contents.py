@@ -22,7 +22,9 @@ from factory.plan.keys import ROOT, chain, make_recipe
 from factory.plan.model import Keeps, Phase, Plan, Power
 from factory.plan.step import Step
 from factory.provision.catalog import has_provisioner, missing_provisioner
+from factory.seal.findings import FINDINGS, check_allow
 from factory.seal.model import SealOptions
+from factory.seal.operations.accounts import check_users
 from factory.secret import Secret
 from factory.steps.artifact import ExportImages, OpenStaging, Publish
 from factory.steps.base_image import AdmitBuildKey, FitDisks
@@ -237,6 +239,8 @@ class _Planner:
             allow=seal.allow,
             remove_users=seal.remove_users,
         )
+        check_users(options.remove_users)
+        check_allow(options.allow, FINDINGS)
         secrets = {name: value for name, value in self.loaded.variables.items() if isinstance(value, Secret)}
         step = SealDisks(self._disk_ids(), options, secrets)
         self._add("seal", {"seal": seal}, [LoadBuildSecrets(), step], power=Power.OFF, keeps=Keeps.DISKS)

@@ -133,6 +133,19 @@ def test_what_is_not_clean_stays_as_it_was(factory: Factory, tmp_path: Path) -> 
     assert "Not clean" in (tmp_path / "image.raw.seal.html").read_text()
 
 
+def test_snapshots_inside_of_an_image_are_not_dropped_without_a_word(factory: Factory, tmp_path: Path) -> None:
+    image = tmp_path / "image.qcow2"
+    program("qemu-img", "create", "-q", "-f", "qcow2", image, "8M")
+    for name in ("before-upgrade", "after"):
+        program("qemu-img", "snapshot", "-c", name, image)
+    before = digest(image)
+    for argv in (("seal", image), ("seal", image, "-o", tmp_path / "." / image.name)):
+        said = factory(*argv, code=2).stderr
+        assert "image.qcow2 holds 2 snapshots (before-upgrade, after)" in said
+        assert "--output" in said
+    assert digest(image) == before
+
+
 def test_an_image_that_a_machine_has_open_is_refused(factory: Factory, disk: Path) -> None:
     drive = f"file={disk},format=raw,if=virtio"
     argv = ["qemu-system-x86_64", "-S", "-display", "none", "-nodefaults", "-qmp", "stdio", "-drive", drive]
@@ -159,6 +172,10 @@ def test_an_image_that_a_machine_has_open_is_refused(factory: Factory, disk: Pat
         (["seal", "--only", "machine-ids", "disk.raw"], 3, "did you mean 'machine-id'?"),
         (["seal", "disk.raw", "copy.raw", "-o", "x.raw"], 2, "of several disks --output is a folder"),
         (["seal", "disk.raw", "-o", "nowhere/x.qcow2"], 2, "there is no folder"),
+        (["seal", "disk.raw", "-o", "copy.raw"], 2, "copy.raw is there already"),
+        (["seal", "disk.raw", "--only", ""], 2, "names nothing"),
+        (["seal", "disk.raw", "--allow", "privte-key"], 3, "did you mean 'private-key'?"),
+        (["seal", "disk.raw", "--remove-user", "*"], 3, "'*' is no user's name"),
         (["convert", "disk.raw"], 2, "--to ova,vagrant"),
         (["convert", "disk.raw", "--to", "ovva"], 3, "there is no output 'ovva'"),
         (["convert", "disk.raw", "--to", "libvirt"], 3, "made by builds only"),

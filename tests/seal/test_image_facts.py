@@ -19,7 +19,7 @@ from factory.quantity import Size
 from factory.seal.image_facts import image_facts
 from factory.seal.model import Family, SealOptions
 from factory.seal.packages import Package, packages
-from factory.seal.seal import preview_seal
+from factory.seal.preview import preview_seal
 from tests.seal.dirty_disk import make_dirty_debian, write_tree
 from tests.seal.folder_files import FolderFiles
 
@@ -106,8 +106,11 @@ def test_an_image_is_told_without_an_appliance(disk: ApplianceDisk, tmp_path: Pa
 
 
 def test_a_preview_names_what_would_go(disk: ApplianceDisk, tmp_path: Path) -> None:
-    options = SealOptions(only=("logs", "machine-id"))
+    options = SealOptions(only=("logs", "machine-id", "fs-uuids", "lvm-uuids"), shrink=True)
     preview = asyncio.run(preview_seal([disk], options, driver=NoAppliance(), runtime_dir=tmp_path, emit=ignore))
-    assert set(preview.operations) == {"logs", "machine-id"}
+    assert set(preview.operations) == {"logs", "machine-id", "fs-uuids", "lvm-uuids"}
+    assert preview.operations["fs-uuids"] == ["/dev/sda3", "/dev/sda2"]
+    assert preview.operations["lvm-uuids"] == []
+    assert preview.shrink == "shrunk: the root on /dev/sda3, its partition and the disk"
     assert "/var/log/syslog" in preview.operations["logs"]
     assert "/var/lib/dbus/machine-id" in preview.operations["machine-id"]

@@ -35,13 +35,19 @@ class DeviceOperation:
     what: str
     why: str
     run: Callable[[Appliance, Layout, GuestFiles], Awaitable[int]]
+    targets: Callable[[Layout], list[str]]
+    """The devices (or volume groups) that it changes."""
     default: bool = False
+
+
+def _with_uuid(layout: Layout) -> list[str]:
+    devices = [m.device for m in (*layout.mounts, *layout.others) if m.type in _WITH_UUID]
+    return [d for d in dict.fromkeys([*devices, *layout.swaps]) if not d.startswith("btrfsvol:")]
 
 
 async def _new_uuids(appliance: Appliance, layout: Layout, files: GuestFiles) -> int:
     types = {m.device: m.type for m in (*layout.mounts, *layout.others)}
-    devices = [device for device, type_ in types.items() if type_ in _WITH_UUID]
-    devices = [d for d in dict.fromkeys([*devices, *layout.swaps]) if not d.startswith("btrfsvol:")]
+    devices = _with_uuid(layout)
     before = await _uuids(appliance, devices)
     await appliance.call("umount_all")
     for device in devices:
@@ -113,11 +119,13 @@ OPERATIONS = (
         "gives every file system and swap a new UUID, also where fstab and boot loaders name it",
         "off: an initramfs may hold the old one too; only needed where two clones' disks meet in one machine",
         _new_uuids,
+        _with_uuid,
     ),
     DeviceOperation(
         "lvm-uuids",
         "gives LVM's physical volumes and groups new ids",
         "off: only needed where two clones' disks meet in one machine",
         _new_lvm_uuids,
+        lambda layout: list(layout.volume_groups),
     ),
 )

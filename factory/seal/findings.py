@@ -1,0 +1,26 @@
+"""The names of all findings, and whether an ``allow`` names one of them."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Sequence
+
+from factory.errors import TemplateError
+from factory.seal.secret_shapes import SHAPES
+from factory.seal.unseen import UNSEEN
+from factory.template.suggest import did_you_mean
+
+_OURS = ("secret:", "build-key:")
+"""How names begin that a build gives: those of its variables, and the numbers of its keys."""
+FINDINGS = tuple(sorted({UNSEEN, *(shape.name for shape in SHAPES)}))
+
+
+def check_allow(allow: Sequence[str], known: Collection[str]) -> None:
+    """Raises: TemplateError for an entry that allows nothing, as none of *known* has its name; it tells the nearest."""
+    for entry in allow:
+        name = entry.partition(":/")[0]
+        if name.startswith(_OURS) or any(fnmatch.fnmatchcase(k, name) for k in (*known, *_OURS)):
+            continue
+        raise TemplateError(
+            f"{entry!r} allows nothing: there is no finding {name!r}", hint=did_you_mean(name, known, kind="findings")
+        )
