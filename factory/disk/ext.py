@@ -11,12 +11,16 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from factory.disk.ext_inline import inline_data
 from factory.disk.reader import DiskReader
-from factory.disk.spans import inside
+from factory.disk.spans import clear_runs, inside
 
 _MAGIC = 0xEF53
 _COMPAT_SPARSE2 = 0x200
 _INCOMPAT_64BIT, _INCOMPAT_META_BG, _INCOMPAT_RECOVER = 0x80, 0x10, 0x4
+# file types, recovery, meta_bg, extents, 64bit, mmp, flex_bg, ea_inode, csum_seed, largedir, inline_data, encrypt,
+# casefold
+_INCOMPAT_KNOWN = 0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000
 _RO_SPARSE, _RO_GDT_CSUM, _RO_BIGALLOC, _RO_METADATA_CSUM = 0x1, 0x10, 0x200, 0x400
 _BLOCK_UNINIT, _INODE_UNINIT = 0x2, 0x1
 _EXTENTS, _INLINE = 0x80000, 0x10000000
@@ -58,12 +62,16 @@ class Ext:
         self._wide = bool(self._incompat & _INCOMPAT_64BIT)
         self._blocks = low + ((struct.unpack_from("<I", superblock, 336)[0] << 32) if self._wide else 0)
         self.block_size = 1024 << log_block
-        if self._ro & _RO_BIGALLOC or log_cluster != log_block or self._incompat & _INCOMPAT_META_BG:
-            raise ValueError("ext4 with bigalloc or meta_bg is not read here")
+        if self._incompat & ~_INCOMPAT_KNOWN:
+            raise ValueError(f"ext4 with features that are not read here ({self._incompat & ~_INCOMPAT_KNOWN:#x})")
+        # With bigalloc, bits of the bitmaps stand for clusters of several blocks.
+        self._ratio = 1 << (log_cluster - log_block) if self._ro & _RO_BIGALLOC else 1
         self._inode_size = (
             struct.unpack_from("<H", superblock, 88)[0] if struct.unpack_from("<I", superblock, 76)[0] else 128
         )
         self._descriptor_size = struct.unpack_from("<H", superblock, 254)[0] if self._wide else 32
+        self._per_table = self.block_size // self._descriptor_size
+        (self._first_meta,) = struct.unpack_from("<I", superblock, 260)
         self._group_count = -(-(self._blocks - self._first) // self._per_group)
         self._groups = [self._group(n) for n in range(self._group_count)]
 
@@ -88,8 +96,9 @@ class Ext:
         for number in range(self._group_count):
             base = self._first + number * self._per_group
             count = min(self._per_group, self._blocks - base)
-            for first, last in _clear_runs(self._bitmap(number), count):
-                offset, until = (base + first) * self.block_size, (base + last) * self.block_size
+            for first, last in clear_runs(self._bitmap(number), -(-count // self._ratio)):
+                offset = (base + first * self._ratio) * self.block_size
+                until = (base + min(count, last * self._ratio)) * self.block_size
                 if offset == end:
                     end = until
                     continue
@@ -121,14 +130,21 @@ class Ext:
             )
         for block in used:
             if base <= block < base + self._per_group:
-                bits[(block - base) // 8] |= 1 << ((block - base) % 8)
+                bit = (block - base) // self._ratio
+                bits[bit // 8] |= 1 << (bit % 8)
         return bytes(bits)
 
     def _own_metadata(self, number: int) -> int:
         """Blocks of superblock and descriptors at the beginning of a group."""
-        if not self._has_super(number):
+        copies = int(self._has_super(number))
+        if self._incompat & _INCOMPAT_META_BG and number // self._per_table >= self._first_meta:
+            # The descriptors of one block's worth of groups lie in the first two of these groups, and in the last.
+            return copies + int(number % self._per_table in {0, 1, self._per_table - 1})
+        if not copies:
             return 0
         descriptors = -(-self._group_count * self._descriptor_size // self.block_size)
+        if self._incompat & _INCOMPAT_META_BG:
+            descriptors = self._first_meta
         reserved = struct.unpack_from("<H", self._super, 206)[0]
         return 1 + int(descriptors + reserved)
 
@@ -142,8 +158,15 @@ class Ext:
         return any(number == base**power for base in (3, 5, 7) for power in range(1, 16))
 
     def _group(self, number: int) -> _Group:
-        table = (self._first + 1) * self.block_size
-        raw = self._reader.read(table + number * self._descriptor_size, self._descriptor_size)
+        block, slot = divmod(number, self._per_table)
+        # Behind the superblock, which is in block 1 where blocks have 1 KiB, also where bigalloc counts groups from 0.
+        place = 1024 // self.block_size + 1 + block
+        if self._incompat & _INCOMPAT_META_BG and block >= self._first_meta:
+            first = block * self._per_table
+            if block:
+                place = self._first + first * self._per_group + int(self._has_super(first))
+        at = place * self.block_size + slot * self._descriptor_size
+        raw = self._reader.read(at, self._descriptor_size)
         block_bitmap, inode_bitmap, inode_table = struct.unpack_from("<III", raw, 0)
         flags, unused = struct.unpack_from("<H", raw, 18)[0], struct.unpack_from("<H", raw, 28)[0]
         if self._descriptor_size >= 64:
@@ -169,7 +192,22 @@ class Ext:
     def owners_at(self, offsets: set[int]) -> dict[int, int]:
         """Of *offsets* (bytes), those that belong to an inode → its number."""
         owners = self.owners({offset // self.block_size for offset in offsets})
-        return {o: owners[o // self.block_size] for o in offsets if o // self.block_size in owners}
+        found = {o: owners[o // self.block_size] for o in offsets if o // self.block_size in owners}
+        return found | self._inline_owners(offsets - set(found))
+
+    def _inline_owners(self, offsets: set[int]) -> dict[int, int]:
+        """Of *offsets* those in inodes that hold their file's content."""
+        found = {}
+        for index, group in enumerate(self._groups):
+            start = group.inode_table * self.block_size
+            for offset in offsets:
+                slot, _ = divmod(offset - start, self._inode_size)
+                if 0 <= slot < self._inodes_per_group:
+                    number = index * self._inodes_per_group + slot + 1
+                    inode = self._inode(number)
+                    if struct.unpack_from("<H", inode, 26)[0] and struct.unpack_from("<I", inode, 32)[0] & _INLINE:
+                        found[offset] = number
+        return found
 
     def paths(self, inodes: set[int]) -> dict[int, str]:
         """Paths of inodes, by walking the folders from the root; some may have none (the journal, deleted files)."""
@@ -218,14 +256,14 @@ class Ext:
         return mode, low + (high << 32 if mode & 0xF000 == _REGULAR else 0)
 
     def content(self, number: int) -> bytes:
-        """A file's content. Raises: ValueError when it is no regular file, or is kept inside of its inode."""
+        """A file's content. Raises: ValueError when it is no regular file."""
         inode = self._inode(number)
         if struct.unpack_from("<H", inode, 0)[0] & 0xF000 != _REGULAR:
             raise ValueError("no regular file")
         size = struct.unpack_from("<I", inode, 4)[0] + (struct.unpack_from("<I", inode, 108)[0] << 32)
         flags = struct.unpack_from("<I", inode, 32)[0]
         if flags & _INLINE:
-            raise ValueError("its content is inside of its inode")
+            return inline_data(inode)[:size]
         content = bytearray(size)
         runs = self._mapped_extents(inode[40:100]) if flags & _EXTENTS else self._mapped_blocks(inode)
         for logical, first, count in runs:
@@ -276,7 +314,9 @@ class Ext:
             for start in range(0, len(data), self.block_size):
                 _read_entries(data[start : start + self.block_size], entries)
         if struct.unpack_from("<I", inode, 32)[0] & _INLINE:
+            # The first four bytes are the number of the folder above; what does not fit is a list of its own.
             _read_entries(inode[44:100], entries)
+            _read_entries(inline_data(inode)[60:], entries)
         entries.pop(".", None)
         entries.pop("..", None)
         return entries
@@ -337,29 +377,6 @@ class Ext:
                 yield from self._indirect_runs(number, depth - 1)
             elif number:
                 yield number, 1
-
-
-def _clear_runs(bitmap: bytes, count: int) -> Iterator[tuple[int, int]]:
-    """``(first, last + 1)`` of runs of clear bits; by whole bytes, as most groups are mostly free or mostly not."""
-    start = -1
-    for at in range(0, count, 8):
-        byte = bitmap[at // 8]
-        if byte == 0 and at + 8 <= count:
-            start = at if start < 0 else start
-        elif byte == 0xFF:
-            if start >= 0:
-                yield start, at
-                start = -1
-        else:
-            for bit in range(at, min(at + 8, count)):
-                if byte >> (bit - at) & 1:
-                    if start >= 0:
-                        yield start, bit
-                        start = -1
-                elif start < 0:
-                    start = bit
-    if start >= 0:
-        yield start, count
 
 
 def _read_entries(data: bytes, entries: dict[str, tuple[int, int]]) -> None:

@@ -15,6 +15,7 @@ from factory.errors import StepError
 from factory.seal.files import FileStatus, PathIndex
 from factory.seal.layout import Layout, Mount
 
+_EXT_MAGIC = b"\x53\xef"
 _SMALL = frozenset({"vfat", "msdos", "fat"})
 """File systems that hold a boot loader at most: what the appliance saw there is good enough."""
 
@@ -24,6 +25,21 @@ def can_witness(layout: Layout) -> bool:
     return bool(layout.mounts) and all(
         (m.type.startswith("ext") and _place(m) is not None) or m.type in _SMALL for m in layout.mounts
     )
+
+
+def unread_ext(readers: Sequence[DiskReader]) -> dict[str, str]:
+    """The ext file systems that our reader refuses, as the appliance names their devices → why."""
+    found = {}
+    for disk, reader in enumerate(readers):
+        for partition in partitions(reader):
+            window = Window(reader, partition)
+            if window.read(1080, 2) != _EXT_MAGIC:
+                continue
+            try:
+                Ext(window)
+            except ValueError as error:
+                found[f"/dev/sd{chr(ord('a') + disk)}{partition.number or ''}"] = str(error)
+    return found
 
 
 def left_to_the_appliance(layout: Layout) -> list[Mount]:

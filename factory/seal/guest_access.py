@@ -11,7 +11,7 @@ from typing import Protocol
 from factory.disk.reader import DiskReader, open_disk
 from factory.drivers.protocols import Appliance
 from factory.seal.appliance_files import ApplianceFiles
-from factory.seal.ext_files import ExtFiles, can_witness, left_to_the_appliance
+from factory.seal.ext_files import ExtFiles, can_witness, left_to_the_appliance, unread_ext
 from factory.seal.files import Case
 from factory.seal.host_layout import read_layout
 from factory.seal.layout import Layout, inspect
@@ -54,6 +54,12 @@ def read_on_host(disks: Sequence[DiskLike]) -> HostView | None:
         if layout is None or not can_witness(layout):
             return None
         return HostView(layout, tuple(ExtFiles(layout, readers).paths))
+
+
+def refused_on_host(disks: Sequence[DiskLike]) -> dict[str, str]:
+    """The ext file systems that can't be read on the host, by the appliance's names → why. Blocking."""
+    with opened(disks) as readers:
+        return unread_ext(readers)
 
 
 async def open_guest(appliance: Appliance, view: HostView | None) -> tuple[Layout, ApplianceFiles]:

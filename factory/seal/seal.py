@@ -24,6 +24,7 @@ from factory.seal.guest_access import (
     names_left_to_the_appliance,
     open_guest,
     read_on_host,
+    refused_on_host,
 )
 from factory.seal.kernel_drivers import kernel_drivers
 from factory.seal.layout import Layout
@@ -58,7 +59,8 @@ class _Clock:
 class _Sealed:
     """What the appliance's part has given."""
 
-    def __init__(self, layout: Layout, options: SealOptions) -> None:
+    def __init__(self, layout: Layout, options: SealOptions, refused: Mapping[str, str]) -> None:
+        """*refused*: ext file systems that our own reader does not read."""
         self.layout = layout
         self.options = options
         """As given, and with what the guest itself tells."""
@@ -73,6 +75,11 @@ class _Sealed:
         self.drivers: Drivers | None = None
         """What the appliance has seen of the guest's drivers, where the host can't look."""
         self.notes: list[str] = list(layout.notes)
+        unread = [f"{m.device} ({refused[m.device]})" for m in layout.mounts if m.device in refused]
+        self.is_witnessed = can_witness(layout) and not unread
+        """Whether a reader of our own can prove what the appliance has done."""
+        if unread:
+            self.notes.append(f"libguestfs alone has proven what the operations promise: {', '.join(unread)}")
 
 
 async def seal(
@@ -161,6 +168,7 @@ async def _in_appliance(
 ) -> _Sealed:
     started = time.monotonic()
     view = await asyncio.to_thread(read_on_host, disks)
+    refused = await asyncio.to_thread(refused_on_host, disks)
     coarsest = max(granularity(d.path, d.format) for d in disks)
     images = [ApplianceDisk(d.path, d.format) for d in disks]
     async with driver.launch(
@@ -169,7 +177,7 @@ async def _in_appliance(
         clock.seconds["launch"] = round(time.monotonic() - started, 3)
         layout, files = await clock.time("inspect", open_guest(appliance, view))
         emit(Note(f"sealing {layout.guest}"))
-        sealed = _Sealed(layout, options)
+        sealed = _Sealed(layout, options, refused)
         if layout.mounts:
             await _clean(appliance, Subject(files, layout.guest, options), sealed, clock, emit)
         if options.shrink and not sealed.why_not_shrunk:
@@ -182,7 +190,7 @@ async def _in_appliance(
             for number in range(len(disks)):
                 cut_to = int(sealed.cut.after) if sealed.cut is not None and sealed.cut.disk == number else None
                 sealed.trimmed += await clock.time("trim", wipe_gaps(appliance, number, cut_to))
-        if can_witness(layout):
+        if sealed.is_witnessed:
             sealed.names = await clock.time("prove", names_left_to_the_appliance(appliance, layout))
         else:
             work = proof.prove_in_appliance(appliance, layout, sealed.operations, sealed.options)
@@ -195,7 +203,7 @@ async def _clean(appliance: Appliance, subject: Subject, sealed: _Sealed, clock:
     homes = await homes_of(subject.files, subject.options.remove_users)
     sealed.options = replace(subject.options, homes=homes)
     subject = replace(subject, options=sealed.options)
-    if subject.guest.family in LINUX and not can_witness(sealed.layout):
+    if subject.guest.family in LINUX and not sealed.is_witnessed:
         sealed.drivers = await clock.time("drivers", kernel_drivers(subject.files))
     sealed.operations = select(subject.guest, subject.options)
     sealed.done = await clock.time("sanitise", sanitise.sanitise(subject, sealed.operations, emit))

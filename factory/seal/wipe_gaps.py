@@ -9,6 +9,7 @@ from factory.disk.gaps import gaps
 from factory.drivers.protocols import Appliance, ApplianceCallFailed
 from factory.seal.trim import Trimmed
 
+_PAGE = 4096
 _PIECE = 2**20  # libguestfs's protocol ends at 4 MiB
 
 
@@ -69,17 +70,34 @@ async def _fetch(appliance: Appliance, device: str, size: int, offset: int, leng
 async def _zero(appliance: Appliance, device: str, offset: int, length: int) -> str:
     """Gives why not. A gap of gigabytes is zeroed by the kernel, which asks QEMU to give it back; a short one by us."""
     if length > _PIECE:
-        # With -f: a logical volume may hold the disk. blockdev's zeroing is exact, where a discard rounds.
+        # With -f: a logical volume may hold the disk. Zeroing (-z) is exact, where a discard rounds.
         argv = f"blkdiscard -f -z -o {offset} -l {length} {device}"
         outcome = (await appliance.attempt([("debug", "sh", [f"{argv} && echo done"])]))[0]
         if isinstance(outcome, str) and outcome.strip() == "done":
             return ""
     for at in range(offset, offset + length, _PIECE):
         piece = min(_PIECE, offset + length - at)
-        data = (await appliance.attempt([("pread_device", device, piece, at)]))[0]
-        if isinstance(data, bytes) and len(data) == piece and not data.strip(b"\0"):
-            continue
-        outcome = (await appliance.attempt([("pwrite_device", device, bytes(piece), at)]))[0]
-        if isinstance(outcome, ApplianceCallFailed) or outcome != piece:
-            return f"byte {at} and what follows could not be written: {outcome}"
+        data: Any = (await appliance.attempt([("pread_device", device, piece, at)]))[0]
+        if isinstance(data, ApplianceCallFailed):
+            return f"byte {at} and what follows could not be read: {data.message}"
+        for start, count in _dirty(bytes(data)):
+            written: Any = (await appliance.attempt([("pwrite_device", device, bytes(count), at + start)]))[0]
+            if written != count:
+                return f"byte {at + start} and what follows could not be written: {written}"
     return ""
+
+
+def _dirty(data: bytes) -> Iterator[tuple[int, int]]:
+    """``(offset, length)`` of runs of pages that are not all zeros: zeros over zeros would only take space."""
+    start = end = 0
+    for at in range(0, len(data), _PAGE):
+        page = data[at : at + _PAGE]
+        if page.count(0) == len(page):
+            continue
+        if at != end:
+            if end > start:
+                yield start, end - start
+            start = at
+        end = at + len(page)
+    if end > start:
+        yield start, end - start

@@ -22,6 +22,11 @@ SHAPES = {
     "ext4-no-flex": ["-t", "ext4", "-b", "1024", "-O", "^flex_bg,^64bit,^metadata_csum"],
     "ext4-lazy": ["-t", "ext4", "-b", "1024", "-E", "lazy_itable_init=1,lazy_journal_init=1", "-N", "60000"],
     "ext4-sparse2": ["-t", "ext4", "-b", "1024", "-O", "sparse_super2"],
+    "ext4-inline": ["-t", "ext4", "-b", "4096", "-O", "inline_data"],
+    "ext4-meta-bg": ["-t", "ext4", "-b", "1024", "-O", "meta_bg,^resize_inode"],
+    "ext4-meta-bg-lazy": ["-t", "ext4", "-b", "1024", "-O", "meta_bg,^resize_inode,^flex_bg", "-N", "60000"],
+    "ext4-bigalloc": ["-t", "ext4", "-b", "4096", "-O", "bigalloc", "-C", "65536"],
+    "ext4-bigalloc-1k": ["-t", "ext4", "-b", "1024", "-O", "bigalloc", "-C", "16384"],
     "ext3": ["-t", "ext3", "-b", "1024"],
     "ext2-2k": ["-t", "ext2", "-b", "2048"],
 }
@@ -38,12 +43,15 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def make(tmp_path: Path, tree: Path, options: list[str]) -> Path:
+REMOVED = "rm d1/e1/file-1\nrm d3/e0/file-3\n"
+
+
+def make(tmp_path: Path, tree: Path, options: list[str], removes: str = REMOVED) -> Path:
     image = tmp_path / "fs"
     with image.open("wb") as stream:
         stream.truncate(96 * MIB)
     program("mke2fs", "-q", "-F", *options, "-d", tree, image)
-    program("debugfs", "-w", "-f", "-", image, text="rm d1/e1/file-1\nrm d3/e0/file-3\n")
+    program("debugfs", "-w", "-f", "-", image, text=removes)
     return image
 
 
@@ -60,6 +68,11 @@ def test_free_blocks_are_those_of_dumpe2fs(shape: str, tree: Path, tmp_path: Pat
         ext = Ext(reader)
         size = ext.block_size
         found = {block for o, n in ext.free_extents() for block in range(o // size, (o + n) // size)}
+    clusters = re.search(r"^Cluster size: +(\d+)$", said, re.MULTILINE)
+    if "bigalloc" in shape and clusters:  # dumpe2fs tells of each free cluster its first block
+        ratio = int(clusters[1]) // size
+        expected = {block + n for block in expected if block % ratio == 0 for n in range(ratio)}
+        assert max(found) < int(re.search(r"^Block count: +(\d+)$", said, re.MULTILINE)[1])  # type: ignore[index]
     assert expected
     assert found == expected
 
@@ -81,17 +94,21 @@ def test_a_block_is_traced_to_its_file(shape: str, tree: Path, tmp_path: Path) -
             assert ext.owners({free}) == {}
 
 
-@pytest.mark.parametrize("feature", ["meta_bg,^resize_inode", "bigalloc"])
-def test_a_shape_that_is_not_known_is_refused(feature: str, tree: Path, tmp_path: Path) -> None:
-    image = tmp_path / "fs"
-    with image.open("wb") as stream:
-        stream.truncate(96 * MIB)
-    program("mke2fs", "-q", "-F", "-t", "ext4", "-O", feature, image)
+def test_a_shape_that_is_not_known_is_refused(tree: Path, tmp_path: Path) -> None:
+    image = make(tmp_path, tree, SHAPES["ext4-4k"])
+    with image.open("r+b") as stream:
+        stream.seek(1024 + 96)
+        features = stream.read(4)
+        stream.seek(1024 + 96)
+        stream.write(bytes([features[0] | 1]) + features[1:])  # compression, which nobody has ever released
     with open_disk(image, "raw") as reader, pytest.raises(ValueError, match="not read here"):
         Ext(reader)
 
 
-@pytest.mark.parametrize("shape", ["ext4-1k", "ext4-4k", "ext3", "ext2-2k"])
+@pytest.mark.parametrize(
+    "shape",
+    ["ext4-1k", "ext4-4k", "ext4-inline", "ext4-meta-bg", "ext4-bigalloc", "ext4-bigalloc-1k", "ext3", "ext2-2k"],
+)
 def test_files_and_folders_are_read(shape: str, tree: Path, tmp_path: Path) -> None:
     image = make(tmp_path, tree, SHAPES[shape])
     with open_disk(image, "raw") as reader:
@@ -112,6 +129,26 @@ def test_files_and_folders_are_read(shape: str, tree: Path, tmp_path: Path) -> N
         assert link is not None
         with pytest.raises(ValueError, match="no regular file"):
             ext.content(link)
+
+
+def test_content_inside_of_an_inode_is_read_and_has_an_owner(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    names = [f"a-name-that-takes-place-{n}" for n in range(4)]
+    for folder in ("small", "big"):
+        (tree / folder).mkdir(parents=True)
+    for n, name in enumerate(names):
+        (tree / ("small" if n < 2 else "big") / name).write_bytes(f"planted-{n}".encode().ljust(40 * (n + 1), b"."))
+    image = make(tmp_path, tree, SHAPES["ext4-inline"], removes="")
+    content = image.read_bytes()
+    with open_disk(image, "raw") as reader:
+        ext = Ext(reader)
+        for n, name in enumerate(names):
+            path = f"/{'small' if n < 2 else 'big'}/{name}"
+            number = ext.lookup(path)
+            assert number is not None
+            assert ext.content(number) == f"planted-{n}".encode().ljust(40 * (n + 1), b".")
+            at = content.index(f"planted-{n}".encode())
+            assert ext.paths(set(ext.owners_at({at}).values())) == {number: path}
 
 
 def test_something_else_is_no_ext(tmp_path: Path) -> None:

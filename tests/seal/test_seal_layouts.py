@@ -183,6 +183,7 @@ def test_free_space_below_lvm_was_read_back(sealed: tuple[list[ApplianceDisk], S
         "logical volume vg/root": "xfs",
         "logical volume vg/swap": "swap",
         "free extents of vg": "LVM",
+        "disk main outside of all partitions": "gaps",
     }
     assert found["logical volume vg/root"].free > 300 * MIB
     assert found["logical volume vg/swap"].free == 32 * MIB - 4096
