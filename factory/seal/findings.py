@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 from collections.abc import Collection, Sequence
 
 from factory.errors import TemplateError
 from factory.seal.secret_shapes import SHAPES
 from factory.seal.unseen import UNSEEN
-from factory.template.suggest import did_you_mean
 
 _OURS = ("secret:", "build-key:")
 """How names begin that a build gives: those of its variables, and the numbers of its keys."""
@@ -21,6 +21,6 @@ def check_allow(allow: Sequence[str], known: Collection[str]) -> None:
         name = entry.partition(":/")[0]
         if name.startswith(_OURS) or any(fnmatch.fnmatchcase(k, name) for k in (*known, *_OURS)):
             continue
-        raise TemplateError(
-            f"{entry!r} allows nothing: there is no finding {name!r}", hint=did_you_mean(name, known, kind="findings")
-        )
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"findings: {', '.join(known)}"
+        raise TemplateError(f"{entry!r} allows nothing: there is no finding {name!r}", hint=hint)
