@@ -24,13 +24,14 @@ def _words(context: click.Context, option: click.Parameter, values: Sequence[str
 @click.option("--except", "except_", metavar="NAME[,NAME…]", multiple=True, callback=_words,
               help="All operations that are on, without these.")  # fmt: skip
 @click.option("--allow", metavar="FINDING", multiple=True,
-              help="A finding that is meant to be there: NAME, or NAME:PATH (with * and ?). Repeatable.")  # fmt: skip
+              help="A finding that is meant to be there: NAME, or NAME:PATH (with * and ?); unseen:PATH is a part of "
+                   "the guest that is on none of IMAGES. Repeatable.")  # fmt: skip
 @click.option("--remove-user", "users", metavar="USER", multiple=True, help="Remove this user and its home, too.")
 @click.option("--shrink", is_flag=True, help="Cut the last partition and the disk; it grows again on first boot.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be removed, emptied or rewritten.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=None,
               help="Write the sealed image here and leave IMAGE alone: a folder, or a file (of several: a folder). "
-                   "Its suffix says the format: .qcow2, .raw, .img, .vmdk, .vhd, .vhdx, .ova.")  # fmt: skip
+                   "No file is replaced but IMAGE itself. Its suffix says the format: .qcow2, .raw, .img, .vmdk, .vhd, .vhdx, .ova.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-v", "--verbose", count=True, help="Show the commands that run, too.")
 def command(

@@ -28,7 +28,7 @@ class SealDisks(Step):
     options: SealOptions
     secrets: Mapping[str, Secret[str]] = field(default_factory=dict)
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     needs: ClassVar[tuple[type, ...]] = (ApplianceDriver, DiskImages, MachineState, BuildSecrets)
 
     @property
