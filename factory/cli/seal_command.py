@@ -31,7 +31,8 @@ def _words(context: click.Context, option: click.Parameter, values: Sequence[str
 @click.option("--dry-run", is_flag=True, help="Only tell what would be removed, emptied or rewritten.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=None,
               help="Write the sealed image here and leave IMAGE alone: a folder, or a file (of several: a folder). "
-                   "No file is replaced but IMAGE itself. Its suffix says the format: .qcow2, .raw, .img, .vmdk, .vhd, .vhdx, .ova.")  # fmt: skip
+                   "No file is replaced but IMAGE itself. "
+                   "Its suffix says the format: .qcow2, .raw, .img, .vmdk, .vhd, .vhdx, .ova.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-v", "--verbose", count=True, help="Show the commands that run, too.")
 def command(
