@@ -11,10 +11,14 @@ from dataclasses import dataclass
 
 from factory.disk.reader import DiskReader
 from factory.seal.secret_shapes import SHAPES, Shape
-from factory.secret import Secret, encodings
+from factory.secret import Secret, codes, encodings
 
 SHORTEST = 6
 """Characters: what is shorter occurs on every disk by chance."""
+_PIECE, _STEP, _FEW_PIECES = 24, 8, 160
+"""Characters of base64 or hex that are taken for a piece of a secret: 12 bytes of it or more."""
+_SECTOR = 512
+"""Bytes: what is found again in one of these is told once. It is of one file, as no block of a file system is smaller."""
 _CHUNK = 8 * 2**20
 _BEFORE, _AFTER = 256, 4096
 
@@ -61,7 +65,17 @@ def _spellings(value: str) -> Iterator[bytes]:
     """Every form under which a secret may lie on a disk; a line of armour ("-----BEGIN …") tells nothing by itself."""
     for text in encodings(value):
         if not text.startswith("-----") or "\n" in text:
-            yield from (f for f in (text.encode(), text.encode("utf-16-le")) if len(text) >= SHORTEST)
+            yield from (text.encode(form) for form in ("utf-8", "utf-16-le", "utf-16-be") if len(text) >= SHORTEST)
+    for text in codes("\n".join(line for line in value.splitlines() if not line.startswith("-----"))):
+        yield from (piece.encode() for piece in _broken(text))
+
+
+def _broken(code: str) -> Iterator[str]:
+    """What is left of base64 or hex in one line, wherever a program has wrapped it."""
+    steps = 1 if len(code) <= _FEW_PIECES else _STEP
+    yield from (code[i : i + _PIECE] for i in range(0, len(code) - _PIECE + 1, steps))
+    if SHORTEST <= len(code) < 2 * _PIECE:  # either side of the break may be shorter than a piece
+        yield from (code[:i] + end + code[i:] for i in range(1, len(code)) for end in ("\n", "\r\n"))
 
 
 def scan(
@@ -76,11 +90,14 @@ def scan(
     extents = list(reader.extents())
     total, done = sum(length for _, length in extents), 0
     hits: dict[tuple[str, int], Hit] = {}
+    last: dict[str, int] = {}
     for offset, data in _chunks(reader, extents, overlap):
         for index, start, _ in automaton.find_matches_as_indexes(data, overlapping=True):
             found: Hit | None
             if index < len(needles.literals):
-                found = Hit(needles.literals[index][1], disk, offset + start, "")
+                name, at = needles.literals[index][1], offset + start
+                found = Hit(name, disk, at, "") if last.get(name) != at // _SECTOR else None
+                last[name] = at // _SECTOR
             else:
                 found = _shape_hit(needles.shapes[index - len(needles.literals)][1], disk, reader, offset + start)
             if found is not None:

@@ -6,7 +6,7 @@ import base64
 import json
 import shlex
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -66,6 +66,38 @@ def test_a_secret_is_found_in_every_encoding(spelling: str) -> None:
 
 def test_a_secret_is_found_as_windows_writes_text() -> None:
     assert [h.name for h in find(VALUE.encode("utf-16-le"), {"p": VALUE})] == ["secret:p"]
+
+
+TOKEN = "tok-7d1f0c9a55e24b6e8a3a2f7d9c1b0e4f-" + NOISE[:44]
+
+
+@pytest.mark.parametrize("value", [VALUE, TOKEN, "correct horse battery staple"])
+@pytest.mark.parametrize("form", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize("columns", [16, 60, 64, 76])
+@pytest.mark.parametrize("code", [lambda b: base64.b64encode(b).decode(), lambda b: b.hex()])
+def test_a_wrapped_code_is_found(value: str, form: str, columns: int, code: Callable[[bytes], str]) -> None:
+    """As base64(1), xxd(1) and PowerShell write it; one that is wrapped narrowly is found where it breaks only once."""
+    for before in (b"", b"x=", b"password = "):
+        text = code(before + value.encode(form))
+        if (columns == 16 and len(text) > 2 * columns) or (
+            form == "utf-16-le" and set(text) <= set("0123456789abcdef")
+        ):
+            continue
+        for end in ("\n", "\r\n"):
+            wrapped = end.join(text[i : i + columns] for i in range(0, len(text), columns))
+            assert {h.name for h in find(wrapped.encode(), {"p": value})} == {"secret:p"}, wrapped
+
+
+def test_a_secret_in_one_place_is_one_hit_and_in_two_files_two() -> None:
+    text = base64.b64encode(TOKEN.encode())
+    assert len(find(text + b"\n" + text[:40], {"p": TOKEN})) == 1
+    assert len(find(bytes(412 - 8) + text[:30] + bytes(520) + text, {"p": TOKEN})) == 2
+
+
+def test_the_armour_of_a_key_is_no_secret() -> None:
+    key = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + NOISE[:70] + "\n-----END OPENSSH PRIVATE KEY-----\n"
+    other = base64.b64encode(key.replace(NOISE[:70], NOISE[69::-1]).encode())
+    assert find(other, {"key": key}) == []
 
 
 def test_the_excerpt_never_shows_the_secret() -> None:
