@@ -18,7 +18,7 @@ SHORTEST = 6
 _PIECE, _STEP, _FEW_PIECES = 24, 8, 160
 """Characters of base64 or hex that are taken for a piece of a secret: 12 bytes of it or more."""
 _SECTOR = 512
-"""Bytes: what is found again in one of these is told once. It is of one file, as no block of a file system is smaller."""
+"""Bytes: what is found again in one of these is told once. It is of one file, for no file system has smaller blocks."""
 _CHUNK = 8 * 2**20
 _BEFORE, _AFTER = 256, 4096
 
