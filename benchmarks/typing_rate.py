@@ -149,7 +149,8 @@ async def _line(senses: Senses, prompt: str, length: int) -> str:
         shown = re.sub(r"\s", "", read.text[places[-1].end() :]) if places else ""
         if shown != last:
             last, since = shown, time.monotonic()
-        if len(shown) == length or time.monotonic() - since > 2:
+        # U+FFFD: what changed while it was being read is not claimed by the senses, and is there at the next look.
+        if (len(shown) == length and "\ufffd" not in shown) or time.monotonic() - since > 2:
             return shown
         await asyncio.sleep(0.02)
 

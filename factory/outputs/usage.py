@@ -54,7 +54,8 @@ def on_vmware(adapter: str, hardware: OvfHardware) -> str:
     firmware = ("UEFI with secure boot" if hardware.secure_boot else "UEFI") if hardware.uefi else "BIOS"
     card = "VMXNET 3" if adapter == "pvscsi" else "E1000"
     products = "VMware" if adapter == "pvscsi" else "VMware or VirtualBox"
-    return f"{products}: a machine with {firmware}, the disk on {_CONTROLLERS[adapter]} controller, an {card} card"
+    disk = f"the disk on {_CONTROLLERS[adapter]} controller"
+    return f"{products}: a machine with {firmware}, {disk}, the network on {card}"
 
 
 def of_ova(file: str, name: str, hardware: OvfHardware) -> str:
