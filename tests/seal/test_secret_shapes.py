@@ -96,7 +96,7 @@ REAL = {
         "\nmachine example.org login me password Tr0ub4dor&3xy\n",
         "\nmachine a\n login b\n password Tr0ub4dor&3\n",
     ],
-    "npm-token": [f"//registry.npmjs.org/:_authToken=npm_{NOISE[:36]}\n"],
+    "npm-token": [f"//npm.example/:_authToken=npm_{NOISE[:36]}\n"],
     "onepassword-token": [f" ops_eyJ{NOISE[:120]} "],
     "openai-key": [
         f" sk-proj-{NOISE[:30]}T3BlbkFJ{NOISE[30:60]} ",
