@@ -115,6 +115,13 @@ class TemplateError(FactoryError):
         super().__init__("\n".join(str(p) for p in self.problems), hint=hint)
 
 
+def unwrapped(error: BaseException) -> BaseException:
+    """The one error in a group of one (a TaskGroup wraps what its tasks raise)."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
 def in_one_line(error: BaseException) -> str:
     """The first problem of a template with its place, or the first line of what else happened; without hints.
 

@@ -84,11 +84,7 @@ def encodings(value: str) -> Iterator[str]:
     yield urllib.parse.quote(value, safe="")
     yield urllib.parse.quote(value)
     yield urllib.parse.quote_plus(value)
-    raw = value.encode()
-    for spelling in (*_base64(raw), *_base64(value.encode("utf-16-le"))):
-        yield spelling.text
-    yield raw.hex()
-    yield raw.hex().upper()
+    yield from codes(value)
     for line in value.splitlines():
         if line.strip() and line != value:
             yield line.strip()

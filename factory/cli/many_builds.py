@@ -19,11 +19,10 @@ from factory.cli.report.summary import Row, State
 from factory.cli.report.view import View
 from factory.cli.requests import Request, Requests
 from factory.cli.rereading import StaysAsItWas, read_again
-from factory.cli.run_end import unwrapped
 from factory.deadline import pause
 from factory.engine.runner import PlanOutdated
 from factory.engine.scheduler import Job, Scheduler
-from factory.errors import INTERNAL_ERROR_EXIT_CODE, FactoryError, StepError, in_one_line
+from factory.errors import INTERNAL_ERROR_EXIT_CODE, FactoryError, StepError, in_one_line, unwrapped
 from factory.events import BuildFinished, BuildWaiting, Note, PhaseFinished, Stamped
 from factory.plan.model import Keeps
 from factory.quantity import Duration

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from factory.engine.runner import PlanOutdated
-from factory.errors import FactoryError, in_one_line
+from factory.errors import FactoryError, in_one_line, unwrapped
 from factory.events import BuildFinished, EventBus, Stamped
 
 
@@ -36,10 +36,3 @@ def told_to(
         tell("interrupted")
         raise
     tell("succeeded", success())
-
-
-def unwrapped(error: BaseException) -> BaseException:
-    """The one error in a group of one (a TaskGroup wraps what its tasks raise)."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

@@ -22,7 +22,7 @@ from factory.engine.machine_state import SEAL_OVERLAY, branch, move_on
 from factory.engine.scope import StepScope, merge
 from factory.engine.slots import ClosingAll, Slot, Workspace
 from factory.engine.store import Layer, LayerGone, LayerStore
-from factory.errors import Evidence, FactoryError, MachineDied, StoreError
+from factory.errors import Evidence, FactoryError, MachineDied, StoreError, unwrapped
 from factory.events import (
     Emit,
     LayerStored,
@@ -154,7 +154,7 @@ class Runner:
 
     async def _failed(self, error: BaseException, scope: StepScope) -> None:
         if not isinstance(error, _StartAgain):
-            await self._failure.happened(_single(error), self._phase, scope)
+            await self._failure.happened(unwrapped(error), self._phase, scope)
 
     def _resume_point(self) -> int:
         """The number of the first phase that must run; sets the layer that it goes on from."""
@@ -277,7 +277,7 @@ class Runner:
                 raise
             assert self._layer is not None
             self._cannot_resume.add(self._layer.key)
-            reason = f"the live layer after {self._layer.phase} can't be resumed: {_single(error)}"
+            reason = f"the live layer after {self._layer.phase} can't be resumed: {unwrapped(error)}"
             self._emit(Note(reason, "warning"))
             raise _CannotResume from error
 
@@ -288,7 +288,7 @@ class Runner:
         """
         if scope is not self._session or self._layer is None or scope.get(MachineState).memory is None:
             return False
-        died = _single(error)
+        died = unwrapped(error)
         return isinstance(died, MachineDied) and (died.evidence.exit_status or 0) > 0
 
     async def _power_off(self) -> None:
@@ -418,10 +418,3 @@ async def _collect(scope: StepScope) -> Evidence:
             return await scope.collect_evidence()
     except TimeoutError:
         return Evidence(notes=(f"the machine gave no evidence within {EVIDENCE_PATIENCE}",))
-
-
-def _single(error: BaseException) -> BaseException:
-    """The one error in a group of one: a task group wraps what its tasks raise."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
