@@ -19,6 +19,7 @@ from factory.quantity import Duration
 
 _PATIENCE = Duration(30)
 _SEED_BYTES = 64  # the kernel's pool holds 32
+_KEPT_SEED = "/var/lib/systemd/random-seed"  # what systemd feeds to the kernel at the next boot
 
 _CODE = bytes.fromhex(
     "488b7c2408"  # mov  rdi, [rsp+8]         argv[0], which is its own path
@@ -97,8 +98,8 @@ def _shell_command(moment: float, program: bytes) -> str:
         'c || { [ "$(id -u)" = 0 ] || as="sudo -n"; c; } || echo clock; '
         f"f=${{TMPDIR:-/tmp}}/{path}; (umask 077; set -C; printf '{octal}' >\"$f\") && "
         'chmod 0700 "$f" && $as "$f" || { echo random; rm -f "$f"; }; '
-        # What systemd would feed to the kernel at the next boot is the same in every copy too. An empty one is no seed.
-        "s=/var/lib/systemd/random-seed; "
+        # That one is the same in every copy too. An empty one is no seed.
+        f"s={_KEPT_SEED}; "
         '[ ! -e $s ] || { : >$s; } 2>/dev/null || $as sh -c ": >$s" || echo random'
     )
 

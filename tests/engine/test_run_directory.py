@@ -123,6 +123,7 @@ def test_the_processes_of_a_living_run_are_left_alone(tmp_path: Path, child: sub
     assert clean(tmp_path) == ()
     assert child.poll() is None
     os.close(lock)
+    assert clean(tmp_path)
 
 
 def test_every_process_is_noted_with_its_start_time(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:

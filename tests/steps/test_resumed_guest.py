@@ -38,6 +38,15 @@ class Shell:
         return CommandResult(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+@pytest.fixture(autouse=True)
+def kept_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The guest is this host here, whose own seed is nobody's to empty."""
+    seed = tmp_path / "random-seed"
+    seed.write_bytes(os.urandom(512))
+    monkeypatch.setattr("factory.steps.resumed_guest._KEPT_SEED", str(seed))
+    return seed
+
+
 def program(folder: Path, name: str, text: str) -> None:
     path = folder / name
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -68,7 +77,7 @@ def _may_add_entropy() -> bool:
     return bool(int(effective.split()[1], 16) >> 21 & 1)  # CAP_SYS_ADMIN, capabilities(7)
 
 
-def test_what_works_is_no_news(tmp_path: Path) -> None:
+def test_what_works_is_no_news(tmp_path: Path, kept_seed: Path) -> None:
     program(tmp_path, "date", 'echo "$@" >"$TMPDIR/date.log"')
     program(tmp_path, "id", "echo 0")
     instead = "#!/bin/sh\\nwc -c >$TMPDIR/seed.log; rm \\$0"
@@ -77,6 +86,7 @@ def test_what_works_is_no_news(tmp_path: Path) -> None:
     assert (tmp_path / "date.log").read_text().startswith("-u -s @")
     assert (tmp_path / "seed.log").read_text().strip() == "64"
     assert not list(tmp_path.glob("factory-*"))
+    assert kept_seed.read_bytes() == b""
 
 
 def test_a_guest_that_refuses_is_a_warning_for_each_thing(tmp_path: Path) -> None:
@@ -105,7 +115,7 @@ def test_a_terminal_for_scripts_is_none_for_the_program(tmp_path: Path) -> None:
     programs.mkdir()
     program(programs, "date", "exit 1")
     program(programs, "id", "echo 1000")
-    program(programs, "sudo", f'case "$2" in */factory-*) wc -c >{tmp_path}/seed; esac')
+    program(programs, "sudo", f'case "$2" in */factory-*) wc -c >{tmp_path}/seed; rm "$2";; esac')
     events: list[Event] = []
 
     async def body() -> None:
