@@ -36,7 +36,7 @@ from factory.host.facts import HostFacts
 from factory.log_files import mask_logs
 from factory.plan.model import Plan, Recipe
 from factory.steps.deliver import refuse_existing
-from factory.template.suggest import did_you_mean
+from factory.template.suggest import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ def order(planned: Planned, options: BuildOptions) -> Ordered:
     names = [p.name for p in planned.plan.phases]
     for phase in filter(None, (options.from_phase, options.until)):
         if phase not in names:
-            near = did_you_mean(phase, names)
-            hint = near if near.startswith("did") else f"its phases: {', '.join(names)}"
+            # In their own order, which is that of a build.
+            hint = nearest(phase, names) or f"its phases: {', '.join(names)}"
             raise TemplateError(f"{planned.plan.name} has no phase called '{phase}'", hint=hint)
     if options.from_phase and options.until and names.index(options.until) < names.index(options.from_phase):
         message = f"nothing lies between --from {options.from_phase} and --until {options.until}"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from factory.disk.shrink_table import shrink_table
 from factory.drivers.protocols import Appliance, ApplianceCallFailed
@@ -14,10 +12,10 @@ from factory.seal.layout import Layout
 from factory.seal.model import Init, Subject
 from factory.seal.operations import first_boot
 from factory.seal.operations.first_boot import FirstBootTask
+from factory.seal.table_reader import read_tables
 
 SLACK = Size(96 * 2**20)
 """Left free in the file system: virt-v2v wants 50 MB, and a first boot writes logs and keys."""
-_TABLES = 2 * 2**20  # where partition tables lie, at either end of a disk
 _NO_EXT = "the root is no ext file system on a partition"
 _FLAG, _SCRIPT = "/var/lib/factory/grow-root", "/usr/lib/factory/grow-root"
 _GROW = """\
@@ -98,9 +96,8 @@ async def shrink(appliance: Appliance, layout: Layout) -> tuple[Cut | None, str]
         return None, checked.message
     size, minimum = await appliance.batch([("blockdev_getsize64", disk), ("vfs_minimum_size", device)])
     target = -(-(int(minimum) + int(SLACK)) // 2**20) * 2**20
-    reader = _Ends(disk, int(size), await _ends(appliance, disk, int(size)))
     try:
-        table = shrink_table(reader, number, target)
+        table = await read_tables(appliance, disk, int(size), lambda reader: shrink_table(reader, number, target))
     except ValueError as error:
         return None, str(error)
     await appliance.call("resize2fs_size", device, target)
@@ -113,29 +110,3 @@ async def _write(appliance: Appliance, disk: str, offset: int, content: bytes) -
     written = await appliance.call("pwrite_device", disk, content, offset)
     if written != len(content):
         raise ApplianceCallFailed(f"only {written} of {len(content)} bytes of the partition table were written")
-
-
-async def _ends(appliance: Appliance, disk: str, size: int) -> tuple[bytes, bytes]:
-    first: Any = await appliance.call("pread_device", disk, min(_TABLES, size), 0)
-    last: Any = await appliance.call("pread_device", disk, min(_TABLES, size), max(0, size - _TABLES))
-    return bytes(first), bytes(last)
-
-
-class _Ends:
-    """The two ends of a disk as a reader: all that a partition table needs (logical partitions apart)."""
-
-    def __init__(self, name: str, size: int, ends: tuple[bytes, bytes]) -> None:
-        self._name, self._size, self._ends = name, size, ends
-
-    @property
-    def size(self) -> int:
-        return self._size
-
-    def extents(self) -> Iterator[tuple[int, int]]:
-        yield 0, self._size
-
-    def read(self, offset: int, length: int) -> bytes:
-        first, last = self._ends
-        start = self._size - len(last)
-        data = first[offset : offset + length] if offset < len(first) else last[max(0, offset - start) :][:length]
-        return data.ljust(length, b"\0")

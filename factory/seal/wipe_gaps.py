@@ -7,64 +7,25 @@ from typing import Any
 
 from factory.disk.gaps import gaps
 from factory.drivers.protocols import Appliance, ApplianceCallFailed
+from factory.seal.table_reader import read_tables
 from factory.seal.trim import Trimmed
 
 _PAGE = 4096
 _PIECE = 2**20  # libguestfs's protocol ends at 4 MiB
 
 
-class _Missing(Exception):
-    """A part of a disk that has not been fetched yet."""
-
-    def __init__(self, offset: int, length: int) -> None:
-        super().__init__()
-        self.place = (offset, length)
-
-
-class _Fetched:
-    """A reader of the parts of a disk that were fetched: partition tables are read by plain code, which can't wait."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self.parts: dict[tuple[int, int], bytes] = {}
-
-    @property
-    def size(self) -> int:
-        return self._size
-
-    def extents(self) -> Iterator[tuple[int, int]]:
-        yield 0, self._size
-
-    def read(self, offset: int, length: int) -> bytes:
-        if (offset, length) not in self.parts:
-            raise _Missing(offset, length)
-        return self.parts[offset, length]
-
-
 async def wipe_gaps(appliance: Appliance, disk: int, cut_to: int | None = None) -> list[Trimmed]:
     """Wipes the gaps of a disk (counted from 0), nothing of which is mounted; *cut_to*: the size that it will have."""
     device = f"/dev/sd{chr(ord('a') + disk)}"
     size = cut_to or int(await appliance.call("blockdev_getsize64", device))
-    reader = _Fetched(size)
-    while True:
-        try:
-            found = gaps(reader)
-            break
-        except _Missing as missing:
-            reader.parts[missing.place] = await _fetch(appliance, device, size, *missing.place)
-        except ValueError as error:
-            return [Trimmed(f"{device} outside of its partitions", "none", str(error))]
+    try:
+        found = await read_tables(appliance, device, size, gaps)
+    except ValueError as error:
+        return [Trimmed(f"{device} outside of its partitions", "none", str(error))]
     problem = ""
     for offset, length in found:
         problem = problem or await _zero(appliance, device, offset, length)
     return [Trimmed(f"{device} outside of its partitions", "zero", problem)] if found else []
-
-
-async def _fetch(appliance: Appliance, device: str, size: int, offset: int, length: int) -> bytes:
-    data: Any = b""
-    if offset < size:
-        data = await appliance.call("pread_device", device, min(length, size - offset), offset)
-    return bytes(data).ljust(length, b"\0")
 
 
 async def _zero(appliance: Appliance, device: str, offset: int, length: int) -> str:

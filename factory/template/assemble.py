@@ -16,7 +16,7 @@ from factory.template.matrix import Cell
 from factory.template.model import Loaded, Profile, Template, Variable
 from factory.template.names import Scope
 from factory.template.render import Rendering, Unrendered
-from factory.template.suggest import did_you_mean
+from factory.template.suggest import did_you_mean, nearest
 from factory.template.variables import Resolved, declaration_problems, resolve
 from factory.template.wording import FIELDS_OF_TEXTS, problems_in_words, real_loc
 from factory.template.yaml_source import Loc, Node, read_yaml
@@ -217,9 +217,8 @@ def _add_profile(result: Draft) -> None:
     path = project.find_profile(node.value, result.root)
     if path is None:
         known = project.profile_names(result.root)
-        hint = did_you_mean(node.value, known)
-        if known and hint.startswith("did you mean"):
-            hint += f" known: {', '.join(known)}"
+        near, listed = nearest(node.value, known), f"known: {', '.join(known)}" if known else ""
+        hint = " ".join(filter(None, (near, listed)))
         result.problems.append(node.problem(f"there is no boot profile '{node.value}'", hint))
         return
     _read_profile(result, path)

@@ -9,7 +9,7 @@ from factory.template.check_parts import Parts
 from factory.template.model import Firmware, Machine, Seal, Shutdown, Verify
 from factory.template.output_options import Libvirt, Ova, PluginOutput, Qcow2, Vagrant
 from factory.template.seal_operations import SEAL_OPERATIONS
-from factory.template.suggest import did_you_mean
+from factory.template.suggest import nearest
 
 
 def _shutdown(parts: Parts) -> Iterator[Problem]:
@@ -26,9 +26,8 @@ def _seal(parts: Parts) -> Iterator[Problem]:
         for index, name in enumerate(names):
             plain = name.removeprefix("+") if key == "only" else name
             if plain not in SEAL_OPERATIONS:
-                hint = did_you_mean(plain, SEAL_OPERATIONS, kind="named") if len(plain) > 2 else ""
-                if not hint.startswith("did you mean"):
-                    hint = "`factory seal --list` prints all of them"
+                near = nearest(plain, SEAL_OPERATIONS) if len(plain) > 2 else ""
+                hint = near or "`factory seal --list` prints all of them"
                 message = f"there is no seal operation '{plain}'"
                 yield parts.problem("seal", key, index, message=message, hint=hint)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from factory.template.suggest import did_you_mean
+from factory.template.suggest import nearest
 from factory.template.yaml_source import Loc, Node
 
 MARKS = ("images", "boot_configs", "http_seed")
@@ -177,7 +177,7 @@ def nearest_file(written: str, wrote_it: Path, root: Path) -> str:
     for base in (wrote_it.absolute().parent, root):
         folder = (base / written).parent
         if folder.is_dir():
-            hint = did_you_mean(Path(written).name, [p.name for p in folder.iterdir()], kind="")
-            if hint.startswith("did you mean"):
+            hint = nearest(Path(written).name, [p.name for p in folder.iterdir()])
+            if hint:
                 return hint
     return f"looked beside {wrote_it.name} and in {root.name}/"
