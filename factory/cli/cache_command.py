@@ -36,7 +36,8 @@ def ls() -> None:
         age = Duration(max(0.0, time.time() - store.last_used(layer)))
         kind, size = "live" if layer.memory else "off", Size(size_on_disk(layer.path))
         used = "in use" if store.in_use(layer) else f"used {age} ago"
-        click.echo(f"{layer.key[:12]}  {layer.template:<16} {layer.phase:<14} {kind:<5} {size!s:>10}  {used}")
+        damaged = "; damaged, and not used" if store.is_condemned(layer) else ""
+        click.echo(f"{layer.key[:12]}  {layer.template:<16} {layer.phase:<14} {kind:<5} {size!s:>10}  {used}{damaged}")
     for path in store.unreadable():
         click.echo(f"{path.name[:12]}  can't be read; `factory cache gc` removes it", err=True)
     for path in kept_keys(store.root):

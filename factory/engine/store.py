@@ -107,7 +107,7 @@ class LayerStore:
     def find(self, key: str) -> Layer | None:
         """The layer named *key*, when it is whole, undamaged, and so are all those it builds on."""
         layer = self._read(key)
-        if layer is None or self._condemned(key).exists() or not is_undamaged(layer, self.checked / f"{key}.json"):
+        if layer is None or self.is_condemned(layer) or not is_undamaged(layer, self.checked / f"{key}.json"):
             return None
         if layer.parent and self.find(layer.parent) is None:
             return None
@@ -184,14 +184,26 @@ class LayerStore:
         return False
 
     def verify(self, layer: Layer) -> bool:
-        """True when every file of *layer* still has its digest. Reads it all; what is damaged is not found any more."""
+        """True when every file of *layer* still has its digest. Reads it all; what is damaged is not found any more.
+
+        Of a layer that is removed meanwhile nothing is damaged.
+        """
         whole = is_whole(layer)
+        if not whole and ((now := self._read(layer.key)) is None or now.created != layer.created):
+            return True
         with suppress(OSError):  # of a store that can't be written it is told, at least
             if whole:
                 self._condemned(layer.key).unlink(missing_ok=True)
             else:
-                self._condemned(layer.key).touch(mode=0o600)
+                write_json(self._condemned(layer.key), {"created": layer.created})
         return whole
+
+    def is_condemned(self, layer: Layer) -> bool:
+        """True when ``verify`` has found this very layer damaged, not one that had its key before."""
+        try:
+            return bool(json.loads(self._condemned(layer.key).read_text()) == {"created": layer.created})
+        except (OSError, ValueError):
+            return False
 
     def newest_keys(self, template: str) -> dict[str, str]:
         """Phase → key of the newest build of *template* here."""
@@ -284,13 +296,13 @@ class LayerStore:
                         ) from None
                     if descriptor is not None:
                         stack.callback(os.close, descriptor)
-                aside = [self._set_aside(layer.path) for layer in reversed(doomed)]
-                aside.append(self._set_aside(self.layers / key))  # also when its index can't be read
+                # *key* once more: also when its index can't be read.
+                names = [*(layer.key for layer in reversed(doomed)), key]
+                aside = {name: path for name in names if (path := self._set_aside(self.layers / name))}
                 fsync_path(self.layers)
-            for path in filter(None, aside):
+            for name, path in aside.items():
                 remove_anything(path)
-                old = path.name.split("-")[1]
-                for known in (self.checked / f"{old}.json", self._condemned(old)):
+                for known in (self.checked / f"{name}.json", self._condemned(name)):
                     known.unlink(missing_ok=True)
 
     def sweep(self) -> None:

@@ -147,6 +147,16 @@ def test_clean_removes_what_dead_builds_left(store: LayerStore, tmp_path: Path) 
     assert len(store.all()) == 3
 
 
+def test_a_layer_that_verify_has_condemned_is_shown_as_one(store: LayerStore) -> None:
+    layer = store.all()[0]
+    disk = next(layer.path.glob("disk-*"))
+    disk.write_bytes(disk.read_bytes()[::-1] + b"!")
+    assert cache("verify").exit_code != 0
+    lines = {line.split()[0]: line for line in cache("ls").stdout.splitlines()}
+    assert lines[layer.key[:12]].endswith("; damaged, and not used")
+    assert sum("damaged" in line for line in lines.values()) == 1
+
+
 def test_key_pairs_of_templates_are_shown_and_stay_until_they_are_removed(store: LayerStore) -> None:
     """Packer's sshkey plug-in keeps the key of a name; images carry its public half."""
     assert "key pair" not in cache("size").stdout

@@ -92,6 +92,37 @@ def test_rot_that_changed_no_date_is_found_by_verify_and_never_used_again(store:
     assert store.find("aa") is not None, "made anew it is good"
 
 
+def rotten(store: LayerStore, key: str) -> Layer:
+    """A layer that ``verify`` has found damaged."""
+    layer = add(store, key)
+    disk = layer.path / "disk-main.qcow2"
+    stat = disk.stat()
+    disk.write_text("dish")
+    os.utime(disk, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert not store.verify(layer)
+    assert store.is_condemned(layer)
+    return layer
+
+
+def test_a_layer_that_goes_while_it_is_verified_is_not_damaged(store: LayerStore) -> None:
+    layer = add(store, "aa")
+    store.remove("aa")
+    assert store.verify(layer)
+    assert store.find(add(store, "aa").key) is not None
+
+
+def test_the_verdict_on_a_layer_taken_away_by_hand_is_not_its_successors(store: LayerStore) -> None:
+    shutil.rmtree(rotten(store, "aa").path)
+    assert store.find(add(store, "aa").key) is not None
+
+
+def test_the_removal_of_a_copy_acquits_nobody(store: LayerStore) -> None:
+    layer = rotten(store, "aa")
+    shutil.copytree(layer.path, store.layers / "aa-backup")
+    store.remove("aa-backup")
+    assert store.find("aa") is None
+
+
 def test_what_is_no_folder_is_removed_too(store: LayerStore) -> None:
     stray, link = store.layers / "stray", store.layers / "link"
     stray.touch()
