@@ -100,7 +100,8 @@ def _shell_command(moment: float, program: bytes) -> str:
         'chmod 0700 "$f" && $as "$f" || { echo random; rm -f "$f"; }; '
         # That one is the same in every copy too. An empty one is no seed.
         f"s={_KEPT_SEED}; "
-        '[ ! -e $s ] || { : >$s; } 2>/dev/null || $as sh -c ": >$s" || echo random'
+        # Not with ":", at whose failed redirection POSIX has the whole shell end, as dash and busybox do.
+        '[ ! -e $s ] || { true >$s; } 2>/dev/null || $as sh -c "true >$s" || echo random'
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +28,18 @@ class Shell:
     programs: Path
     commands: list[str] = field(default_factory=list)
 
+    @property
+    def shell(self) -> str:
+        """The guest's own where the test has put one in, else this host's."""
+        own = self.programs / "sh"
+        return str(own) if own.exists() else "sh"
+
     async def run(
         self, command: str, *, deadline: Deadline, on_line: OnLine | None = None, stdin: bytes = b""
     ) -> CommandResult:
         self.commands.append(command)
         done = await asyncio.to_thread(
-            subprocess.run, ["sh", "-c", command], input=stdin, capture_output=True, check=False,
+            subprocess.run, [self.shell, "-c", command], input=stdin, capture_output=True, check=False,
             env={"PATH": f"{self.programs}:/usr/bin:/bin", "TMPDIR": str(self.programs)},
         )  # fmt: skip
         return CommandResult(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -107,6 +114,21 @@ def test_an_ordinary_user_goes_through_sudo(tmp_path: Path) -> None:
     lines = (tmp_path / "sudo.log").read_text().splitlines()
     assert lines[0] == "-n date"
     assert lines[1].startswith(f"-n {tmp_path}/factory-")
+    assert len(lines) == 2, "the seed could be emptied without"
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_a_seed_that_only_root_may_empty_is_emptied_by_root(tmp_path: Path, kept_seed: Path, shell: str) -> None:
+    if not (found := shutil.which(shell)):
+        pytest.skip(f"no {shell} here")
+    (tmp_path / "sh").symlink_to(found)
+    kept_seed.unlink()
+    kept_seed.mkdir()  # nobody writes into a folder, root included
+    program(tmp_path, "date", "exit 1")
+    program(tmp_path, "id", "echo 1000")
+    program(tmp_path, "sudo", 'echo "$*" >>"$TMPDIR/sudo.log"')
+    assert refreshed(Shell(tmp_path)) == []
+    assert (tmp_path / "sudo.log").read_text().splitlines()[-1] == f"-n sh -c true >{kept_seed}"
 
 
 def test_a_terminal_for_scripts_is_none_for_the_program(tmp_path: Path) -> None:
