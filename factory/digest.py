@@ -13,11 +13,12 @@ import hashlib
 import hmac
 import json
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from factory.opening import open_content
+from factory.opening import Stamp, note, open_content, stamp_of
 from factory.secret import Secret
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -66,10 +67,12 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 LARGE = 32 * 2**20
-"""Bytes. Of a larger file the digest is remembered: to read it takes longer than the coarsest clock of a file system
-ticks, so that whoever changes it afterwards changes its stamp."""
-known_digests: dict[str, tuple[list[int], str]] = {}
-"""Of large files, by absolute path: size, mtime, ctime (ns) and inode when it was read, and SHA-256 in hex."""
+"""Bytes. Of a larger file the digest is remembered."""
+_TICK = 4_000_000_000
+"""Nanoseconds. A file that was changed this lately may be changed again without a sign of it: FAT's clock has steps of
+two seconds."""
+known_digests: dict[str, tuple[Stamp, str]] = {}
+"""Of large files, by absolute path: the stamp when it was read, and SHA-256 in hex."""
 
 
 def content_digest(path: Path) -> str:
@@ -77,16 +80,19 @@ def content_digest(path: Path) -> str:
 
     Not for a file that may be damaged: its stamp does not show that. Raises: OSError.
     """
-    stat = path.stat()
-    if stat.st_size < LARGE:
+    stamp = stamp_of(path)
+    if stamp[0] < LARGE:
         return file_digest(path)
-    stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
     sys.audit("factory.trusted", str(path))  # a file that counts, though nobody opens it: see cli.noticing
+    note(path)
     name = str(path.absolute())
     known = known_digests.get(name)
-    if known is None or known[0] != stamp:
-        known = known_digests[name] = (stamp, file_digest(path))
-    return known[1]
+    if known is not None and known[0] == stamp:
+        return known[1]
+    digest = file_digest(path)
+    if time.time_ns() - max(stamp[1], stamp[2]) > _TICK:
+        known_digests[name] = (stamp, digest)
+    return digest
 
 
 def tree_digest(root: Path) -> str:
@@ -97,8 +103,11 @@ def tree_digest(root: Path) -> str:
     if not root.is_dir():
         return content_digest(root)
     entries: dict[str, Json] = {}
+    note(root)
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
+        if path.is_dir():
+            note(path)
         if path.is_symlink():
             entries[name] = {"link": str(path.readlink())}
         elif path.is_file():

@@ -1,13 +1,19 @@
 """Opens what a person has named without waiting for it: a named pipe that nobody writes to would be waited for without
-end, in a thread that not even Ctrl-C ends."""
+end, in a thread that not even Ctrl-C ends.
+
+All of it goes through here, so that it can be noted what a plan was made from, see ``noting``."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from io import BufferedReader
 from pathlib import Path
+from typing import TypeAlias
 
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe (FIFO)"),
@@ -15,6 +21,36 @@ _KINDS = (
     (stat.S_ISCHR, "a character device"),
     (stat.S_ISDIR, "a folder"),
 )
+
+Stamp: TypeAlias = tuple[int, int, int, int]
+"""Size, mtime and ctime (ns) and inode. Nobody but the kernel sets a ctime: what was written to and put back shows."""
+_noted: ContextVar[dict[str, Stamp] | None] = ContextVar("noted", default=None)
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Raises: OSError."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+@contextmanager
+def noting() -> Iterator[dict[str, Stamp]]:
+    """Gives the stamps, by absolute path, of what is opened in the body (and in threads that it starts), as they were
+    right before."""
+    noted: dict[str, Stamp] = {}
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
+
+
+def note(path: Path) -> None:
+    """Notes a file that counts, though it is not opened, or a folder that is listed."""
+    noted = _noted.get()
+    if noted is not None:
+        with suppress(OSError):  # whoever opens it is told
+            noted.setdefault(str(path.absolute()), stamp_of(path))
 
 
 def require_content(path: Path) -> None:
@@ -28,6 +64,7 @@ def require_content(path: Path) -> None:
 def open_content(path: Path) -> BufferedReader:
     """Opens a file or block device for reading. Raises: as ``require_content``."""
     require_content(path)
+    note(path)
     return path.open("rb")
 
 

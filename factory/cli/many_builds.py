@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from factory.cli.capacity import capacity, load_of, missing_phases
 from factory.cli.missing_downloads import downloads
@@ -20,13 +21,14 @@ from factory.cli.report.view import View
 from factory.cli.requests import Request, Requests
 from factory.cli.rereading import StaysAsItWas, read_again
 from factory.deadline import pause
-from factory.engine.runner import PlanOutdated
+from factory.engine.freshness import PlanOutdated
 from factory.engine.scheduler import Job, Scheduler
 from factory.errors import INTERNAL_ERROR_EXIT_CODE, FactoryError, StepError, in_one_line, unwrapped
 from factory.events import BuildFinished, BuildWaiting, Note, PhaseFinished, Stamped
 from factory.plan.model import Keeps
 from factory.quantity import Duration
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 ORDERLY = Duration(5)
 """How long a build lets those before it get ready, so that they begin in their order; one whose plan waits for the
 network loses its place."""
@@ -107,10 +109,10 @@ class ManyBuilds:
                 raise _without_base(request, in_one_line(error)) from error
         return await self._plan_with(request, base)
 
-    async def _plan_with(self, request: Request, base: Planned | None) -> Planned:
+    async def _plan_with(self, request: Request, base: Planned | None, once: Mapping[str, str] = _NONE) -> Planned:
         options, where, facts = self._around.options, self._around.where, self._around.facts
         loaded = as_wanted(request.loaded, options.on_error)
-        return await plan_build(loaded, options.output, options.layers, where, facts, base)
+        return await plan_build(loaded, options.output, options.layers, where, facts, base, once)
 
     # --- one build -------------------------------------------------------------------------------------------------
 
@@ -140,7 +142,7 @@ class ManyBuilds:
             ordered = await self._await_base(request, ordered)
         attempts = Attempts(around.options.on_error)
         while not await self._attempt(ordered, attempts):
-            ordered = await self._plan_again(request.name)
+            ordered = await self._plan_again(request.name, attempts)
         return "stored" if ordered.until else "built"
 
     def _order(self, request: Request, planned: Planned) -> Ordered:
@@ -164,9 +166,13 @@ class ManyBuilds:
             try:
                 await run_build(ordered, self._around, attempts)
             except PlanOutdated as outdated:
-                attempts.planned_anew(outdated)
                 when = "while it ran" if outdated.ran else "since it was planned"
                 words = f"{outdated.phase}: {outdated.what} {when}; it is planned anew and goes on from the last layer"
+                if attempts.planned_anew(outdated):
+                    words = (
+                        f"{outdated.phase}: {outdated.what} {when}, again: it runs with what is there, "
+                        "and no later build uses what it and the phases after it leave"
+                    )
                 emit(Note(words, "warning"))
                 return False
             except FactoryError as error:
@@ -176,7 +182,7 @@ class ManyBuilds:
                 return False
         return True
 
-    async def _plan_again(self, name: str) -> Ordered:
+    async def _plan_again(self, name: str, attempts: Attempts) -> Ordered:
         """What is tried next: with the template, its scripts and files as they are now.
 
         Where the template can't be gone on with as it is now, it stays as it was, and that is said.
@@ -185,20 +191,20 @@ class ManyBuilds:
         try:
             fresh = await asyncio.to_thread(read_again, request, self._requests.builds)
             if fresh is not request:
-                ordered = await self._replan(fresh)
+                ordered = await self._replan(fresh, attempts.once)
                 emit(Note("the template has changed: the build goes on with it as it is now"))
                 return ordered
         except (StaysAsItWas, FactoryError) as error:
             why = in_one_line(error) if isinstance(error, FactoryError) else error
             emit(Note(f"the build goes on with its template as it was: {why}", "warning"))
-        return await self._replan(request)
+        return await self._replan(request, attempts.once)
 
-    async def _replan(self, request: Request) -> Ordered:
+    async def _replan(self, request: Request, once: Mapping[str, str] = _NONE) -> Ordered:
         """Takes *request* in place of the one that was planned. Raises: FactoryError; then nothing has changed."""
         around, base = self._around, self._plans.get(request.base)
         if around.noticed:
             around.noticed.planning(request.loaded.root)
-        planned = await self._plan_with(request, base if isinstance(base, Planned) else None)
+        planned = await self._plan_with(request, base if isinstance(base, Planned) else None, once)
         ordered = self._order(request, planned)
         for _ in check_host(planned, around.facts):
             continue  # warnings are told when it runs

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import secrets
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +14,9 @@ import click
 
 from factory.deadline import pause
 from factory.drivers.protocols import Machine
+from factory.engine.freshness import PlanOutdated
 from factory.engine.run_control import RunControl
 from factory.engine.run_directory import Run, start_time
-from factory.engine.runner import PlanOutdated
 from factory.errors import FactoryError
 from factory.events import Emit, Note
 from factory.log_files import owner_only
@@ -67,6 +69,10 @@ _asking = asyncio.Lock()
 """There is one terminal, however many builds fail at once."""
 
 
+MOST_RUNS, MOST_OUTDATED = 2, 4
+"""How often a phase may run for nothing, and be planned for nothing, because of what it is made from."""
+
+
 class Attempts:
     """The tries of one build; tells whether there is to be another one."""
 
@@ -74,17 +80,24 @@ class Attempts:
         self.on_error = on_error
         self._wanted = False
         self._retried = 0
-        self.own_doing: set[str] = set()
-        """Phases that run again because what they are made from changed while they ran: if it does so once more, it is
-        by their own doing (a script on the host that writes what the next one reads)."""
+        self._outdated: Counter[str] = Counter()
+        self._ran: Counter[str] = Counter()
+        self.once: dict[str, str] = {}
+        """Phases that no key can name (``PlanInputs.once``): what they are made from never stands still. It may be by
+        their own doing, as with a script on the host that writes what it reads."""
 
     def want_another(self) -> None:
         self._wanted = True
 
-    def planned_anew(self, outdated: PlanOutdated) -> None:
-        """The build goes on with the files as they are now."""
-        if outdated.ran:
-            self.own_doing.add(outdated.phase)
+    def planned_anew(self, outdated: PlanOutdated) -> bool:
+        """The build goes on with the files as they are now; True when it does so whatever they will be."""
+        phase = outdated.phase
+        self._outdated[phase] += 1
+        self._ran[phase] += outdated.ran
+        if self._ran[phase] < MOST_RUNS and self._outdated[phase] < MOST_OUTDATED:
+            return False
+        self.once.setdefault(phase, secrets.token_hex(8))
+        return True
 
     def another(self) -> bool:
         """Whether to try again after a failure; to be asked once for each."""

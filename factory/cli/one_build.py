@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,11 +24,12 @@ from factory.engine import delivered
 from factory.engine.collection import collect_garbage, limit_from
 from factory.engine.failure import FailureHook
 from factory.engine.filesystem import store_errors, write_json
+from factory.engine.freshness import PlanOutdated
 from factory.engine.journal import Journal
 from factory.engine.recipes import remember
 from factory.engine.run_control import RunControl
 from factory.engine.run_directory import ProcessRecord, Run, open_run
-from factory.engine.runner import PlanOutdated, Runner
+from factory.engine.runner import Runner
 from factory.engine.store import LayerStore
 from factory.errors import FactoryError, StoreError, TemplateError
 from factory.events import BuildStarted, Emit, EventBus, Note, PhaseFinished, PhaseSkipped, Stamped
@@ -166,17 +167,20 @@ async def _run(ordered: Ordered, around: Surroundings, attempts: Attempts) -> No
         control = RunControl(run.path)
         journal, processes = Journal(run.path / "journal.jsonl"), ProcessRecord(run)
         finished: dict[str, Recipe] = {}
-        tell = _only(plan.name, journal, processes, _recipes_into(finished, plan))
+        recipes = {phase.name: phase.recipe for phase in plan.phases}
+        tell = _only(plan.name, journal, processes, _recipes_into(finished, recipes))
         bus.subscribe(tell)
         try:
             with told_to(tell, bus, plan.name, lambda: _made(ordered, around)):
-                await _carry_out(ordered, around, attempts, run, control)
+                try:
+                    await _carry_out(ordered, around, attempts, run, control, recipes)
+                finally:
+                    _mask_logs(run, bus, emit)
         except BaseException as error:
             if isinstance(error, PlanOutdated) or not isinstance(error, Exception):  # Ctrl-C, another build's failure
                 explain_interruption(run.path)
             raise
         finally:
-            _mask_logs(run, bus, emit)
             bus.unsubscribe(tell)
             remember(where.cache, plan.name, finished)
             # On a disk that is full these fail too, and must not hide why the build has ended.
@@ -195,8 +199,15 @@ def _mask_logs(run: Run, bus: EventBus, emit: Emit) -> None:
             emit(Note(f"{path} held a secret and could not be masked: it is removed", "warning"))
 
 
-async def _carry_out(ordered: Ordered, around: Surroundings, attempts: Attempts, run: Run, control: RunControl) -> None:
-    """Runs the phases, and explains their failure."""
+async def _carry_out(
+    ordered: Ordered,
+    around: Surroundings,
+    attempts: Attempts,
+    run: Run,
+    control: RunControl,
+    recipes: dict[str, Recipe],
+) -> None:
+    """Runs the phases, and explains their failure. Keeps *recipes* true where the plan changes on the way."""
     # Heavy: not before something has to run.
     from factory.cli.compose import base_scope
     from factory.drivers.screen.recorder import EVIDENCE, FILM
@@ -219,14 +230,20 @@ async def _carry_out(ordered: Ordered, around: Surroundings, attempts: Attempts,
         limits=FILM if recorded else EVIDENCE,
     )
     reasons = reasons_to_run(planned, around.store)
+
+    def replanned(now: Plan) -> None:
+        recipes.update({phase.name: phase.recipe for phase in now.phases})
+        write_json(run.path / "plan.json", now.describe())
+
     runner = Runner(
         plan, around.store, scope,
         usable=planned.usable,
         not_stored=ordered.still_absent(around.made),
         until=ordered.until,
         why=lambda phase: reasons.get(phase.name, ""),
-        changed=planned.changed,
-        own_doing=attempts.own_doing,
+        sources=planned,
+        any_content=attempts.once,
+        replanned=replanned,
         hooks=failure_hooks(run),
         holder=HoldsMachine(run, control, attempts, emit),
     )  # fmt: skip
@@ -274,9 +291,8 @@ async def _film(run: Run, emit: Emit) -> None:
         emit(Note(f"no film: {error.message} (`factory record {run.id}` tries again)", "warning"))
 
 
-def _recipes_into(finished: dict[str, Recipe], plan: Plan) -> Callable[[Stamped], None]:
-    """Collects the recipe of each phase that has run, or was stored."""
-    recipes = {phase.name: phase.recipe for phase in plan.phases}
+def _recipes_into(finished: dict[str, Recipe], recipes: Mapping[str, Recipe]) -> Callable[[Stamped], None]:
+    """Collects of *recipes* those of the phases that have run, or were stored."""
 
     def collect(stamped: Stamped) -> None:
         if isinstance(stamped.event, (PhaseFinished, PhaseSkipped)):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from factory.cli.given import GIVEN, media_library, usable_here
 from factory.cli.places import Places
 from factory.engine.file_digests import digests_kept
+from factory.engine.freshness import Seen
 from factory.engine.media import Library
 from factory.engine.store import Layer, LayerStore
 from factory.errors import FactoryError, TemplateError, in_one_line
@@ -25,31 +27,38 @@ from factory.template.model import Layers, Loaded
 class Planned:
     """``usable`` says why a live layer can't be resumed here; an empty text when it can.
 
-    ``again`` plans the same with the files that the template names as they are now; it does not ask the network.
+    ``again`` plans the same with the files that the template names as they are now; it does not ask the network. What
+    it is given are the phases that are never the same again (``PlanInputs.once``).
     """
 
     loaded: Loaded
     plan: Plan
     usable: Callable[[Layer], str]
-    again: Callable[[], Awaitable[Plan]] | None = None
+    again: Callable[[Mapping[str, str]], Awaitable[Plan]] | None = None
+    once: Mapping[str, str] = field(default_factory=dict)
 
-    async def changed(self, phase: Phase) -> str:
-        """What has changed in *phase* since it was planned: a few words; empty when nothing has."""
+    async def look(self, phase: Phase) -> Seen:
+        """See ``engine.freshness.Sources``."""
         if self.again is None:
-            return ""
+            return Seen()
         try:
-            now = await self.again()
+            now = await self.planned_again({})
         except FactoryError as error:  # a script that is gone, for example
-            return in_one_line(error)
-        recipe = next((p.recipe for p in now.phases if p.name == phase.name), phase.recipe)
-        found = changes(phase.recipe, recipe)
-        return found[0].sentence() if found else ""
+            return Seen(in_one_line(error))
+        same = next((p for p in now.phases if p.name == phase.name), phase)
+        found = changes(phase.recipe, same.recipe)
+        return Seen(found[0].sentence() if found else "", same.sources)
+
+    async def planned_again(self, once: Mapping[str, str]) -> Plan:
+        assert self.again is not None
+        return await self.again({**self.once, **once})
 
 
 async def plan_build(
-    loaded: Loaded, output: Path, layers: str | None, where: Places, facts: HostFacts, base: Planned | None = None
-) -> Planned:
-    """Plans one build; *base* is the plan of the build that it starts from.
+    loaded: Loaded, output: Path, layers: str | None, where: Places, facts: HostFacts, base: Planned | None = None,
+    once: Mapping[str, str] = MappingProxyType({}),
+) -> Planned:  # fmt: skip
+    """Plans one build; *base* is the plan of the build that it starts from, *once* that of ``PlanInputs``.
 
     Raises: TemplateError, HostError, StepError (a checksum file that can't be had).
     """
@@ -57,7 +66,7 @@ async def plan_build(
     source = loaded.template.source.iso or loaded.template.source.image
     assert source is not None
 
-    async def planned(media: str) -> Plan:
+    async def planned(media: str, once: Mapping[str, str]) -> Plan:
         inputs = PlanInputs(
             loaded=loaded,
             platform=facts.platform,
@@ -67,18 +76,19 @@ async def plan_build(
             salt=LayerStore(where.cache).salt,
             layers=Layers(layers) if layers else None,
             base=last_layer(base).key if base else "",
+            once=once,
         )
         return await asyncio.to_thread(make_plan, inputs)
 
-    async def again() -> Plan:
+    async def again(once: Mapping[str, str]) -> Plan:
         here = not base and (source.build or (source.path and "file:" not in str(source.checksum)))
-        return await planned(await library.identity(source) if here else media)
+        return await planned(await library.identity(source) if here else media, once)
 
     with digests_kept(where.cache / "media" / "digests.json"):
         media = f"the image of {base.plan.name}" if base else await library.identity(source)
-        plan = await planned(media)
+        plan = await planned(media, once)
     check_wiring(plan, GIVEN)
-    return Planned(loaded, plan, usable_here(plan, facts), again)
+    return Planned(loaded, plan, usable_here(plan, facts), again, once)
 
 
 async def _seed_files(loaded: Loaded, library: Library) -> dict[str, str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from factory.engine.runner import PlanOutdated
+from factory.engine.freshness import PlanOutdated
 from factory.errors import FactoryError, in_one_line, unwrapped
 from factory.events import BuildFinished, EventBus, Stamped
 

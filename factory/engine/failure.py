@@ -11,12 +11,16 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from factory.engine.scope import StepScope
+from factory.errors import Evidence
 from factory.events import Emit, Note
 from factory.plan.step import Scope
 from factory.quantity import Duration
 
 PATIENCE = Duration(300)
 """For one observer: whoever explains a failure must not hide it by taking for ever."""
+EVIDENCE_PATIENCE = Duration(10)
+"""How long the collection of evidence may take: a hung machine must not hide the error."""
 
 
 class FailureHook(Protocol):
@@ -79,3 +83,12 @@ class Failure:
             self._emit(Note(f"{type(hook).__name__} was not done after {PATIENCE} and was left", "warning"))
         except Exception as error:
             self._emit(Note(f"{type(hook).__name__} could not explain the failure: {error!r}", "warning"))
+
+
+async def collect_evidence(scope: StepScope) -> Evidence:
+    """What the machine of *scope* can show, within ``EVIDENCE_PATIENCE``. Raises nothing for a machine that hangs."""
+    try:
+        async with asyncio.timeout(float(EVIDENCE_PATIENCE)):
+            return await scope.collect_evidence()
+    except TimeoutError:
+        return Evidence(notes=(f"the machine gave no evidence within {EVIDENCE_PATIENCE}",))

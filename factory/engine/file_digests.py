@@ -9,6 +9,7 @@ from pathlib import Path
 
 from factory.digest import known_digests
 from factory.engine.filesystem import write_text
+from factory.opening import Stamp
 
 MOST = 256
 """Files that are remembered: the newest."""
@@ -30,9 +31,13 @@ def digests_kept(path: Path) -> Iterator[None]:
             write_text(path, json.dumps(dict(list({**_read(path), **known_digests}.items())[-MOST:])))
 
 
-def _read(path: Path) -> dict[str, tuple[list[int], str]]:
+def _stamp(size: int, mtime: int, ctime: int, inode: int) -> Stamp:
+    return size, mtime, ctime, inode
+
+
+def _read(path: Path) -> dict[str, tuple[Stamp, str]]:
     try:
         found = json.loads(path.read_text())
-        return {str(name): (list(map(int, stamp)), str(digest)) for name, (stamp, digest) in found.items()}
+        return {str(name): (_stamp(*map(int, stamp)), str(digest)) for name, (stamp, digest) in found.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from factory.drivers.protocols import DiskImages
 from factory.engine.filesystem import copy_file
-from factory.engine.store import Layer
-from factory.plan.resources import BUILD_SECRETS, TPM_STATE, UEFI_VARIABLES, MachineState, TpmAt
+from factory.engine.store import Draft, Layer
+from factory.plan.resources import BUILD_SECRETS, TPM_STATE, UEFI_VARIABLES, MachineState, TpmAt, disk_file
 
 SEAL_OVERLAY = {"cluster_size": "4k"}
 """A trimmed block of the guest (4 KiB) must free a whole cluster, or the overlay keeps the old bytes around it
@@ -32,6 +32,18 @@ async def branch(
         )
     await asyncio.to_thread(copy_small, layer.path, folder)
     return MachineState(folder, layer.memory)
+
+
+async def overlays_on(
+    draft: Draft, folder: Path, disks: Sequence[str], images: DiskImages, *, options: Mapping[str, str] | None
+) -> dict[str, Path]:
+    """In *folder*, an overlay on each of the *disks* in *draft*, by id: what a running machine goes on with."""
+    overlays = {disk: folder / disk_file(disk) for disk in disks}
+    for disk, overlay in overlays.items():
+        info = await images.info(draft.path / disk_file(disk))
+        backing = f"../{draft.key}/{disk_file(disk)}"
+        await images.create(overlay, size=info.virtual_size, backing=backing, options=options)
+    return overlays
 
 
 def move_on(source: Path, state: MachineState, tpm: TpmAt | None) -> None:

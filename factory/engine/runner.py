@@ -9,20 +9,21 @@ before the folder that it writes to.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeAlias
 
 from factory.drivers.protocols import Checkpoints, DiskImages, Machine
-from factory.engine.failure import Failure, FailureHook, Holder
+from factory.engine.failure import Failure, FailureHook, Holder, collect_evidence
 from factory.engine.filesystem import disk_error
-from factory.engine.machine_state import SEAL_OVERLAY, branch, move_on
+from factory.engine.freshness import Freshness, NothingChanges, PlanOutdated, Sources, StartAgain
+from factory.engine.machine_state import SEAL_OVERLAY, branch, move_on, overlays_on
 from factory.engine.scope import StepScope, merge
 from factory.engine.slots import ClosingAll, Slot, Workspace
 from factory.engine.store import Layer, LayerGone, LayerStore
-from factory.errors import Evidence, FactoryError, MachineDied, StoreError, unwrapped
+from factory.errors import FactoryError, MachineDied, StoreError, unwrapped
 from factory.events import (
     Emit,
     LayerStored,
@@ -35,34 +36,15 @@ from factory.events import (
     StepStarted,
 )
 from factory.plan.model import Keeps, Phase, Plan, Power
-from factory.plan.resources import MEMORY, MachineState, TpmAt, disk_file
+from factory.plan.resources import MEMORY, MachineState, TpmAt
 from factory.plan.step import Step
-from factory.quantity import Duration
-
-EVIDENCE_PATIENCE = Duration(10)
-"""How long the collection of evidence may take: a hung machine must not hide the error."""
 
 
-class _StartAgain(Exception):
-    """Not an error: look again for the layer to go on from."""
-
-
-class PlanOutdated(_StartAgain):
-    """Not an error: what *phase* is made from has changed since it was planned, so its key is that of something else.
-
-    ``ran``: it was seen after the phase had run, not before.
-    """
-
-    def __init__(self, phase: str, what: str, *, ran: bool) -> None:
-        super().__init__(what)
-        self.phase, self.what, self.ran = phase, what, ran
-
-
-class _Overtaken(_StartAgain):
+class _Overtaken(StartAgain):
     """Another build has made the layer that we were about to make."""
 
 
-class _CannotResume(_StartAgain):
+class _CannotResume(StartAgain):
     """QEMU does not take the memory of the layer that we went on from."""
 
 
@@ -70,33 +52,35 @@ Usable: TypeAlias = Callable[[Layer], str]
 """Says why a live layer can't be resumed here; an empty text when it can."""
 
 
-Changed: TypeAlias = Callable[[Phase], Awaitable[str]]
-"""Says what has changed in a phase since it was planned; an empty text when nothing has."""
-
-
-async def _nothing_changed(phase: Phase) -> str:
-    return ""
-
-
 class Runner:
-    """Runs one plan once. *own_doing*: phases that change what they are made from while they run, as was seen before.
+    """Runs one plan once.
 
-    ``fresh_before`` is the number of leading phases whose stored layers are not used."""
+    Args:
+        usable: says why a live layer can't be resumed.
+        not_stored: phases whose stored layers are not used.
+        until: the last phase that is wanted, if not all are.
+        why: says why a phase runs, for people.
+        sources: what phases are made from, compared with the plan; *any_content*: phases that are left alone by it.
+        replanned: is told the plan that has taken the place of *plan*.
+    """
 
     def __init__(
         self, plan: Plan, store: LayerStore, scope: StepScope, *, usable: Usable,
         not_stored: frozenset[str] = frozenset(),
         until: str = "", why: Callable[[Phase], str] = lambda phase: "",
-        changed: Changed = _nothing_changed, own_doing: AbstractSet[str] = frozenset(),
+        sources: Sources | None = None, any_content: Collection[str] = (),
+        replanned: Callable[[Plan], None] = lambda plan: None,
         hooks: Sequence[FailureHook] = (), holder: Holder | None = None,
     ) -> None:  # fmt: skip
         self._failure = Failure(hooks, holder, scope.emit)
         self._plan, self._store, self._base, self._usable, self._why = plan, store, scope, usable, why
-        self._changed, self._own_doing = changed, own_doing
+        self._sources = sources or NothingChanges()
+        self._freshness, self._replanned = Freshness(self._sources, any_content), replanned
         self._not_stored = set(not_stored)
         names = [p.name for p in plan.phases]
         self._wanted = plan.phases[: names.index(until) + 1] if until else plan.phases
         self._emit: Emit = scope.emit
+        self._once: dict[str, str] = {}
         self._layer: Layer | None = None
         self._workspace: Workspace | None = None
         self._phase = ""
@@ -113,7 +97,7 @@ class Runner:
                 await self._run_once()
             except PlanOutdated:
                 raise
-            except _StartAgain:
+            except StartAgain:
                 continue
             except OSError as error:  # of a step: an output folder that is full, for example
                 raise disk_error(error, self._store.root) or error from error
@@ -127,12 +111,12 @@ class Runner:
                 start = self._resume_point()
                 for phase in self._wanted[:start]:
                     self._emit(PhaseSkipped(phase.name, phase.key))
-                for index, phase in enumerate(self._wanted[start:], start):
-                    self._phase = phase.name
+                for index in range(start, len(self._wanted)):
+                    self._phase = self._wanted[index].name
                     try:
-                        await self._run_phase(index, phase)
+                        await self._run_phase(index)
                     except Exception as error:  # of the runner itself, such as a full disk while a layer is stored
-                        await self._failed(error, self._scope_for(phase))
+                        await self._failed(error, self._scope_for(self._wanted[index]))
                         raise
         finally:
             self._workspace = self._session = None
@@ -146,14 +130,14 @@ class Runner:
             scope = (self._session or self._base).child(phase=self._phase, workspace=self._base.workspace)
             await self._failed(error, scope)  # the machine's own death is told here
             first = self._failure.error
-            if first is not None and not isinstance(error, _StartAgain):
+            if first is not None and not isinstance(error, StartAgain):
                 await self._failure.ended(self._workspace.draft.path if self._workspace else None)
                 if first is not error and self._failure.outlived:
                     raise first from error  # the machine was only being looked at when it died
             raise
 
     async def _failed(self, error: BaseException, scope: StepScope) -> None:
-        if not isinstance(error, _StartAgain):
+        if not isinstance(error, StartAgain):
             await self._failure.happened(unwrapped(error), self._phase, scope)
 
     def _resume_point(self) -> int:
@@ -193,32 +177,61 @@ class Runner:
         self._hold()
         self._store.touch(self._layer)
 
-    async def _run_phase(self, index: int, phase: Phase) -> None:
+    async def _run_phase(self, index: int) -> None:
         started = time.monotonic()
-        if what := await self._changed(phase):
-            raise PlanOutdated(phase.name, what, ran=False)
+        phase = await self._fresh(index)
         refused = f"{phase.name} will run again: its live layer can't be resumed"
         self._emit(PhaseStarted(phase.name, refused if phase.key in self._cannot_resume else self._why(phase)))
         if phase.keeps is not Keeps.ARTIFACT or self._needs_power_change(phase):
             await self._ensure_workspace(index)
-        await self._ensure_power(phase.power)
+        if await self._ensure_power(phase.power):  # which may have taken minutes
+            phase = await self._fresh(index)
         async with AsyncExitStack() as stack:
             await self._enter(stack, phase.steps, self._scope_for(phase))
-        await self._still_as_planned(phase)
+        phase = await self._still_fresh(index)
         key = await self._keep(index, phase)
         self._emit(PhaseFinished(phase.name, time.monotonic() - started, key))
 
-    async def _still_as_planned(self, phase: Phase) -> None:
-        """Before it is kept: steps read files when they run, and a person may have saved one meanwhile.
+    async def _fresh(self, index: int) -> Phase:
+        """The phase, before its steps read what it is made from. Raises: PlanOutdated."""
+        phase = self._wanted[index]
+        if what := await self._freshness.before(phase):
+            words = f"{phase.name}: {what} since it was planned; it runs as it is now"
+            await self._take_over(index, {}, PlanOutdated(phase.name, what, ran=False), words)
+            await self._freshness.before(self._wanted[index])
+        return self._wanted[index]
 
-        What a phase changes itself was as planned when it began. Raises: PlanOutdated.
-        """
-        if what := await self._changed(phase):
-            if phase.name not in self._own_doing:
-                raise PlanOutdated(phase.name, what, ran=True)
-            self._emit(
-                Note(f"{phase.name} changes what it is made from: {what}; the next build runs it again", "warning")
+    async def _still_fresh(self, index: int) -> Phase:
+        """The phase, before what it has left is kept under its key. Raises: PlanOutdated."""
+        phase = self._wanted[index]
+        if what := await self._freshness.after(phase):
+            words = (
+                f"{phase.name}: {what} while it ran; nobody knows which of the two it was, so the next build runs anew"
             )
+            once = {phase.name: secrets.token_hex(8)}
+            await self._take_over(index, once, PlanOutdated(phase.name, what, ran=True), words)
+        return self._wanted[index]
+
+    async def _take_over(self, index: int, once: Mapping[str, str], outdated: PlanOutdated, words: str) -> None:
+        """Goes on in the same machine with the plan as it is now, where no layer is named after what was planned.
+
+        Raises: *outdated* where layers are kept, or what has run already is planned otherwise.
+        """
+        old = self._plan.phases
+        if any(p.keeps in (Keeps.DISKS, Keeps.MEMORY) for p in old):
+            raise outdated
+        try:
+            plan = await self._sources.planned_again({**self._once, **once})
+        except FactoryError:
+            raise outdated from None
+        if [p.name for p in plan.phases] != [p.name for p in old]:
+            raise outdated
+        if any(new.key != ran.key for new, ran in zip(plan.phases[:index], old, strict=False)):
+            raise outdated
+        self._emit(Note(words, "warning"))
+        self._plan, self._wanted = plan, plan.phases[: len(self._wanted)]
+        self._once.update(once)
+        self._replanned(plan)
 
     async def _enter(self, stack: AsyncExitStack, steps: Sequence[Step], scope: StepScope) -> None:
         for step in steps:
@@ -233,7 +246,7 @@ class Runner:
                 message = "ended early" if cancelled else str(error) or type(error).__name__
                 self._emit(StepFailed(scope.phase, step.name, step.title, time.monotonic() - started, message))
                 if isinstance(error, FactoryError):
-                    error.evidence = merge(error.evidence, await _collect(scope))
+                    error.evidence = merge(error.evidence, await collect_evidence(scope))
                 if isinstance(error, Exception) and not self._refuses_memory(scope, error):
                     await self._failed(error, scope)
                 raise
@@ -258,16 +271,20 @@ class Runner:
         suspended = self._layer is not None and self._layer.keeps is Keeps.MEMORY
         return phase.power is Power.RUNNING or self._session is not None or suspended
 
-    async def _ensure_power(self, power: Power) -> None:
+    async def _ensure_power(self, power: Power) -> bool:
+        """True when something had to be done for it."""
         if power is Power.RUNNING:
-            await self._boot()
-        elif self._session or (self._workspace and self._workspace.state.memory):
+            return await self._boot()
+        if self._session or (self._workspace and self._workspace.state.memory):
             await self._boot()  # a live layer is powered off by resuming it first
             await self._power_off()
+            return True
+        return False
 
-    async def _boot(self) -> None:
+    async def _boot(self) -> bool:
+        """False when it runs already."""
         if self._session:
-            return
+            return False
         scope = self._state_scope("boot")
         self._session = scope
         try:
@@ -280,6 +297,7 @@ class Runner:
             reason = f"the live layer after {self._layer.phase} can't be resumed: {unwrapped(error)}"
             self._emit(Note(reason, "warning"))
             raise _CannotResume from error
+        return True
 
     def _refuses_memory(self, scope: StepScope, error: Exception) -> bool:
         """True when QEMU did not take a memory file: that must not stop every build from now on, an earlier layer does.
@@ -390,16 +408,10 @@ class Runner:
         done = self._take_workspace()
         following = await self._open_workspace(index + 1, None, branched=False)
         power = self._plan.phases[following.index].power
-        overlays = {}
-        for disk in machine.spec.disks:
-            overlays[disk.id] = following.draft.path / disk_file(disk.id)
-            info = await images.info(done.draft.path / disk_file(disk.id))
-            await images.create(
-                overlays[disk.id],
-                size=info.virtual_size,
-                backing=f"../{done.draft.key}/{disk_file(disk.id)}",
-                options=SEAL_OVERLAY if power is Power.OFF else None,
-            )
+        overlays = await overlays_on(
+            done.draft, following.draft.path, [disk.id for disk in machine.spec.disks], images,
+            options=SEAL_OVERLAY if power is Power.OFF else None,
+        )  # fmt: skip
         pause = await checkpoints.save(
             machine,
             memory=done.draft.path / MEMORY,
@@ -410,11 +422,3 @@ class Runner:
         self._workspace = following
         self._session.put(following.state)
         return await self._commit(phase, done, checkpoints.fingerprint(machine.spec)), pause
-
-
-async def _collect(scope: StepScope) -> Evidence:
-    try:
-        async with asyncio.timeout(float(EVIDENCE_PATIENCE)):
-            return await scope.collect_evidence()
-    except TimeoutError:
-        return Evidence(notes=(f"the machine gave no evidence within {EVIDENCE_PATIENCE}",))

@@ -9,7 +9,8 @@ from typing import Any
 
 from factory.plan.model import Recipe
 
-MISSING = object()
+ONCE = "once"
+"""A part of recipes of phases that are never the same again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Change:
     label: str = ""
 
     def sentence(self) -> str:
+        if self.path == ONCE:
+            return "what it is made from changed while it ran"
         if self.label:
             what = "is new" if self.before is None else "is gone" if self.after is None else "changed"
             return f"{self.label} {what}"

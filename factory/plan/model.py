@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factory.digest import Json
+from factory.opening import Stamp
 from factory.plan.step import Step
 
 KEY_FORMAT = 1
@@ -62,6 +63,8 @@ class Phase:
     key: str
     power: Power
     keeps: Keeps
+    sources: Mapping[str, Stamp] = field(default_factory=dict, compare=False)
+    """The files on this host that the recipe was made from, by absolute path, as they were right before."""
 
     def describe(self) -> dict[str, Any]:
         return {

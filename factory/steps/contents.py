@@ -7,17 +7,19 @@ variables and contents give the same keys on every host with the same firmware a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from factory import __version__
 from factory.digest import Json, file_digest, to_json
 from factory.host.platform import Platform
+from factory.opening import Stamp, noting
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import KVM, TargetMachine
 from factory.outputs.plugins import has_output, missing_output
 from factory.outputs.post.run import check_chains
+from factory.plan.explain import ONCE
 from factory.plan.keys import ROOT, chain, make_recipe
 from factory.plan.model import Keeps, Phase, Plan, Power
 from factory.plan.step import Step
@@ -76,6 +78,8 @@ class PlanInputs:
         salt: the store's own, for digests of secrets.
         layers: what the command line says in place of the template.
         base: key of the layer that holds the image of `source.image.template`.
+        once: phases that are never the same again, each with a word that is not used twice: what they are made from
+            changes while they run.
     """
 
     loaded: Loaded
@@ -86,15 +90,18 @@ class PlanInputs:
     salt: bytes
     layers: Layers | None = None
     base: str = ""
+    once: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_plan(inputs: PlanInputs) -> Plan:
     """Raises: HostError, TemplateError, SeedError."""
-    return _Planner(inputs).plan()
+    with noting() as noted:
+        return _Planner(inputs, noted).plan()
 
 
 class _Planner:
-    def __init__(self, inputs: PlanInputs) -> None:
+    def __init__(self, inputs: PlanInputs, noted: dict[str, Stamp]) -> None:
+        self.noted = noted
         self.inputs, self.loaded, self.platform = inputs, inputs.loaded, inputs.platform
         self.template = inputs.loaded.template
         self.contents = Contents(inputs.loaded, inputs.output)
@@ -127,6 +134,8 @@ class _Planner:
     def _add(self, name: str, parts: Mapping[str, Any], steps: Sequence[Step], *, power: Power, keeps: Keeps) -> None:
         if self.layers is Layers.NONE and keeps in (Keeps.DISKS, Keeps.MEMORY):
             keeps = Keeps.NOTHING
+        if once := self.inputs.once.get(name):
+            parts = {**parts, ONCE: once}
         recipe = make_recipe(
             parts,
             steps,
@@ -137,7 +146,8 @@ class _Planner:
         )
         parent = self.phases[-1].key if self.phases else self.inputs.base or ROOT
         key = chain(parent, name, recipe)
-        self.phases.append(Phase(name, tuple(steps), recipe, key, power, keeps))
+        self.phases.append(Phase(name, tuple(steps), recipe, key, power, keeps, dict(self.noted)))
+        self.noted.clear()
 
     def _continue(self, base: str) -> None:
         """On the image of the build called *base*. Its key is the parent's; as a part it says what changed."""

@@ -19,7 +19,7 @@ from factory.cli.places import Places
 from factory.cli.planning import Planned, last_layer
 from factory.cli.report.view import View
 from factory.cli.requests import Selection, find_builds
-from factory.engine.runner import PlanOutdated
+from factory.engine.freshness import PlanOutdated
 from factory.engine.scheduler import NOTHING
 from factory.errors import FactoryError, HostError, StepError
 from factory.events import EventBus, Note, Stamped
@@ -58,8 +58,8 @@ class World:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder, self.built, self.notes = folder, list[str](), list[str]()
         self.run: Callable[[Ordered], None] = lambda ordered: None
-        self.own_doing: list[set[str]] = []
-        """Of each attempt: the phases that change what they are made from."""
+        self.once: list[set[str]] = []
+        """Of each attempt: the phases that are never the same again."""
         self.refused = ""
         (folder / "disk.raw").touch()
         for name, source in (("below", "{path: disk.raw}"), ("top", "below")):
@@ -93,15 +93,15 @@ class World:
         return asyncio.run(ManyBuilds(requests, around, cast("View", Quiet())).run())
 
     async def _plan(self, loaded: Any, *rest: Any) -> Planned:
-        base = rest[-1] if len(rest) == 5 else None
+        *_, base, once = rest
         below = last_layer(base).key if base else ""
-        recipe = Recipe({"script": str(loaded.template.provision[0].shell.inline)})
+        recipe = Recipe({"script": str(loaded.template.provision[0].shell.inline), **once})
         phase = Phase("seal", (), recipe, chain(below, "seal", recipe), Power.OFF, Keeps.DISKS)
         plan = Plan(loaded.template.name, "", (phase,), (), (), {}, base=below)
         return Planned(loaded, plan, lambda layer: "")
 
     async def _run(self, ordered: Ordered, around: Surroundings, attempts: Attempts) -> None:
-        self.own_doing.append(set(attempts.own_doing))
+        self.once.append(set(attempts.once))
         self.run(ordered)
         self.built.append(last_layer(ordered.planned).key)
 
@@ -172,8 +172,10 @@ def test_a_failure_is_tried_again_only_where_that_is_wanted(world: World) -> Non
 def test_a_file_that_was_saved_meanwhile_is_planned_anew(world: World) -> None:
     """Whatever is wanted after a failure: nothing has failed."""
     ends = [PlanOutdated("seal", "motd changed", ran=False), PlanOutdated("seal", "motd changed", ran=True)]
+    keys = []
 
     def run(ordered: Ordered) -> None:
+        keys.append(last_layer(ordered.planned).key)
         if ends:
             raise ends.pop(0)
 
@@ -183,7 +185,26 @@ def test_a_file_that_was_saved_meanwhile_is_planned_anew(world: World) -> None:
         "seal: motd changed since it was planned; it is planned anew and goes on from the last layer",
         "seal: motd changed while it ran; it is planned anew and goes on from the last layer",
     ]
-    assert world.own_doing == [set(), set(), {"seal"}]
+    assert world.once == [set(), set(), set()]
+    assert len(set(keys)) == 1, "nothing has changed in truth"
+
+
+@pytest.mark.parametrize(("ran", "times"), [(True, 2), (False, 4)])
+def test_a_file_that_never_stands_still_ends_no_build_and_names_no_layer(world: World, ran: bool, times: int) -> None:
+    ends = [PlanOutdated("seal", "log changed", ran=ran) for _ in range(times)]
+    keys = []
+
+    def run(ordered: Ordered) -> None:
+        keys.append(last_layer(ordered.planned).key)
+        if ends:
+            raise ends.pop(0)
+
+    world.run = run
+    assert world.build("below", on_error=OnError.CLEAN) == 0
+    assert world.once == [set()] * times + [{"seal"}]
+    assert len(set(keys[:-1])) == 1
+    assert keys[-1] != keys[0], "what is not known to be that is not stored as that"
+    assert "again: it runs with what is there, and no later build uses" in world.notes[-1]
 
 
 def test_builds_begin_in_their_order_however_long_each_takes_to_get_ready(

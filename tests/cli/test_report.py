@@ -15,8 +15,8 @@ from factory.cli.program import cli
 from factory.cli.report.failure import failure_lines, problem_lines
 from factory.cli.run_end import told_to
 from factory.dossier.record import read_record
+from factory.engine.freshness import PlanOutdated
 from factory.engine.journal import Journal
-from factory.engine.runner import PlanOutdated
 from factory.errors import Evidence, Explanation, Place, Problem, StepError, StoreError, VerificationFailed
 from factory.events import EventBus, Stamped, ignore
 from factory.secret import Redactor

@@ -121,6 +121,48 @@ def test_a_script_that_is_saved_while_the_build_runs_is_never_stored_as_what_it_
     assert "provision-2 will run again: step.sh changed" in place.run("plan", str(path)).stdout
 
 
+def test_a_script_that_is_saved_twice_or_put_back_while_it_runs_names_no_layer_wrongly(
+    tiny: Outcome, place: Place, template: Path
+) -> None:
+    text = (PROJECT / "images" / "tiny.yml").read_text()
+    path, first, script = (
+        template.with_name("twice.yml"),
+        template.with_name("first.sh"),
+        template.with_name("second.sh"),
+    )
+    steps = f"provision:\n  - shell: {{scripts: [{first.name}, {script.name}]}}\n"
+    path.write_text(re.sub(r"\nprovision:\n.*?\noutputs:", "\n" + steps + "outputs:", text, flags=re.S))
+    first.write_text("echo begun\nsleep 2\n")
+    script.write_text("echo one\n")
+    texts = ["echo two\n", "echo three\n"]
+
+    def save_twice(event: dict[str, Any]) -> bool:
+        if event.get("line") == "begun" and texts:
+            script.write_text(texts.pop(0))
+        return False
+
+    outcome = place.build(str(path), "--until", "provision-1", until=save_twice)
+    assert outcome.code == 0, outcome.stderr
+    assert [e["line"] for e in outcome.named("guest_output")] == ["begun", "one", "begun", "two", "begun", "three"]
+    for text in ("echo two\n", "echo three\n"):
+        script.write_text(text)
+        assert "provision-1 will run again: " in place.run("plan", str(path)).stdout
+
+    script.write_text("echo one\n")
+    texts = ["echo other\n"]
+
+    def put_back(event: dict[str, Any]) -> bool:
+        if event.get("line") == "begun" and texts:
+            script.write_text(texts.pop(0))
+            script.write_text("echo one\n")
+        return False
+
+    outcome = place.build(str(path), "--until", "provision-1", until=put_back)
+    assert outcome.code == 0, outcome.stderr
+    assert [e["line"] for e in outcome.named("guest_output")] == ["begun", "one", "begun", "one"]
+    assert "provision-1    stored as" in place.run("plan", str(path)).stdout
+
+
 def test_another_cpu_model_falls_back_to_the_powered_off_layer_and_the_plan_says_so(
     tiny: Outcome, place: Place, tmp_path: Path
 ) -> None:

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from factory.engine.freshness import PlanOutdated, Seen
 from factory.engine.layer_index import Layer, why_unusable
-from factory.engine.runner import PlanOutdated
 from factory.errors import MachineDied, StepError, StoreError
 from factory.events import LayerStored, Note, PhaseSkipped, PhaseStarted
-from factory.plan.model import Keeps, Phase, Power
+from factory.plan.model import Keeps, Phase, Plan, Power
 from factory.plan.step import Scope, Step
 from factory.quantity import Size
 from tests.engine.fakes import FAILURE, Bench, Fail, Write, make_phases, make_plan
@@ -153,21 +154,32 @@ def test_a_damaged_layer_is_built_again(bench: Bench) -> None:
 
 
 class Saves:
-    """Somebody who saves what the phase called *phase* is made from: before it runs, or *while* it does."""
+    """Somebody who saves what the phase called *phase* is made from, when it has been *asked* for so often.
 
-    def __init__(self, phase: str, *, asked: int) -> None:
-        self.phase, self.asked = phase, asked
+    Until it is planned again for as many *saves*, it differs from the plan.
+    """
 
-    async def __call__(self, phase: Phase) -> str:
+    def __init__(
+        self, phase: str, *, asked: int, anew: tuple[Phase, ...] = (), undone: bool = False, saves: int = 99
+    ) -> None:
+        self.phase, self.asked, self.anew, self.undone, self.saves = phase, asked, anew, undone, saves
+        self.once: list[dict[str, str]] = []
+
+    async def look(self, phase: Phase) -> Seen:
         if phase.name != self.phase:
-            return ""
+            return Seen()
         self.asked -= 1
-        return "two.sh changed" if self.asked < 0 else ""
+        saved = self.asked < 0 and len(self.once) < self.saves
+        return Seen("two.sh changed" if saved and not self.undone else "", {"/two.sh": (9, 1, 2 if saved else 1, 7)})
+
+    async def planned_again(self, once: Mapping[str, str]) -> Plan:
+        self.once.append(dict(once))
+        return make_plan(*self.anew)
 
 
 def test_a_phase_that_is_no_longer_what_was_planned_does_not_run(bench: Bench) -> None:
     with pytest.raises(PlanOutdated) as outdated:
-        build(bench, live(), changed=Saves("provision-2", asked=0))
+        build(bench, live(), sources=Saves("provision-2", asked=0))
     assert (outdated.value.phase, outdated.value.what, outdated.value.ran) == ("provision-2", "two.sh changed", False)
     assert "two" not in bench.log.lines
     assert {layer.phase for layer in bench.store.all()} == {"install", "boot", "provision-1"}
@@ -178,7 +190,7 @@ def test_a_phase_that_is_no_longer_what_was_planned_does_not_run(bench: Bench) -
 def test_what_changed_while_a_phase_ran_is_not_stored_under_its_key(bench: Bench, phases: tuple[Phase, ...]) -> None:
     told = Told()
     with pytest.raises(PlanOutdated) as outdated:
-        build(bench, phases, changed=Saves("provision-2", asked=1), hooks=(told,))
+        build(bench, phases, sources=Saves("provision-2", asked=1), hooks=(told,))
     assert outdated.value.ran
     assert "two" in bench.log.lines
     assert bench.store.find(phases[-2].key) is None
@@ -186,11 +198,54 @@ def test_what_changed_while_a_phase_ran_is_not_stored_under_its_key(bench: Bench
     assert told.errors == [], "nothing has failed"
 
 
-def test_a_phase_that_changes_its_own_files_is_kept_for_what_it_began_with(bench: Bench) -> None:
+@pytest.mark.parametrize("phases", [live(), off()])
+def test_what_was_saved_and_put_back_while_a_phase_ran_is_not_stored_either(
+    bench: Bench, phases: tuple[Phase, ...]
+) -> None:
+    with pytest.raises(PlanOutdated, match=r"two\.sh was written to") as outdated:
+        build(bench, phases, sources=Saves("provision-2", asked=1, undone=True))
+    assert outdated.value.ran
+    assert bench.store.find(phases[-2].key) is None
+
+
+def none(second: str = "two") -> tuple[Phase, ...]:
+    return make_phases(
+        ("install", (Write("install"),), OFF, NOTHING),
+        ("provision-1", (Write("one"),), ON, NOTHING),
+        ("provision-2", (Write(second),), ON, NOTHING),
+        ("seal", (Write("seal"),), OFF, NOTHING),
+    )
+
+
+def test_without_layers_what_was_saved_before_its_turn_runs_in_the_same_machine(bench: Bench) -> None:
+    taken: list[Plan] = []
+    sources = Saves("provision-2", asked=0, anew=none("two!"), saves=1)
+    lines = build(bench, none(), sources=sources, replanned=taken.append)
+    assert [line for line in lines if not line.startswith("undo")] == [
+        "install", "boot", "one", "two!", "power off", "off", "seal",
+    ]  # fmt: skip
+    assert [plan.phases for plan in taken] == [none("two!")]
+    assert sources.once == [{}]
+
+
+def test_without_layers_what_was_saved_during_its_turn_gives_the_image_another_name(bench: Bench) -> None:
+    sources = Saves("provision-2", asked=1, anew=none("two!"))
+    lines = build(bench, none(), sources=sources)
+    assert [line for line in lines if line in ("one", "two", "two!", "seal")] == ["one", "two", "seal"]
+    assert [list(once) for once in sources.once] == [["provision-2"]]
+    assert any("nobody knows which of the two it was" in str(event) for event in bench.events)
+
+
+def test_without_layers_a_change_of_what_has_run_begins_anew(bench: Bench) -> None:
+    changed = (make_phases(("install", (Write("install!"),), OFF, NOTHING))[0], *none()[1:])
+    with pytest.raises(PlanOutdated):
+        build(bench, none(), sources=Saves("provision-2", asked=0, anew=changed))
+
+
+def test_a_phase_whose_key_names_no_content_takes_any(bench: Bench) -> None:
     phases = live()
-    build(bench, phases, changed=Saves("provision-2", asked=1), own_doing={"provision-2"})
+    build(bench, phases, sources=Saves("provision-2", asked=1), any_content={"provision-2"})
     assert bench.store.find(phases[-1].key)
-    assert any("provision-2 changes what it is made from: two.sh changed" in str(e) for e in bench.events)
 
 
 @dataclass

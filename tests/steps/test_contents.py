@@ -143,6 +143,34 @@ def test_what_counts_changes_its_phase_and_all_after_it(template: Path) -> None:
     assert keys(plan(template, platform=other))["install"] != before["install"]
 
 
+def test_a_phase_knows_the_files_that_its_recipe_was_made_from(template: Path) -> None:
+    found = {phase.name: phase.sources for phase in plan(template).phases}
+    script = str(template.parents[1] / "first.sh")
+    assert script in found["provision-1"]
+    assert script not in {name for phase, names in found.items() if phase != "provision-1" for name in names}
+    assert any("http_seed/tiny/" in name for name in found["install"])
+    before = found["provision-1"][script]
+    text = (template.parents[1] / "first.sh").read_text()
+    (template.parents[1] / "first.sh").write_text("echo something else\n")
+    (template.parents[1] / "first.sh").write_text(text)
+    now = {phase.name: phase for phase in plan(template).phases}["provision-1"]
+    assert now.recipe == plan(template).phases[2].recipe
+    assert now.sources[script] != before, "what was put back has another change time"
+
+
+def test_a_phase_that_is_never_the_same_again_has_a_key_of_its_own_and_so_have_all_after_it(template: Path) -> None:
+    loaded = load(template, variables={}, host=HOST)
+    inputs = PlanInputs(loaded, PLATFORM, "sha256:1", {}, Path("output"), b"salt")
+    plain, once, other = (
+        keys(make_plan(replace(inputs, once=words))) for words in ({}, {"provision-1": "a"}, {"provision-1": "b"})
+    )
+    names = list(plain)
+    at = names.index("provision-1")
+    assert [plain[n] for n in names[:at]] == [once[n] for n in names[:at]]
+    assert not {plain[n] for n in names[at:]} & {once[n] for n in names[at:]}
+    assert not {once[n] for n in names[at:]} & {other[n] for n in names[at:]}
+
+
 def test_a_variable_counts_where_it_is_used(template: Path) -> None:
     """The tiny seed names the host; the token only enters the first provisioner."""
     before = keys(plan(template))
