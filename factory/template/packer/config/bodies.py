@@ -65,7 +65,8 @@ def _expand(block: Block, scope: Scope) -> Iterator[ScopedBlock]:
         iterator = arguments["iterator"].value.span.text.strip('"')
     collection = evaluate(arguments["for_each"].value, scope)
     for key, value in _pairs(collection, arguments["for_each"].value.span):
-        inner = scope.child({iterator: object_value({"key": key, "value": value})})
+        each = object_value({"key": key, "value": value}).with_sensitivity(collection.sensitive)
+        inner = scope.child({iterator: each})
         labels: tuple[str, ...] = ()
         if "labels" in arguments:
             labels = _labels(evaluate(arguments["labels"].value, inner), arguments["labels"].value.span)

@@ -393,7 +393,8 @@ def _overridden(settings: Settings, source_name: str) -> Settings:
         return settings
     options: dict[str, Given] = dict(settings.options)
     for name, value in own.fields().items():
-        options[name] = Given(value, given.span, given.name_span)
+        hidden = value.with_sensitivity(given.value.sensitive or own.sensitive)
+        options[name] = Given(hidden, given.span, given.name_span)
     return Settings(options, settings.span)
 
 

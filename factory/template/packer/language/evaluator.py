@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import decimal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 from factory.template.packer.hcl import syntax as ast
 from factory.template.packer.hcl.source import Span
-from factory.template.packer.language.bounds import ELEMENTS_A_STEP, TooMuch, check_elements, check_length
+from factory.template.packer.language.bounds import ELEMENTS_A_STEP, TooMuch, check_length
 from factory.template.packer.language.convert import ConversionError, as_text, convert
 from factory.template.packer.language.functions.registry import call_function
+from factory.template.packer.language.loops import condition_of, for_object, for_tuple, key_text, text_loop
 from factory.template.packer.language.scope import EvaluationError, Scope, did_you_mean, failure
 from factory.template.packer.language.types import (
     BOOL,
@@ -33,6 +35,7 @@ from factory.template.packer.language.values import (
     describe,
     equal,
     from_python,
+    holds_secret,
     number,
     object_value,
     string,
@@ -98,29 +101,11 @@ def _wrapped(node: ast.Wrapped | ast.Parenthesised, scope: Scope) -> Value:
 
 
 def _directive(node: ast.Directive, scope: Scope) -> Value:
-    condition = _condition(node.condition, scope)
+    condition = condition_of(node.condition, scope, _evaluate)
     if condition.is_unknown:
-        return Value(STRING, condition.data)
+        return Value(STRING, condition.data, condition.sensitive)
     chosen = node.then if condition.data else node.otherwise
     return _evaluate(chosen, scope).with_sensitivity(condition.sensitive)
-
-
-def _loop(node: ast.Loop, scope: Scope) -> Value:
-    collection = _evaluate(node.collection, scope)
-    if collection.is_unknown:
-        return Value(STRING, collection.data)
-    pieces: list[str] = []
-    length = 0
-    sensitive = collection.sensitive
-    for names in _iterate(collection, node.collection.span, node.key, node.value):
-        value = _evaluate(node.body, scope.child(names))
-        sensitive = sensitive or value.sensitive
-        if value.is_unknown:
-            return Value(STRING, value.data)
-        pieces.append(value.text())
-        length += len(pieces[-1])
-        check_length(length)
-    return string("".join(pieces)).with_sensitivity(sensitive)
 
 
 def _variable(node: ast.Variable, scope: Scope) -> Value:
@@ -155,7 +140,7 @@ def attribute_of(target: Value, name: str, span: Span, text: str = "") -> Value:
         raise failure(span, f"“{text}” is {describe(target)}, which has no attribute “{name}”{extra}")
     fields = target.fields()
     if name not in fields:
-        hint = did_you_mean(name, fields)
+        hint = "" if target.sensitive else did_you_mean(name, fields)
         if text == "var" and not hint:
             hint = f'declare it: variable "{name}" {{ type = string }}'
         what = {"var": "variable", "local": "local value", "data": "data source"}.get(text)
@@ -181,7 +166,8 @@ def element_at(target: Value, key: Value, span: Span) -> Value:
         if text is None:
             raise failure(span, f"a text is needed as the key, not {describe(key)}")
         if text not in fields:
-            raise failure(span, f"there is no element with the key “{text}”", hint=did_you_mean(text, fields))
+            hint = "" if target.sensitive else did_you_mean(text, fields)
+            raise failure(span, f"there is no element with the key “{text}”", hint=hint, sensitive=key.sensitive)
         return fields[text]
     if isinstance(target.type, SetType) or not is_sequence(target.type):
         raise failure(span, f"{describe(target)} has no elements that a key can find")
@@ -208,9 +194,9 @@ def _splat_item(node: ast.SplatItem, scope: Scope) -> Value:
 def _splat(node: ast.Splat, scope: Scope) -> Value:
     target = _evaluate(node.target, scope)
     if target.is_unknown:
-        return UNKNOWN_VALUE
+        return UNKNOWN_VALUE.with_sensitivity(target.sensitive)
     if target.is_null:
-        return EMPTY_TUPLE
+        return EMPTY_TUPLE.with_sensitivity(target.sensitive)
     items = target.items() if is_sequence(target.type) else (target,)
     results = [_evaluate(node.each, scope.child({_SPLAT: item})) for item in items]
     return tuple_value(results).with_sensitivity(target.sensitive)
@@ -259,7 +245,7 @@ def _binary(node: ast.Binary, scope: Scope) -> Value:
         same = equal(left, right)
         if same.is_known and operator == "!=":
             same = boolean(not same.data)
-        return same.with_sensitivity(left.sensitive or right.sensitive)
+        return same.with_sensitivity(holds_secret(left) or holds_secret(right))
     kind = bool if operator in ("&&", "||") else Decimal
     left = _operand(node.left, scope, kind, operator)
     right = _operand(node.right, scope, kind, operator)
@@ -295,18 +281,8 @@ def compute(operator: str, left: Decimal, right: Decimal, span: Span) -> Decimal
     return result
 
 
-def _condition(node: ast.Expression, scope: Scope) -> Value:
-    value = _evaluate(node, scope)
-    if value.is_null:
-        raise failure(node.span, "the condition is null; it must be true or false")
-    try:
-        return convert(value, BOOL)
-    except ConversionError:
-        raise failure(node.span, f"the condition must be true or false, not {describe(value)}") from None
-
-
 def _conditional(node: ast.Conditional, scope: Scope) -> Value:
-    condition = _condition(node.condition, scope)
+    condition = condition_of(node.condition, scope, _evaluate)
     if condition.is_unknown:
         return UNKNOWN_VALUE.with_sensitivity(condition.sensitive)
     chosen = _evaluate(node.then if condition.data else node.otherwise, scope)
@@ -326,98 +302,18 @@ def _tuple(node: ast.Tuple, scope: Scope) -> Value:
     return tuple_value(_evaluate(item, scope) for item in node.items)
 
 
-def _key_text(node: ast.Expression, value: Value) -> str | None:
-    if value.is_unknown:
-        return None
-    text = as_text(value)
-    if text is None:
-        raise failure(node.span, f"a key must be a text, not {describe(value)}")
-    return text
-
-
 def _object(node: ast.Object, scope: Scope) -> Value:
     fields: dict[str, Value] = {}
     sensitive = False
     for key_node, value_node in node.items:
         key = _evaluate(key_node, scope)
         sensitive = sensitive or key.sensitive
-        text = _key_text(key_node, key)
+        text = key_text(key_node, key)
         value = _evaluate(value_node, scope)
         if text is None:
-            return UNKNOWN_VALUE
+            return UNKNOWN_VALUE.with_sensitivity(sensitive)
         fields[text] = value
     return object_value(fields).with_sensitivity(sensitive)
-
-
-def _iterate(collection: Value, span: Span, key: str, value: str) -> Iterator[dict[str, Value]]:
-    """The names that each turn of a loop over *collection* sees."""
-    if collection.is_null:
-        raise failure(span, "null has no elements to go through")
-    if is_mapping(collection.type):
-        fields = collection.fields()
-        pairs = [(string(k), fields[k]) for k in sorted(fields)]
-    elif is_sequence(collection.type):
-        items = collection.items()
-        if isinstance(collection.type, SetType):
-            pairs = [(item, item) for item in items]
-        else:
-            pairs = [(number(i), item) for i, item in enumerate(items)]
-    else:
-        raise failure(span, f"a list, set, map or object is needed to go through, not {describe(collection)}")
-    for k, v in pairs:
-        yield {key: k, value: v} if key else {value: v}
-
-
-def _accepted(condition: ast.Expression | None, scope: Scope) -> Value:
-    return boolean(True) if condition is None else _condition(condition, scope)
-
-
-def _for_tuple(node: ast.ForTuple, scope: Scope) -> Value:
-    collection = _evaluate(node.collection, scope)
-    if collection.is_unknown:
-        return UNKNOWN_VALUE
-    results: list[Value] = []
-    extent = 1
-    for names in _iterate(collection, node.collection.span, node.key, node.value):
-        inner = scope.child(names)
-        accepted = _accepted(node.condition, inner)
-        if accepted.is_unknown:
-            return UNKNOWN_VALUE
-        if accepted.data:
-            results.append(_evaluate(node.result, inner))
-            extent += results[-1].extent
-            check_elements(extent)
-    return tuple_value(results).with_sensitivity(collection.sensitive)
-
-
-def _for_object(node: ast.ForObject, scope: Scope) -> Value:
-    collection = _evaluate(node.collection, scope)
-    if collection.is_unknown:
-        return UNKNOWN_VALUE
-    groups: dict[str, list[Value]] = {}
-    extent = 1
-    for names in _iterate(collection, node.collection.span, node.key, node.value):
-        inner = scope.child(names)
-        accepted = _accepted(node.condition, inner)
-        if accepted.is_unknown:
-            return UNKNOWN_VALUE
-        if not accepted.data:
-            continue
-        text = _key_text(node.result_key, _evaluate(node.result_key, inner))
-        if text is None:
-            return UNKNOWN_VALUE
-        if text in groups and not node.grouped:
-            raise failure(
-                node.result_key.span,
-                f"the key “{text}” comes up twice in this for expression",
-                hint="put “...” after the value to collect all values of a key in a list",
-            )
-        result = _evaluate(node.result, inner)
-        groups.setdefault(text, []).append(result)
-        extent += result.extent
-        check_elements(extent)
-    fields = {k: tuple_value(v) if node.grouped else v[0] for k, v in groups.items()}
-    return object_value(fields).with_sensitivity(collection.sensitive)
 
 
 def _call(node: ast.Call, scope: Scope) -> Value:
@@ -430,7 +326,7 @@ _RULES: dict[type[ast.Expression], Callable[..., Value]] = {
     ast.Wrapped: _wrapped,
     ast.Parenthesised: _wrapped,
     ast.Directive: _directive,
-    ast.Loop: _loop,
+    ast.Loop: partial(text_loop, evaluate=_evaluate),
     ast.Variable: _variable,
     ast.GetAttribute: _get_attribute,
     ast.Index: _index,
@@ -441,7 +337,7 @@ _RULES: dict[type[ast.Expression], Callable[..., Value]] = {
     ast.Conditional: _conditional,
     ast.Tuple: _tuple,
     ast.Object: _object,
-    ast.ForTuple: _for_tuple,
-    ast.ForObject: _for_object,
+    ast.ForTuple: partial(for_tuple, evaluate=_evaluate),
+    ast.ForObject: partial(for_object, evaluate=_evaluate),
     ast.Call: _call,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -73,8 +74,16 @@ class EvaluationError(TemplateError):
     """An expression has no value. ``try`` and ``can`` catch this and nothing else."""
 
 
-def failure(span: Span, message: str, *, hint: str = "") -> EvaluationError:
+def failure(span: Span, message: str, *, hint: str = "", sensitive: bool = False) -> EvaluationError:
+    """*sensitive* says that *message* may quote a value that nobody shall see."""
+    if sensitive:
+        message, hint = without_quotes(message), "" if "“" in hint else hint
     return EvaluationError([span.problem(message, hint=hint)], hint=hint)
+
+
+def without_quotes(message: str) -> str:
+    """*message* without what it quotes, of which further lines are a part."""
+    return re.sub(r"“.*”", "“<sensitive>”", message.partition("\n")[0])
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

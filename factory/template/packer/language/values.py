@@ -169,9 +169,10 @@ def map_value(fields: Mapping[str, Value], element: Type = ANY) -> Value:
 
 
 def set_value(items: Iterable[Value], element: Type = ANY) -> Value:
+    given = tuple(items)
     distinct: list[Value] = []
     seen: set[object] = set()
-    for item in items:
+    for item in given:
         key = identity(item)
         if key not in seen:
             seen.add(key)
@@ -179,7 +180,8 @@ def set_value(items: Iterable[Value], element: Type = ANY) -> Value:
     distinct.sort(key=_order)
     if element == ANY and distinct:
         element = unify([e.type for e in distinct]) or ANY
-    return Value(set_of(element), tuple(distinct))
+    # The order of a set, and what is twice in it, tell of every element.
+    return Value(set_of(element), tuple(distinct)).with_sensitivity(any(map(holds_secret, given)))
 
 
 def _order(value: Value) -> tuple[int, object]:

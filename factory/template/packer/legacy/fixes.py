@@ -18,12 +18,14 @@ def _warn(problems: list[Problem], given: Given, message: str, hint: str = "") -
 
 
 def _replace_in(value: Value, old: str, new: str) -> Value:
+    hidden = value.sensitive
     if isinstance(value.data, str):
-        return string(value.data.replace(old, new))
+        return string(value.data.replace(old, new)).with_sensitivity(hidden)
     if is_sequence(value.type) and not value.is_null:
-        return tuple_value(_replace_in(v, old, new) for v in value.items())
+        return tuple_value(_replace_in(v, old, new) for v in value.items()).with_sensitivity(hidden)
     if is_mapping(value.type) and not value.is_null:
-        return object_value({k: _replace_in(v, old, new) for k, v in value.fields().items()})
+        fields = {k: _replace_in(v, old, new) for k, v in value.fields().items()}
+        return object_value(fields).with_sensitivity(hidden)
     return value
 
 

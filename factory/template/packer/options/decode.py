@@ -286,7 +286,9 @@ def _as_settings(value: Value, given: Given) -> tuple[Settings, ...]:
     for item in items:
         if not is_mapping(item.type):
             raise ConversionError(f"an object is required, not {describe(item)}")
-        options = {k: Given(v, given.span, given.name_span) for k, v in item.fields().items()}
+        hidden = value.sensitive or item.sensitive
+        fields = {k: v.with_sensitivity(hidden) for k, v in item.fields().items()}
+        options = {k: Given(v, given.span, given.name_span) for k, v in fields.items()}
         result.append(Settings(options, given.span))
     return tuple(result)
 

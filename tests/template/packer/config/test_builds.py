@@ -420,6 +420,24 @@ def test_only_what_is_sensitive_is_masked(tmp_path: Path) -> None:
     assert {s.reveal() for s in config.secrets} == {"geheim", "PW=geheim", "echo geheim", "AGEHEIM", "xgeheim"}
 
 
+def test_what_blocks_take_out_of_a_sensitive_value_is_masked(tmp_path: Path) -> None:
+    steps = """
+      dynamic "provisioner" {
+        for_each = var.pws
+        labels = ["shell"]
+        content { inline = ["echo ${upper(provisioner.value)}"] }
+      }
+      provisioner "shell" {
+        inline = ["true"]
+        override = var.over
+      }
+    """
+    text = 'variable "pws" {\n  type = list(string)\n  sensitive = true\n  default = ["geheim"]\n}\n'
+    text += 'variable "over" {\n  sensitive = true\n  default = { vm = { inline = ["leise"] } }\n}\n'
+    config = hcl(tmp_path, text + build_with(steps))
+    assert {s.reveal() for s in config.secrets} == {"geheim", "echo GEHEIM", "leise"}
+
+
 def test_beside_a_syntax_error_nothing_else_is_told(tmp_path: Path) -> None:
     files = {"a.pkr.hcl": 'variable "n" {\n  default = \n}\n', "b.pkr.hcl": "x {\n", "c.pkr.hcl": "unknown {}\n"}
     with pytest.raises(TemplateError) as caught:

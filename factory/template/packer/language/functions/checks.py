@@ -8,7 +8,7 @@ from factory.template.packer.language.convert import ConversionError, convert
 from factory.template.packer.language.functions.registry import Evaluate, define
 from factory.template.packer.language.scope import EvaluationError, Scope, failure
 from factory.template.packer.language.type_expressions import read_type
-from factory.template.packer.language.values import Value, boolean
+from factory.template.packer.language.values import Value, boolean, holds_secret
 
 
 @define("can", "expression:d", lazy=True)
@@ -44,4 +44,5 @@ def convert_(node: ast.Call, scope: Scope, evaluate: Evaluate) -> Value:
     try:
         return convert(value, kind)
     except ConversionError as error:
-        raise failure(node.arguments[0].span, f"convert(): {error}") from None
+        told = error.message if holds_secret(value) else error  # the path names keys
+        raise failure(node.arguments[0].span, f"convert(): {told}") from None

@@ -143,8 +143,10 @@ def element(values: Value, index: Decimal | Value) -> Value:
 @define("flatten", "list:q")
 def flatten(values: Value) -> Value:
     result: list[Value] = []
+    taken_apart: list[Value] = []
 
     def walk(value: Value) -> None:
+        taken_apart.append(value)
         for item in value.items():
             if is_sequence(item.type) and not item.is_null:
                 walk(item)
@@ -152,7 +154,7 @@ def flatten(values: Value) -> Value:
                 result.append(item)
 
     walk(values)
-    return tuple_value(result)
+    return tuple_value(result).with_sensitivity(any(one.sensitive for one in taken_apart))
 
 
 @define("index", "list:q value:d")

@@ -142,8 +142,9 @@ def templatefile(node: ast.Call, scope: Scope, evaluate: Evaluate) -> Value:
     if len(node.arguments) != 2:
         raise failure(node.span, "templatefile() takes a path and an object of variables")
     path, variables = (evaluate(a, scope) for a in node.arguments)
+    sensitive = variables.sensitive or path.sensitive
     if not wholly_known(path) or variables.is_unknown:
-        return UNKNOWN_VALUE
+        return UNKNOWN_VALUE.with_sensitivity(sensitive)
     if not isinstance(path.data, str):
         raise failure(node.arguments[0].span, f"templatefile(): the path must be a text, not {describe(path)}")
     if variables.is_null or not is_mapping(variables.type):
@@ -153,15 +154,16 @@ def templatefile(node: ast.Call, scope: Scope, evaluate: Evaluate) -> Value:
     try:
         text = _read_text(scope.world, path.data)
     except FunctionError as error:
-        raise failure(node.arguments[0].span, f"templatefile(): {error}", hint=error.hint) from None
+        told = f"templatefile(): {error}"
+        raise failure(node.arguments[0].span, told, hint=error.hint, sensitive=path.sensitive) from None
     depth = _depth(scope) + 1
     if depth > DEEPEST_TEMPLATE:
         raise failure(node.span, "templatefile(): the templates include one another without an end")
     template = parse_template(Source.of(str(scope.world.find(path.data)), text))
-    inner = Scope(
-        {**variables.fields(), _DEPTH: string("x" * depth)}, scope.functions, scope.world, None, scope.forbidden
-    )
-    return evaluate(template, inner).with_sensitivity(variables.sensitive or path.sensitive)
+    names = {name: value.with_sensitivity(variables.sensitive) for name, value in variables.fields().items()}
+    names[_DEPTH] = string("x" * depth)
+    inner = Scope(names, scope.functions, scope.world, None, scope.forbidden)
+    return evaluate(template, inner).with_sensitivity(sensitive)
 
 
 _DEPTH = "\0template depth"

@@ -19,7 +19,7 @@ from factory.template.packer.hcl import syntax as ast
 from factory.template.packer.hcl.source import Span
 from factory.template.packer.language.bounds import ELEMENTS_A_STEP
 from factory.template.packer.language.convert import ConversionError, convert
-from factory.template.packer.language.scope import EvaluationError, Scope, World, did_you_mean, failure
+from factory.template.packer.language.scope import EvaluationError, Scope, World, did_you_mean, failure, without_quotes
 from factory.template.packer.language.types import (
     ANY,
     BOOL,
@@ -122,10 +122,10 @@ def call_function(node: ast.Call, scope: Scope, evaluate: Evaluate) -> Value:
         value = evaluate(item, scope)
         if node.expand_last and position == len(node.arguments) - 1:
             if value.is_unknown:
-                return UNKNOWN_VALUE
+                return UNKNOWN_VALUE.with_sensitivity(value.sensitive)
             if value.is_null or not is_sequence(value.type):
                 raise failure(item.span, f"“...” needs a list to expand, not {describe(value)}")
-            arguments.extend(value.items())
+            arguments.extend(one.with_sensitivity(value.sensitive) for one in value.items())
             spans.extend([item.span] * len(value.items()))
         else:
             arguments.append(value)
@@ -134,7 +134,10 @@ def call_function(node: ast.Call, scope: Scope, evaluate: Evaluate) -> Value:
 
 
 _KEEPING = frozenset({"concat", "flatten", "merge"})
-"""Functions that put elements together as they are: each stays sensitive, or is not."""
+"""Functions that put elements together as they are: each stays sensitive, or is not.
+
+Each of them has to see to a mark that stands on something that it takes apart.
+"""
 
 
 def call_with_values(
@@ -144,12 +147,14 @@ def call_with_values(
     _check_count(function, len(arguments), span)
     places = spans or [span] * len(arguments)
     converted: list[Any] = []
-    sensitive = False
+    sensitive = hidden = False
     world.work.spend(sum(v.extent for v in arguments) // ELEMENTS_A_STEP)
     for position, value in enumerate(arguments):
         parameter = function.parameters[position] if position < len(function.parameters) else function.rest
         assert parameter is not None  # the count was checked
-        sensitive = sensitive or (value.sensitive if function.name in _KEEPING else holds_secret(value))
+        holds = holds_secret(value)
+        hidden = hidden or holds
+        sensitive = sensitive or (value.sensitive if function.name in _KEEPING else holds)
         if not wholly_known(value) and not function.unknown:
             return UNKNOWN_VALUE.with_sensitivity(sensitive)
         converted.append(_argument(function, parameter, value, places[position]))
@@ -160,12 +165,13 @@ def call_with_values(
     except FunctionError as error:
         place = places[error.parameter] if error.parameter is not None and error.parameter < len(places) else span
         if isinstance(error, UnfinishedError):
-            raise TemplateError([place.problem(f"{function.name}(): {error}", hint=error.hint)]) from None
-        raise failure(place, f"{function.name}(): {error}", hint=error.hint) from None
+            told = without_quotes(str(error)) if hidden else str(error)
+            raise TemplateError([place.problem(f"{function.name}(): {told}", hint=error.hint)]) from None
+        raise failure(place, f"{function.name}(): {error}", hint=error.hint, sensitive=hidden) from None
     except EvaluationError:
         raise
     except (ConversionError, OverflowError, MemoryError) as error:
-        raise failure(span, f"{function.name}(): {error}") from None
+        raise failure(span, f"{function.name}(): {error}", sensitive=hidden) from None
     value = result if isinstance(result, Value) else from_python(result)
     world.work.spend(value.extent // ELEMENTS_A_STEP)
     return value.with_sensitivity(sensitive)
