@@ -289,6 +289,8 @@ def _plugin(provisioner: Provisioner, texts: StepTexts) -> Plugin:
         options.pop("env", None)
         options.pop("environment_vars", None)
     if isinstance(provisioner.options, packer_shell.ShellLocal):
+        # Packer puts it into its own environment, which a script on this host gets whole.
+        options["environment"] = {"PACKER_RUN_UUID": LateText("{{ build.run_id }}"), **options["environment"]}
         options["working"] = str(texts.working)
     if isinstance(provisioner.options, packer_ansible.AnsibleLocal):
         options["build_name"] = texts.build_name

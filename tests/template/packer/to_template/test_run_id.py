@@ -49,6 +49,17 @@ def test_a_step_that_names_it_is_the_same_in_every_command(tmp_path: Path, monke
     assert late_markers(first.loaded)["build"]["run_id"] == "late:build.run_id"
 
 
+def test_a_script_on_this_host_has_it_in_its_environment(tmp_path: Path) -> None:
+    translation = translated(tmp_path, '  provisioner "shell-local" {\n inline = ["true"]\n }\n')
+    plugin = translation.loaded.template.provision[0].plugin
+    assert plugin is not None
+    assert plugin.options["environment"]["PACKER_RUN_UUID"] == LateText("{{ build.run_id }}")
+    given = '  provisioner "shell-local" {\n inline = ["true"]\n env = { PACKER_RUN_UUID = "mine" }\n }\n'
+    plugin = translated(tmp_path, given).loaded.template.provision[0].plugin
+    assert plugin is not None
+    assert plugin.options["environment"]["PACKER_RUN_UUID"] == "mine"
+
+
 def test_who_computes_with_it_gets_the_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PACKER_RUN_UUID", "0123456789")
     steps = '  provisioner "shell" {\n inline = ["echo ${substr(build.PackerRunUUID, 0, 4)}"]\n }\n'
