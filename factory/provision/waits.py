@@ -38,12 +38,15 @@ class Breakpoint:
     async def run(self, context: ProvisionContext, deadline: Deadline) -> None:
         """Raises: DeadlineExpired."""
         words = f": {self.note}" if self.note else ""
-        address = context.connection.address
         if not sys.stdin.isatty():
             context.emit(Note(f"breakpoint{words}: passed over, because standard input is no terminal", "warning"))
             return
-        where = f"{context.connection.credentials.user} at {address}"
-        context.emit(Note(f"breakpoint{words}: the guest is reached as {where}; press Enter to go on", "warning"))
+        try:
+            connection = context.connection
+            where = f"the guest is reached as {connection.credentials.user} at {connection.address}"
+        except GuestUnreachable:
+            where = "the template has no way into the guest"
+        context.emit(Note(f"breakpoint{words}: {where}; press Enter to go on", "warning"))
         await deadline.bound(_enter())
 
 

@@ -48,7 +48,7 @@ from factory.steps.machine_plan import (
 )
 from factory.steps.rebuild_initramfs import SCRIPT, RebuildInitramfs, early_modules
 from factory.steps.recipes import Contents, provision_recipe, seed_recipe
-from factory.steps.run_provisioner import RunProvisioner
+from factory.steps.run_provisioner import RunOnHost, RunProvisioner
 from factory.steps.seal_disks import SealDisks
 from factory.steps.seed import MakeSeedMedia
 from factory.steps.shut_down import ShutDown
@@ -167,6 +167,7 @@ class _Planner:
         elif not (access.none or access.winrm or self._ssh().password is not None or self._ssh().private_key):
             steps.append(AdmitBuildKey(self._ssh().user, self._disk_ids()))
             parts["user"] = self._ssh().user
+        steps += self._on_host(parts)
         self._add("import", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
 
     def _install(self) -> None:
@@ -201,11 +202,21 @@ class _Planner:
         elif template.source.image and not self.installer.installs_itself:
             if self.loaded.profile:
                 parts["seed"] = seed_recipe(self.loaded, self.inputs.seed_files)
+            steps += self._on_host(parts)
             self._add("import", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
         else:
-            steps += self.installer.steps()
+            steps += self.installer.steps(self._on_host(parts))
             parts |= self.installer.recipe(self.contents)
             self._add("install", parts, steps, power=Power.OFF, keeps=Keeps.DISKS)
+
+    def _on_host(self, parts: dict[str, Any]) -> list[Step]:
+        """The provisioners of a template that has no way into its guest; what counts of them goes to *parts*."""
+        provision = self.template.provision
+        if not self.template.access.none or not provision:
+            return []
+        parts["provision"] = [provision_recipe(p, self.contents) for p in provision]
+        stall = stall_of(self.template)
+        return [RunOnHost(p, number, self.loaded, stall) for number, p in enumerate(provision, 1)]
 
     def _provision(self) -> None:
         live = self.layers is Layers.LIVE

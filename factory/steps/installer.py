@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +78,8 @@ class Installer:
             recipe["further_media"] = media_recipe(install.media, contents)
         return recipe
 
-    def steps(self) -> list[Step]:
-        """From its start until it has powered off."""
+    def steps(self, meanwhile: Sequence[Step] = ()) -> list[Step]:
+        """From its start until it has powered off; *meanwhile* once it knows what to do, as Packer's provisioners."""
         profile, install = self._parts
         steps = self.started()
         if self.delivery is SeedDelivery.HTTP and profile.seed and profile.seed.main:
@@ -87,6 +87,7 @@ class Installer:
             steps.append(AwaitSeedFetch(profile.seed.main, budget, stall_of(self.loaded.template, profile)))
         steps += expectations(self.loaded)[1]
         stall = stall_of(self.loaded.template, profile)
+        steps += meanwhile
         steps.append(AwaitPowerOff(profile.finished, install.deadline or profile.deadline, stall))
         return steps
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -82,12 +82,26 @@ class RunProvisioner(Step):
             scope.emit(Note(f"the error-cleanup-provisioner has failed: {error.message}", "warning"))
 
 
+class RunOnHost(RunProvisioner):
+    """Runs one of the template's provisioners that needs no guest, while the guest that nobody reaches is at work."""
+
+    __slots__ = ()
+    needs: ClassVar[tuple[type, ...]] = (Programs, Redactor, BuildName)
+    wants: ClassVar[tuple[type, ...]] = ()
+
+
 class Surroundings:
     """``provision.context.ProvisionContext`` in a running build."""
 
     def __init__(self, name: str, scope: Scope, stall: Duration = DEFAULT_STALL) -> None:
         self._name, self._scope, self._stall = name, scope, stall
-        self._link = scope.get(GuestLink)
+        self._found = scope.find(GuestLink)
+
+    @property
+    def _link(self) -> GuestLink:
+        if self._found is None:
+            raise GuestUnreachable("the template has no way into the guest", hint="give it `access`, or a communicator")
+        return self._found
 
     @property
     def name(self) -> str:
@@ -110,6 +124,8 @@ class Surroundings:
         async def answers() -> bool:
             return await by_connection(self.connection)()
 
+        if self._found is None:
+            return nullcontext(Deadline.after(UNLIMITED, f"provisioner {self._name!r}"))
         deadline = Deadline.after(UNLIMITED, f"provisioner {self._name!r}")
         return watching(self._scope, deadline, self._stall, grace=1, answers=answers)
 

@@ -59,7 +59,7 @@ def _contradictions(parts: Parts) -> Iterator[Problem]:
     source, access = parts.get("source"), parts.get("access")
     if missing and source is not None and source.iso is not None:
         yield from _new(parts, "source", NEEDS_INSTALL)
-    if parts.get("provision") and access is not None and access.none:
+    if access is not None and access.none and not all(p.on_host for p in parts.get("provision") or ()):
         yield from _new(parts, "access", NO_WAY_TO_PROVISION)
 
 

@@ -75,7 +75,14 @@ def test_a_guest_that_nobody_reaches_ends_its_installation_itself() -> None:
     assert [p.name for p in plan.phases] == ["install", "export"]
     assert [s.name for s in plan.phases[0].steps][-1] == "await-power-off"
     image = planned('communicator = "none"\n  disk_image = true')
-    assert [s.name for s in image.phases[0].steps][-2:] == ["start-machine", "await-power-off"]
+    assert [s.name for s in image.phases[0].steps][-3:] == ["start-machine", "run-on-host", "await-power-off"]
+
+
+def test_what_needs_no_guest_runs_while_it_installs_itself(folder: Path) -> None:
+    plan = planned('communicator = "none"')
+    assert [s.name for s in plan.phases[0].steps][-2:] == ["run-on-host", "await-power-off"]
+    (folder / "s.sh").write_text("other")
+    assert keys(planned('communicator = "none"'))[0] != keys(plan)[0]
 
 
 def test_what_can_not_be_kept_is_not_kept() -> None:

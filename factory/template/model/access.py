@@ -55,7 +55,7 @@ class Access(Strict):
 
     ssh: Ssh | None = Field(None, description="For everything but Windows.")
     winrm: WinRm | None = Field(None, description="For Windows.")
-    none: bool = Field(False, description="No way in: nothing can be provisioned.")
+    none: bool = Field(False, description="No way in: only what needs no guest can be a provisioner.")
 
     @property
     def host(self) -> str:

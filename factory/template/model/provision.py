@@ -109,6 +109,11 @@ class Provision(Strict):
         return self.plugin.name if self.plugin is not None else self.kind
 
     @property
+    def on_host(self) -> bool:
+        """It needs no guest: what it does it does on this host."""
+        return self.type in ON_HOST
+
+    @property
     def options(self) -> Shell | File | Reboot | Ansible | Plugin:
         options: Shell | File | Reboot | Ansible | Plugin = getattr(self, self.kind)
         return options
@@ -120,4 +125,6 @@ class Provision(Strict):
         return self
 
 
+ON_HOST = frozenset({"breakpoint", "shell-local", "sleep"})
+"""Provisioners that do not speak to the guest."""
 PROVISIONER_KINDS = ("shell", "file", "reboot", "ansible", "plugin")

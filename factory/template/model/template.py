@@ -80,7 +80,7 @@ class Template(Strict):
     def _consistent(self) -> Template:
         if self.source.iso is not None and self.install is None:
             raise ValueError(NEEDS_INSTALL)
-        if self.provision and self.access.none:
+        if self.access.none and not all(p.on_host for p in self.provision):
             raise ValueError(NO_WAY_TO_PROVISION)
         if self.initramfs == "rebuild" and (self.access.none or self.access.winrm):
             raise ValueError("`initramfs: rebuild` is done in the guest, and needs `access.ssh`")

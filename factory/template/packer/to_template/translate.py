@@ -21,6 +21,7 @@ from factory.template.model import (
     Template,
 )
 from factory.template.model import Source as TemplateSource
+from factory.template.model.provision import ON_HOST
 from factory.template.packer.hcl.source import NOWHERE
 from factory.template.packer.language.values import to_python, wholly_known
 from factory.template.packer.model import PackerBuild, PackerConfig
@@ -74,9 +75,11 @@ def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) ->
     texts = StepTexts.of(source, build, notes, config)
     provision = tuple(p for one in build.provisioners for p in _placed_provision(one, texts))
     cleanup = next(iter(_placed_provision(build.error_cleanup, texts)), None) if build.error_cleanup else None
-    if source.communicator == "none" and provision:
-        notes.add("provisioner", "the communicator is none, so no provisioner can run")
-        provision = ()
+    if source.communicator == "none":
+        _refuse_without_guest(build)
+        if cleanup and not cleanup.on_host:
+            notes.add(f"error-cleanup-provisioner “{cleanup.type}”:", "without a communicator it can't run")
+            cleanup = None
     medium = _source(source, config)
     image = config.working / medium.image.path if medium.image and isinstance(medium.image.path, str) else None
     template = Template(
@@ -102,6 +105,18 @@ def _translated(config: PackerConfig, build: PackerBuild, source: QemuSource) ->
         )
     places = {name: span.place for name, span in source.places.items() if span is not NOWHERE}
     return Translation(_loaded(config, build, source, template, cleanup, texts), tuple(notes.items), places)
+
+
+def _refuse_without_guest(build: PackerBuild) -> None:
+    """Packer, too, runs what needs no guest, and fails where it would put a script into the guest.
+
+    Raises: NotMadeHere for each provisioner that needs the guest.
+    """
+    wrong = [p for p in build.provisioners if p.type not in ON_HOST]
+    if wrong:
+        hint = f"without a communicator only {', '.join(sorted(ON_HOST))} can run"
+        message = "needs the guest, and the communicator is none: Packer's build fails here, too"
+        raise NotMadeHere([p.span.problem(f"“{p.type}” {message}", hint=hint) for p in wrong])
 
 
 def _placed_provision(provisioner: Provisioner, texts: StepTexts) -> list[Provision]:

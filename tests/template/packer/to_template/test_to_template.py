@@ -227,11 +227,26 @@ def test_access(tmp_path: Path) -> None:
     ).loaded.template.access.winrm
     assert winrm is not None
     assert (winrm.user, winrm.port, winrm.tls) == ("A", 5986, True)
-    none = translated(tmp_path, '  communicator = "none"\n', '  provisioner "shell" {\n    inline = ["a"]\n  }\n')
-    assert none.loaded.template.access.none
-    assert none.loaded.template.provision == ()
-    assert "provisioner" in option_notes(none)
     assert "ssh_clear_authorized_keys" in option_notes(translated(tmp_path, "  ssh_clear_authorized_keys = true\n"))
+
+
+def test_without_a_communicator_what_needs_no_guest_runs(tmp_path: Path) -> None:
+    local = (
+        '  provisioner "shell-local" {\n    inline = ["a"]\n  }\n  provisioner "sleep" {\n    duration = "1s"\n  }\n'
+    )
+    cleanup = '  error-cleanup-provisioner "shell" {\n    inline = ["a"]\n  }\n'
+    none = translated(tmp_path, '  communicator = "none"\n', local + '  provisioner "breakpoint" {}\n' + cleanup)
+    assert none.loaded.template.access.none
+    assert [p.type for p in none.loaded.template.provision] == ["shell-local", "sleep", "breakpoint"]
+    assert none.loaded.error_cleanup is None
+    assert "error-cleanup-provisioner “shell”:" in option_notes(none)
+    guest = '  provisioner "shell" {\n    inline = ["a"]\n  }\n'
+    guest += '  provisioner "file" {\n    content = "x"\n    destination = "/x"\n  }\n'
+    with pytest.raises(NotMadeHere) as caught:
+        translated(tmp_path, '  communicator = "none"\n', local + guest)
+    problems = caught.value.problems
+    assert [p.message.partition(" ")[0] for p in problems] == ["“shell”", "“file”"]
+    assert [bool(p.place and p.place.line > 10) for p in problems] == [True, True]
 
 
 def test_provisioners(tmp_path: Path) -> None:
