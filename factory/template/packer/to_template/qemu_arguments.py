@@ -19,6 +19,7 @@ from factory.template.model import Firmware, Forward, Medium, Text
 from factory.template.packer.qemu_builder import QemuSource
 from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.placing import OptionError
+from factory.template.packer.to_template.qemu_controllers import Controllers, bus_of_device, controllers_of
 from factory.template.packer.to_template.qemu_options import (
     OF_NETWORKS,
     PLACES,
@@ -40,13 +41,6 @@ _WATCHING = frozenset(
 """Switches that only say how a person watches, or how fast it runs: factory sees to these itself."""
 _VIDEO = re.compile(r"(?:VGA|cirrus-vga|qxl(?:-vga)?|virtio-(?:vga|gpu)(?:-gl)?(?:-pci)?|bochs-display|vmware-svga)\Z")
 _VGA = MappingProxyType({"std": "std", "cirrus": "cirrus", "qxl": "qxl", "virtio": "virtio", "vmware": "vmware"})
-_BUS_OF_DEVICE = (
-    (re.compile(r"virtio-blk"), Bus.VIRTIO),
-    (re.compile(r"nvme"), Bus.NVME),
-    (re.compile(r"scsi-hd|scsi-block"), Bus.SCSI),
-    (re.compile(r"ide-hd|ide-drive"), Bus.SATA),
-    (re.compile(r"usb-storage"), Bus.USB),
-)
 BUS_OF_INTERFACE: Mapping[str, Bus] = MappingProxyType(
     {"virtio": Bus.VIRTIO, "virtio-scsi": Bus.SCSI, "scsi": Bus.SCSI, "ide": Bus.IDE, "sata": Bus.SATA}
 )
@@ -108,6 +102,7 @@ class _Reader:
         count = 1 + len(source.disk_additional_size)
         self.own_drives: dict[str, int] = {} if named else {f"drive{i}": i for i in range(count)}
         self.installers: set[str] = set()
+        self.controllers: Controllers | None = None
         self.tpm_channels = {
             properties(v).get("chardev", "") for name, v in self.pairs if name == "tpmdev"
         }  # fmt: skip
@@ -121,6 +116,10 @@ class _Reader:
         }  # fmt: skip
         ordered = sorted(self.pairs, key=lambda pair: pair[0] == "device")  # a device refers to drives
         for name, value in ordered:
+            if name == "device" and self.controllers is None:
+                bus = self.result.bus or BUS_OF_INTERFACE.get(self.source.disk_interface, Bus.VIRTIO)
+                devices = [v for n, v in ordered if n == "device"]
+                self.controllers = controllers_of(devices, self.own_drives, self.installers, bus)
             if name in rules and rules[name](value):
                 continue
             if name in _WATCHING:
@@ -142,7 +141,8 @@ class _Reader:
             return
         self.result.extra += [f"-{name}"]
         if value:
-            self.result.extra.append(late_text(self._named(value), ARGUMENTS, "qemuargs", self.notes))
+            text = self.controllers.named(value) if name == "device" and self.controllers else value
+            self.result.extra.append(late_text(self._named(text), ARGUMENTS, "qemuargs", self.notes))
         if name in _GENERATED and name not in self.result.replaced:
             self.result.replaced.append(name)
 
@@ -251,7 +251,7 @@ class _Reader:
             self._unheard("device", left, "factory attaches the card itself")
             return True
         if known.get("drive") in self.own_drives:
-            bus = next((bus for pattern, bus in _BUS_OF_DEVICE if pattern.match(model)), None)
+            bus = bus_of_device(model)
             self.result.bus = bus or self.result.bus
             wishes = self._wishes(self.own_drives[known["drive"]])
             self._unheard("device", disk_options(value, wishes), "factory attaches the disk itself")
@@ -266,7 +266,7 @@ class _Reader:
         if model.startswith("tpm-"):
             self.result.tpm, self.result.tpm_model = True, model
             return True
-        if model.startswith("virtio-scsi") and known.get("id", "scsi0") == "scsi0":
+        if self.controllers and value in self.controllers.needless:
             self._unheard("device", others(value, PLACES | {"addr"}), "factory attaches this controller itself")
             return self._left_out("device", value, "factory attaches this controller where a disk needs it")
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,55 @@ def test_a_plan_tells_of_options_without_secrets() -> None:
     (nic,) = facts["nics"]
     assert nic["forward"][0]["host"] == 1
     assert nic["network"] == ["hostname=********"]
+
+
+OWN_DISK = ("-drive", "file=out/vm,if=none,id=d0")
+OTHER_CD = ("-drive", "file=seed.iso,if=none,id=cd1,media=cdrom")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        # the template's own disk is virtio, and something else is on its SCSI controller
+        (
+            [OTHER_CD, ("-device", "virtio-scsi-pci,id=scsi0"), ("-device", "scsi-cd,bus=scsi0.0,drive=cd1")],
+            ["virtio-scsi-pci,id=template-scsi0", "scsi-cd,bus=template-scsi0.0,drive=cd1"],
+        ),
+        (
+            [OTHER_CD, ("-device", "virtio-scsi-pci"), ("-device", "scsi-cd,drive=cd1")],
+            ["virtio-scsi-pci", "scsi-cd,drive=cd1"],
+        ),
+        (
+            [OTHER_CD, ("-device", "virtio-scsi-pci"), ("-device", "scsi-cd,bus=scsi.0,drive=cd1")],
+            ["virtio-scsi-pci", "scsi-cd,bus=scsi.0,drive=cd1"],
+        ),
+        # both are on it: factory's own controller of this name serves both
+        (
+            [OWN_DISK, OTHER_CD, ("-device", "virtio-scsi-pci,id=scsi0"), ("-device", "scsi-hd,bus=scsi0.0,drive=d0"),
+             ("-device", "scsi-cd,bus=scsi0.0,drive=cd1")],
+            ["scsi-cd,bus=scsi0.0,drive=cd1"],
+        ),
+        # the own disk alone
+        ([OWN_DISK, ("-device", "virtio-scsi-pci,id=scsi0"), ("-device", "scsi-hd,bus=scsi0.0,drive=d0")], []),
+        ([OWN_DISK, ("-device", "ahci,id=ahci0"), ("-device", "ide-hd,drive=d0,bus=ahci0.0")], []),
+        ([OWN_DISK, ("-device", "ahci,id=x"), ("-device", "ide-hd,drive=d0,bus=x.0")], []),
+        ([OWN_DISK, ("-device", "lsi53c895a,id=scsi0"), ("-device", "scsi-hd,bus=scsi0.0,drive=d0")], []),
+        # its port is the own disk's here
+        (
+            [OWN_DISK, OTHER_CD, ("-device", "ich9-ahci,id=ahci0"), ("-device", "ide-hd,drive=d0,bus=ahci0.1"),
+             ("-device", "ide-cd,drive=cd1,bus=ahci0.0")],
+            ["ich9-ahci,id=template-ahci0", "ide-cd,drive=cd1,bus=template-ahci0.0"],
+        ),
+        # a name that factory gives, too
+        (
+            [("-device", "qemu-xhci,id=usb0"), ("-device", "usb-kbd,bus=usb0.0")],
+            ["qemu-xhci,id=template-usb0", "usb-kbd,bus=template-usb0.0"],
+        ),
+        ([("-device", "megasas,id=scsi1")], ["megasas,id=scsi1"]),
+    ],
+)  # fmt: skip
+def test_a_controller_stays_where_something_else_is_on_it(
+    tmp_path: Path, arguments: list[tuple[str, str]], expected: list[str]
+) -> None:
+    extra = [str(word) for word in machine_of(translated(tmp_path, *arguments)).extra_args]
+    assert [value for switch, value in pairwise(extra) if switch == "-device"] == expected
