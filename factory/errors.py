@@ -8,6 +8,7 @@
     ├─ StepError              5  a step of a build failed
     │   ├─ CommandFailed         a program on the host ended badly
     │   ├─ MachineDied           QEMU ended without being asked to
+    │   │  └─ MemoryRefused      because it can't go on from a live layer's memory
     │   ├─ MachineSilent         QEMU runs, but does not answer
     │   ├─ GuestUnreachable      no usable connection into the guest
     │   ├─ GuestCommandFailed    a command inside the guest ended badly
@@ -153,6 +154,10 @@ class CommandFailed(StepError):
 
 class MachineDied(StepError):
     """QEMU ended without being asked to."""
+
+
+class MemoryRefused(MachineDied):
+    """QEMU ended because it can't go on from the memory of a live layer; an earlier layer does."""
 
 
 class MachineSilent(StepError):

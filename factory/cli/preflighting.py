@@ -37,6 +37,7 @@ def needs_of(planned: Planned) -> Needs:
         tpm=machine.tpm is not None,
         seal=template.seal is not None,
         bridges=tuple(n.bridge for n in machine.nics if n.bridge),
+        forwards=tuple((f.protocol, f.address, f.host) for n in machine.nics for f in n.forward),
         programs=("ansible-playbook",) if "ansible" in kinds else (),
         cache=ROOM_FOR_LAYERS,
         output=ROOM_FOR_LAYERS if template.outputs or planned.loaded.delivery else Size(0),

@@ -23,7 +23,7 @@ from factory.engine.machine_state import SEAL_OVERLAY, branch, move_on, overlays
 from factory.engine.scope import StepScope, merge
 from factory.engine.slots import ClosingAll, Slot, Workspace
 from factory.engine.store import Layer, LayerGone, LayerStore
-from factory.errors import FactoryError, MachineDied, StoreError, unwrapped
+from factory.errors import FactoryError, MemoryRefused, StoreError, unwrapped
 from factory.events import (
     Emit,
     LayerStored,
@@ -302,12 +302,11 @@ class Runner:
     def _refuses_memory(self, scope: StepScope, error: Exception) -> bool:
         """True when QEMU did not take a memory file: that must not stop every build from now on, an earlier layer does.
 
-        A QEMU that was killed (a negative status) says nothing about the file.
+        A QEMU that ends over something else (a port that is taken) says nothing about the file.
         """
         if scope is not self._session or self._layer is None or scope.get(MachineState).memory is None:
             return False
-        died = unwrapped(error)
-        return isinstance(died, MachineDied) and (died.evidence.exit_status or 0) > 0
+        return isinstance(unwrapped(error), MemoryRefused)
 
     async def _power_off(self) -> None:
         assert self._session is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 from factory.errors import HostError, Problem
 from factory.host.doctor import install
 from factory.host.facts import HostFacts
+from factory.host.ports import is_taken
 from factory.quantity import Size
 
 FIRMWARES = ("bios", "uefi", "uefi-secure")
@@ -33,6 +34,8 @@ class Needs:
     tpm: bool = False
     seal: bool = False
     bridges: tuple[str, ...] = ()
+    forwards: tuple[tuple[str, str, int], ...] = ()
+    """Ports of this host that lead into the guest: protocol, address, number."""
     programs: tuple[str, ...] = ()
     """Names of ``facts.TOOLS`` that its steps run, beside QEMU's."""
     cache: Size = Size(0)
@@ -73,6 +76,11 @@ def _problems(needs: Needs, facts: HostFacts) -> Iterator[Problem]:
             yield Problem(
                 f"this computer has no network bridge {bridge!r}", hint="`ip link show type bridge` lists them"
             )
+    for protocol, address, port in needs.forwards:
+        if is_taken(protocol, address, port):
+            # A warning: its holder may be gone by then, and what is built already needs no port.
+            message = f"port {port} of {address} ({protocol}) is taken, and the machine is to have it"
+            yield Problem(message, hint=f"`ss -lnp sport = :{port}` tells by whom", severity="warning")
     for path in needs.files:
         if not path.is_file():
             yield Problem(f"{path} is not there", hint="the template names it")

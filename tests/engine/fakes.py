@@ -13,7 +13,7 @@ from factory.drivers.protocols import Checkpoints, DiskImages, ImageInfo, Machin
 from factory.engine.runner import Runner
 from factory.engine.scope import StepScope
 from factory.engine.store import Layer, LayerStore
-from factory.errors import Evidence, MachineDied, StepError
+from factory.errors import MachineDied, MemoryRefused, StepError
 from factory.events import Event
 from factory.plan.keys import ROOT, chain
 from factory.plan.model import Keeps, Phase, Plan, Power, Recipe
@@ -61,7 +61,7 @@ class Log:
     lines: list[str] = field(default_factory=list)
     refused: str = ""
     """Key of the layer whose memory QEMU does not take."""
-    refusal_status: int = 1
+    refusal: type[MachineDied] = MemoryRefused
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Boot(Step):
         log.lines.append("resume" if state.memory else "boot")
         if state.memory and state.memory.parent.name == log.refused:
             log.lines.append("refused")
-            raise MachineDied("QEMU ended by itself (status 1)", evidence=Evidence(exit_status=log.refusal_status))
+            raise log.refusal("QEMU ended by itself (status 1)")
         scope.put_as(Machine, FakeMachine(state))
         try:
             yield
@@ -169,12 +169,13 @@ class Bench:
         self.events: list[Event] = []
         self.log = Log()
         self.unusable = ""
-        self.refused, self.refusal_status = "", 1
+        self.refused = ""
+        self.refusal: type[MachineDied] = MemoryRefused
 
     async def run(self, plan: Plan, **options: Any) -> list[str]:
         """What the steps did; teardown included."""
         self.log.lines.clear()
-        self.log.refused, self.log.refusal_status = self.refused, self.refusal_status
+        self.log.refused, self.log.refusal = self.refused, self.refusal
         scope = StepScope(self.events.append, "", self.folder, self.folder, self.folder)
         scope.put(self.log)
         scope.put_as(DiskImages, FakeImages())

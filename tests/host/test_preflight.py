@@ -129,3 +129,11 @@ def test_all_problems_come_at_once() -> None:
     with pytest.raises(HostError, match=r"QEMU is not installed; qemu-img .*; .*swtpm .*; xorriso") as caught:
         refuse(problems)
     assert "apt-get" in caught.value.hint
+
+
+def test_a_port_that_somebody_has_is_told_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("factory.host.preflight.is_taken", lambda protocol, address, port: port == 28222)
+    wanted = (("tcp", "127.0.0.1", 28222), ("udp", "127.0.0.1", 53))
+    (problem,) = preflight(dataclasses.replace(SMALL, forwards=wanted), KVM)
+    assert problem.severity == "warning"
+    assert problem.message == "port 28222 of 127.0.0.1 (tcp) is taken, and the machine is to have it"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from factory.drivers.full_disk import tells_full_disk
+
+_INCOMING = re.compile(r"load of migration failed|migration stream|savevm|vmstate|-incoming", re.IGNORECASE)
 
 
 def last_complaint(stderr: str) -> str:
@@ -10,6 +14,11 @@ def last_complaint(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     complaints = [line for line in lines if line.startswith("qemu") and ": warning: " not in line]
     return (complaints or lines or ["it said nothing"])[-1]
+
+
+def refuses_memory(stderr: str) -> bool:
+    """Whether it ended over the memory file that it was to go on from (``-incoming``), and not over something else."""
+    return any(_INCOMING.search(line) for line in stderr.splitlines() if ": warning: " not in line)
 
 
 def what_to_try(stderr: str) -> str:

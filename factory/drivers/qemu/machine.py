@@ -34,12 +34,12 @@ from factory.drivers.qemu.arguments import (
     Channels,
     arguments,
 )
-from factory.drivers.qemu.last_words import last_complaint, what_to_try
+from factory.drivers.qemu.last_words import last_complaint, refuses_memory, what_to_try
 from factory.drivers.qemu.qmp import ConnectionLost, QmpConnection
 from factory.drivers.qemu.serial import SerialLine
 from factory.drivers.qemu.serial_events import SerialEvents
 from factory.drivers.qemu.silence import is_stopped, silent
-from factory.errors import DeadlineExpired, Evidence, HostError, MachineDied, StepError, StoreError
+from factory.errors import DeadlineExpired, Evidence, HostError, MachineDied, MemoryRefused, StepError, StoreError
 from factory.events import Emit, MachineEnded, MachineStarted, Note, QmpEvent
 from factory.log_files import mask_logs, open_log
 from factory.quantity import Duration, Size
@@ -243,7 +243,9 @@ class QemuMachine:
         status = self._process.exit_status
         what = "ended by itself" if self._up else "did not come up"
         what = f"{what} (status {status})" if status is not None else "hung up, but has not ended"
-        return MachineDied(
+        # A QEMU that was killed (a negative status) says nothing about the file.
+        refused = self._spec.incoming is not None and (status or 0) > 0 and refuses_memory(self._process.stderr)
+        return (MemoryRefused if refused else MachineDied)(
             f"QEMU {what}: {last_complaint(self._process.stderr)}",
             hint=what_to_try(self._process.stderr),
             evidence=self.evidence(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import cast
 import pytest
 
 from factory.deadline import poll
-from factory.drivers.machine_spec import Bus, CpuSpec, DiskSpec, UefiSpec
+from factory.drivers.machine_spec import Bus, CpuSpec, DiskSpec, Forward, MachineSpec, NicSpec, UefiSpec
 from factory.drivers.protocols import Machine
 from factory.drivers.qemu.checkpoint import QemuCheckpoints
 from factory.drivers.qemu.disk_image import QemuImg
-from factory.errors import MachineDied, StepError
+from factory.errors import MachineDied, MemoryRefused, StepError
 from factory.quantity import Duration, Size
 from tests.drivers.qemu import guests
 from tests.drivers.qemu.conftest import Lab, soon, until_serial
@@ -228,8 +229,25 @@ def test_memory_of_another_machine_is_refused(lab: Lab) -> None:
         async with lab.start(other, "second") as machine:
             await machine.resume()
 
-    with pytest.raises(MachineDied, match=r"memory|migration|ram|Size mismatch"):
+    with pytest.raises(MemoryRefused, match=r"memory|migration|ram|Size mismatch"):
         asyncio.run(test())
+
+
+def test_a_file_that_is_no_memory_is_refused_and_a_taken_port_is_something_else(lab: Lab) -> None:
+    memory = lab.logs / "memory"
+    memory.write_bytes(b"no memory" * 100)
+
+    async def start(spec: MachineSpec, name: str) -> None:
+        async with lab.start(spec, name) as machine:
+            await machine.resume()
+
+    with pytest.raises(MemoryRefused):
+        asyncio.run(start(lab.spec(incoming=memory), "first"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nics = (NicSpec("net0", forwards=(Forward(22, taken.getsockname()[1]),)),)
+        with pytest.raises(MachineDied, match="host forwarding") as caught:
+            asyncio.run(start(lab.spec(incoming=memory, nics=nics), "second"))
+    assert not isinstance(caught.value, MemoryRefused)
 
 
 def test_fingerprint_names_what_memory_is_bound_to(lab: Lab) -> None:
