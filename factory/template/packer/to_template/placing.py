@@ -17,6 +17,16 @@ _OPTION_OF_FIELD: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "memory": ("memory", "qemuargs"),
         "cpus": ("cpus", "cores", "qemuargs"),
         "disks": ("disk_size", "disk_additional_size"),
+        "size": ("disk_size", "disk_additional_size"),
+        "serial": ("qemuargs",),
+        "mac": ("qemuargs",),
+        "model": ("net_device", "qemuargs"),
+        "bridge": ("net_bridge", "qemuargs"),
+        "forward": ("qemuargs",),
+        "address": ("qemuargs",),
+        "guest_address": ("qemuargs",),
+        "network": ("qemuargs",),
+        "device": ("qemuargs",),
         "nics": ("net_device", "qemuargs"),
         "checksum": ("iso_checksum",),
         "path": ("iso_url", "iso_urls"),
@@ -31,6 +41,10 @@ _OPTION_OF_FIELD: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Which options a field of our own template comes from."""
+_OPTION_OF_MODEL: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"Disk": ("qemuargs", "disk_size"), "Forward": ("qemuargs",), "Nic": ("qemuargs", "net_device")}
+)
+"""The same for what concerns several fields."""
 
 
 class NotMadeHere(TemplateError):
@@ -51,7 +65,9 @@ def placed(options: Options, span: Span) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        raise TemplateError([_validated(options, span, e["msg"], e["loc"]) for e in error.errors()]) from None
+        raise TemplateError(
+            [_validated(options, span, e["msg"], (*e["loc"], error.title)) for e in error.errors()]
+        ) from None
     except TemplateError as error:
         option = error.option if isinstance(error, OptionError) else ""
         where = options.places.get(option, span)
@@ -60,7 +76,8 @@ def placed(options: Options, span: Span) -> Iterator[None]:
 
 
 def _validated(options: Options, span: Span, message: str, location: tuple[int | str, ...]) -> Problem:
-    names = [name for part in location for name in _OPTION_OF_FIELD.get(str(part), ())]
+    known = {**_OPTION_OF_FIELD, **_OPTION_OF_MODEL}
+    names = [name for part in location for name in known.get(str(part), ())]
     given = next((name for name in names if name in options.places), "")
     where = options.places.get(given, span)
     message = message.removeprefix("Value error, ")  # pydantic's word for what our own checks raise

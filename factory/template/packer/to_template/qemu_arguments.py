@@ -28,6 +28,7 @@ from factory.template.packer.to_template.qemu_options import (
     disk_options,
     drive_options,
     left_out_options,
+    mac_of,
     others,
     properties,
 )
@@ -219,7 +220,7 @@ class _Reader:
         if model and kind in ("nic", "user", ""):
             self.result.nic = NIC.get(model, model)
         if kind in ("nic", "user"):
-            self.result.mac = known.get("mac", "") or known.get("macaddr", "") or self.result.mac
+            self.result.mac = mac_of(known.get("mac", "") or known.get("macaddr", "")) or self.result.mac
         if kind == "bridge" and self.reached_itself:
             return self._bridged(value, known)
         if kind == "user":
@@ -245,7 +246,7 @@ class _Reader:
         known = properties(value)
         model = known.get("", "") or known.get("driver", "")
         if known.get("netdev") in self.networks:
-            self.result.nic, self.result.mac = NIC.get(model, model), known.get("mac", "")
+            self.result.nic, self.result.mac = NIC.get(model, model), mac_of(known.get("mac", ""))
             options, left = card_options(value)
             self.result.card += options
             self._unheard("device", left, "factory attaches the card itself")

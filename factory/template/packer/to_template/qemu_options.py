@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from factory.template.packer.to_template.notes import Notes
+from factory.template.packer.to_template.placing import OptionError
 
+_MAC = re.compile(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}")
 _OPTION = re.compile(r"[a-z][a-z0-9_.-]*")
 DRIVE_AS_HERE: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -70,6 +72,14 @@ def disk_options(value: str, wishes: DiskWishes) -> list[str]:
     if known.get("logical_block_size", "512") not in ("512", "4096"):
         left.append(f"logical_block_size={known['logical_block_size']}")
     return left
+
+
+def mac_of(value: str) -> str:
+    """A card's *value* of ``mac=``. Raises: OptionError for what is none."""
+    if value and not _MAC.fullmatch(value):
+        hint = "six pairs of hexadecimal digits: 52:54:00:12:34:56"
+        raise OptionError("qemuargs", f"“{value}” is no address of a network card", hint=hint)
+    return value
 
 
 def drive_options(value: str) -> Iterator[str]:

@@ -12,7 +12,10 @@ from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.qemu_options import OF_NETWORKS, left_out_options, option_list, properties
 from factory.template.packer.to_template.texts import ARGUMENTS, late_text
 
-_FORWARD = re.compile(r"(?:(tcp|udp):)?([^:]*):([1-9]\d*)-([\d.]*):([1-9]\d*)")
+_FORWARD = re.compile(r"(tcp|udp|):([^:]*):([^:-]*)-([^:]*):([^:]*)")
+_IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_PORT = re.compile(r"[1-9]\d{0,4}")
+LAST_PORT = 65535
 _LATE_PORT = "its port is not known before the machine runs"
 
 
@@ -32,7 +35,7 @@ def own_networks(source: QemuSource, arguments: Sequence[tuple[str, str]]) -> tu
     users = [(n, v) for n, v in arguments if n == "netdev" and is_user_network(v)]
     for name, value in arguments:
         # Without a mapping of Packer's, its port is the one of this host that the template forwards itself.
-        own = re.search(rf"hostfwd=tcp:[^,]*:{port}-[^,]*:(\d+)(?:,|\Z)", value)
+        own = re.search(rf"hostfwd=(?:tcp)?:[^,]*:{port}-[^,]*:(\d+)(?:,|\Z)", value)
         if source.skip_nat_mapping and own and name in ("netdev", "net", "nic"):
             guest_port = int(own[1])
             found.add(properties(value).get("id", ""))
@@ -61,27 +64,39 @@ def read_user_network(switch: str, value: str, named: Callable[[str], str], note
     return found
 
 
-def forward_of(text: str) -> Forward | None:
-    """What a ``hostfwd=`` says; None for what is none, as a port that nobody knows before the machine runs.
+def forward_of(text: str) -> Forward | str:
+    """What a ``hostfwd=`` says; else why it can't be: QEMU's form (net/slirp.c) has both colons also where the protocol
+    and the address are empty.
 
     Without an address of this host QEMU listens on all of them; here that must be said.
     """
+    if "{{" in text:
+        return _LATE_PORT
     found = _FORWARD.fullmatch(text)
-    if not found or max(int(found[3]), int(found[5])) > 65535:
-        return None
+    if not found:
+        return "QEMU wants [tcp|udp]:[address]:port-[address]:port"
+    protocol, address, port, guest_address, guest_port = found.groups()
+    for given in (address, guest_address):
+        if given and not _IPV4.fullmatch(given):
+            return f"“{given}” is no IPv4 address, and QEMU takes no names"
+    if port == "0":
+        return "the kernel would choose its port, and nobody would know it"
+    for given in (port, guest_port):
+        if not _PORT.fullmatch(given) or int(given) > LAST_PORT:
+            return f"“{given}” is no port from 1 to {LAST_PORT}"
     return Forward(
-        host=int(found[3]), guest=int(found[5]), protocol="udp" if found[1] == "udp" else "tcp",
-        address=found[2] or "127.0.0.1", guest_address=found[4],
+        host=int(port), guest=int(guest_port), protocol="udp" if protocol == "udp" else "tcp",
+        address=address or "127.0.0.1", guest_address=guest_address,
     )  # fmt: skip
 
 
 def _forward(switch: str, text: str, found: UserNetwork, notes: Notes) -> None:
     forward = forward_of(text)
-    if forward is None:
-        left_out_options(notes, switch, [f"hostfwd={text}"], "it names no ports that are known before the machine runs")
+    if isinstance(forward, str):
+        left_out_options(notes, switch, [f"hostfwd={text}"], forward)
         return
     found.forward.append(forward)
-    if f":{forward.address}:" not in f":{text}":
+    if f":{forward.address}:" not in text:
         notes.add("qemuargs", f"“hostfwd={text}” listens on 127.0.0.1 alone; name an address to let others in")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from factory.errors import TemplateError
 from factory.template.load import load_all
-from factory.template.model import Shell
+from factory.template.model import Nic, Shell
 from factory.template.packer.builds import check_builds
+from factory.template.packer.hcl import Source, Span
 from factory.template.packer.hcl.source import NOWHERE
 from factory.template.packer.options import Options
 from factory.template.packer.to_template import to_template
@@ -54,6 +56,18 @@ def test_an_error_points_at_the_option(option: str, message: str, tmp_path: Path
     (tmp_path / "t.pkr.hcl").write_text(HCL % option)
     (problem,) = told(tmp_path / "t.pkr.hcl")
     assert problem.startswith(f"6:3 {message}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"mac": "zz"}, {"network": ("id=x",)}, {"bridge": "br0", "network": ("net=10.0.0.0/8",)}, {"device": ("mac=x",)}],
+)
+def test_what_is_wrong_with_a_card_is_an_option_s(fields: dict[str, Any]) -> None:
+    place = Span(Source.of("t.pkr.hcl", "\n\nqemuargs = []"), 2, 10)
+    with pytest.raises(TemplateError) as caught, placed(Options(places={"qemuargs": place}), NOWHERE):
+        Nic(**fields)
+    (problem,) = caught.value.problems
+    assert problem.message.startswith("“qemuargs”: ")
 
 
 def test_what_our_own_checks_say_comes_without_the_library_s_words() -> None:

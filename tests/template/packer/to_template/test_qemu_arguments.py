@@ -10,6 +10,7 @@ import pytest
 
 from factory.drivers.machine_spec import Bus
 from factory.drivers.machine_spec import Forward as PortForward
+from factory.errors import TemplateError
 from factory.steps.installer import late_networks
 from factory.steps.machine_plan import host_seen_by_guest, machine_facts, machine_recipe, machine_spec
 from factory.template.model import Firmware, Forward, LateText, Machine, Nic
@@ -70,6 +71,28 @@ def test_a_forward_that_names_no_address_is_for_this_computer_alone(tmp_path: Pa
     assert said(result) == ["“hostfwd=tcp::18081-:22” listens on 127.0.0.1 alone; name an address to let others in"]
 
 
+def test_a_forward_without_a_protocol_is_tcp(tmp_path: Path) -> None:
+    result = translated(tmp_path, ("-netdev", f"user,id=user.0,{OWN},hostfwd=:127.0.0.1:2222-:80,hostfwd=::2223-:80"))
+    assert machine_of(result).nics[0].forward == (Forward(host=2222, guest=80), Forward(host=2223, guest=80))
+    (message,) = said(result)
+    assert message.startswith("“hostfwd=::2223-:80” listens on 127.0.0.1 alone")
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [("-device", "virtio-net,netdev=user.0,mac=52:54:00:zz"), ("-net", "nic,macaddr=1"),
+     ("-device", "virtio-net,netdev=user.0,mac=52:54:00:00:00:0g")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_card_stands_in_the_line_of_qemuargs(tmp_path: Path, argument: tuple[str, str]) -> None:
+    with pytest.raises(TemplateError) as caught:
+        translated(tmp_path, ("-netdev", "user,id=user.0"), argument)
+    (problem,) = caught.value.problems
+    assert problem.place is not None
+    assert "qemuargs" in (tmp_path / "t.pkr.hcl").read_text().splitlines()[problem.place.line - 1]
+    assert "qemuargs" in problem.message
+    assert "is no address of a network card" in problem.message
+
+
 def test_what_a_network_option_says_may_come_late(tmp_path: Path) -> None:
     value = "user,id=user.0,net=1.0.0.0/8,guestfwd=tcp:1.0.0.1:80-tcp::{{ .HTTPPort }},tftp={{ .HTTPDir }}"
     result = translated(tmp_path, ("-netdev", value), options='  http_directory = "answers"\n')
@@ -85,7 +108,14 @@ def test_what_a_network_option_says_may_come_late(tmp_path: Path) -> None:
     ("value", "left"),
     [
         ("hostfwd=tcp::{{ .HTTPPort }}-:22", "“hostfwd=tcp::{{ .HTTPPort }}-:22” of “-netdev” is left out"),
-        ("hostfwd=tcp::99999-:22", "“hostfwd=tcp::99999-:22” of “-netdev” is left out"),
+        ("hostfwd=tcp::99999-:22", "“hostfwd=tcp::99999-:22” of “-netdev” is left out: “99999” is no port"),
+        ("hostfwd=tcp::70000-:22", "“hostfwd=tcp::70000-:22” of “-netdev” is left out: “70000” is no port"),
+        ("hostfwd=tcp::1-:70000", "“hostfwd=tcp::1-:70000” of “-netdev” is left out: “70000” is no port"),
+        ("hostfwd=tcp::0-:80", "“hostfwd=tcp::0-:80” of “-netdev” is left out: the kernel would choose its port"),
+        ("hostfwd=:2222-:22", "“hostfwd=:2222-:22” of “-netdev” is left out: QEMU wants [tcp|udp]:[address]:port-"),
+        ("hostfwd=tcp:2222-:22", "“hostfwd=tcp:2222-:22” of “-netdev” is left out: QEMU wants [tcp|udp]:[address]:"),
+        ("hostfwd=tcp::1-host:80", "“hostfwd=tcp::1-host:80” of “-netdev” is left out: “host” is no IPv4 address"),
+        ("hostfwd=tcp:my host:1-:80", "“hostfwd=tcp:my host:1-:80” of “-netdev” is left out: “my host” is no IPv4"),
         ("guestfwd=tcp:1.0.0.1:1-tcp::{{ .SSHHostPort }}", "“guestfwd=tcp:1.0.0.1:1-tcp::{{ .SSHHostPort }}” of"),
     ],
 )
