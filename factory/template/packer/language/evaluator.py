@@ -112,12 +112,11 @@ def _variable(node: ast.Variable, scope: Scope) -> Value:
     value = scope.find(node.name)
     if value is None:
         names = scope.all_names() - {_SPLAT}
-        hint = did_you_mean(node.name, names)
-        raise failure(
-            node.span,
-            f"there is no variable named “{node.name}”",
-            hint=hint or f'a text stands in quotes: "{node.name}"; a variable is var.{node.name}',
-        )
+        hint = f'a text stands in quotes: "{node.name}"; a variable is var.{node.name}'
+        if node.name in ("source", "build"):
+            hint = f"what “{node.name}” is only a build knows: it can be used inside of build {{ … }} alone"
+        message = f"there is no variable named “{node.name}”"
+        raise failure(node.span, message, hint=did_you_mean(node.name, names) or hint)
     return value
 
 

@@ -100,8 +100,8 @@ class _Reader:
         self.reached_itself = bool(reached_host(source))
         # Where no drive is named, devices refer to Packer's own: drive0 is the disk's.
         named = any(name == "drive" for name, _ in self.pairs)
-        count = 1 + len(source.disk_additional_size)
-        self.own_drives: dict[str, int] = {} if named else {f"drive{i}": i for i in range(count)}
+        self.disks = 1 + len(source.disk_additional_size)
+        self.own_drives: dict[str, int] = {} if named else {f"drive{i}": i for i in range(self.disks)}
         self.installers: set[str] = set()
         self.controllers: Controllers | None = None
         self.tpm_channels = {
@@ -337,10 +337,8 @@ class _Reader:
         own = PurePosixPath(self.source.output_directory, self.source.vm_name)
         if named == own:
             return 0
-        number = named.name.removeprefix(f"{own.name}-")
-        if named.parent != own.parent or number == named.name:
-            return None
-        return int(number) if number.isdigit() else 0
+        further = [own.with_name(f"{own.name}-{i}") for i in range(1, self.disks)]
+        return further.index(named) + 1 if named in further else None
 
     def _is_installer(self, file: str) -> bool:
         urls = {self.source.iso_url, *self.source.iso_urls, self.source.iso_target_path} - {""}

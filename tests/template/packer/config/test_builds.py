@@ -457,3 +457,4 @@ def test_a_local_value_that_names_a_source_is_an_error_where_it_is_used(tmp_path
     ]
     (problem,) = problems_of(tmp_path, {"t.pkr.hcl": text + build_with("", "  vm_name = local.z\n")}, "t.pkr.hcl")
     assert (problem.severity, problem.message) == ("error", "there is no variable named “source”")
+    assert problem.hint == "what “source” is only a build knows: it can be used inside of build { … } alone"

@@ -208,6 +208,19 @@ def test_a_plan_tells_of_options_without_secrets() -> None:
     assert nic["network"] == ["hostname=********"]
 
 
+@pytest.mark.parametrize("file", ["out/vm-data", "out/vm-2", "out/vm-01", "out/vm-0", "other/vm"])
+def test_a_file_beside_the_own_disks_is_another_drive(tmp_path: Path, file: str) -> None:
+    result = translated(
+        tmp_path, ("-drive", f"file={file},if=none,id=d9"), ("-device", "virtio-blk-pci,drive=d9,serial=ABC"),
+        options='  disk_additional_size = ["1G"]\n',
+    )  # fmt: skip
+    machine = machine_of(result)
+    assert [d.serial for d in machine.disks] == ["", ""]
+    assert machine.extra_args == (
+        "-drive", f"file={file},if=none,id=d9", "-device", "virtio-blk-pci,drive=d9,serial=ABC",
+    )  # fmt: skip
+
+
 OWN_DISK = ("-drive", "file=out/vm,if=none,id=d0")
 OTHER_CD = ("-drive", "file=seed.iso,if=none,id=cd1,media=cdrom")
 
