@@ -24,7 +24,7 @@ class LeftOpen:
 
     @classmethod
     def of(cls, config: PackerConfig) -> LeftOpen:
-        """Those of sensitive variables, and then of sensitive local values."""
+        """Those of sensitive variables, of sensitive local values, and then of options that only compute with them."""
         names: dict[str, str] = {}
         for name, value in _sensitive(config):
             texts = [t for t in secrets_within(value) if t and not t.isspace()]
@@ -33,6 +33,14 @@ class LeftOpen:
                 while wanted in names.values() and text not in names:
                     wanted += "_"
                 names.setdefault(text, wanted)
+        computed = [s.reveal() for s in config.secrets]
+        # Where a known value shows, it alone is replaced: the rest of such a text is the template's own.
+        hidden = [c for c in computed if not c.isspace() and not any(name in c for name in names)]
+        for number, text in enumerate(hidden, 1):
+            wanted = f"secret_{number}"
+            while wanted in names.values() or wanted in config.variables:
+                wanted += "_"
+            names[text] = wanted
         return cls(names)
 
     def text(self, text: str, escape: Callable[[str], str]) -> str:
