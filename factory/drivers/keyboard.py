@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from factory.boot_command.actions import (
     Action,
@@ -28,18 +28,20 @@ from factory.boot_command.actions import (
 from factory.boot_command.keymap import Chord, Layout, check
 from factory.deadline import Deadline, pause
 from factory.drivers.key_portions import batches, event, pieces, runs
-from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, misread_by, way_out
-from factory.drivers.keyboard_pace import PS2_QUEUE, Pace, sense_pace
+from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, misread_by, so_far
+from factory.drivers.keyboard_pace import SPEEDS, Pace, sense_pace
+from factory.drivers.keyboard_words import LineWords
 from factory.drivers.protocols import Qmp
-from factory.errors import Evidence, FactoryError, TemplateError, UnexpectedScreen
+from factory.errors import FactoryError, TemplateError
 from factory.events import Emit, Note, Typed, ignore
 from factory.quantity import Duration
 
 CHUNK = 32
-"""Characters typed between two looks at the screen."""
+"""Characters typed between two looks at the screen, at most."""
 ATTEMPTS = 4
 _SMALLEST = 4
-_ECHO_BUDGET = Duration(6)
+_FIRST = 8  # a field may be narrow: no more is typed at once than it has been seen to hold
+_ECHO_BUDGET = Duration(6)  # from the last character that came to stand as it should
 _STILL_FOR = 0.6  # a wrong line must stand still this long before it counts as wrong
 _NOTHING_FOR = 1.5
 _UNSEEN_CHUNKS = 2  # without an echo, before the rest of a line is typed without looking
@@ -91,22 +93,6 @@ class _Tally:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Speed:
-    """Bytes of PS/2 queue per command, and a pause behind each."""
-
-    bytes: int
-    pause: Duration
-
-
-_SPEEDS = (
-    _Speed(int(PS2_QUEUE) - 1, Duration(0)),
-    _Speed(9, Duration(0.005)),
-    _Speed(1, Duration(0.02)),
-    _Speed(1, Duration(0.1)),
-)
-
-
 class Keyboard:
     """The keyboard of one machine.
 
@@ -137,10 +123,13 @@ class Keyboard:
         self._tally = _Tally()
         self._speed = 0
         self._known = ""
-        self._secret = False
+        self._words = LineWords("", layout, redact)
+        self._untyped = ""
+        self._pending = ""
         self._unseen = 0
         self._echoes = False
-        self._blind = False
+        self._room = _FIRST
+        self._field = 0
 
     async def type(self, actions: Iterable[Action], *, waits: WaitHandler) -> TypingReport:
         """Types *actions*, and waits where they say so. Every key is up again when it returns, however it does.
@@ -208,81 +197,96 @@ class Keyboard:
                 self._known = ""
                 await self._send(self._layout.chords(part))
             else:
-                # A secret may be cut in two by a chunk's end, and a wrong one looks much like the right one.
-                self._secret = self._redact(part) != part
-                self._unseen = 0
-                self._echoes = self._blind = False
-                before = start = await self._look() if not self._held else None
-                for chunk in pieces(part, CHUNK):
-                    before = await self._checked(chunk, before, ATTEMPTS)
-                if start is not None and self._blind:
-                    await self._look_again(start, part)
+                self._words = LineWords(part, self._layout, self._redact)
+                await self._line(part)
             self._tally.characters += len(part)
 
-    async def _checked(self, chunk: str, before: Sequence[str] | None, attempts: int) -> Sequence[str] | None:
+    async def _line(self, part: str) -> None:
+        """Types what stands on one line."""
+        self._pending, self._unseen, self._echoes, self._room, self._field = "", 0, False, _FIRST, 0
+        self._untyped = part
+        screen = await self._look() if not self._held else None
+        while self._untyped and screen is not None and self._unseen < _UNSEEN_CHUNKS:
+            chunk = next(pieces(self._untyped, self._room))
+            self._untyped = self._untyped[len(chunk) :]
+            screen = await self._checked(chunk, screen, ATTEMPTS)
+        if rest := self._untyped:
+            await self._write(rest)
+            if self._pending and screen is not None:
+                await self._look_again(screen, self._pending + rest)
+
+    async def _checked(self, chunk: str, before: Sequence[str], attempts: int) -> Sequence[str]:
         """Types *chunk* until it stands on the screen as it should; in ever smaller pieces, and slower.
 
-        Args:
-            before: the screen as it is; None when it can't be read.
+        What was typed before it and is not seen yet is looked for, and typed again, together with it.
 
-        Returns: the screen as it is now.
+        Args:
+            before: the screen as it was before what is not seen yet.
+
+        Returns: the screen as it is now; as it was before what is not seen yet.
         """
-        await self._send([c for character in chunk for c in self._layout.chords(character)])
-        if before is None or not chunk.strip():
+        await self._write(chunk)
+        chunk, self._pending = self._pending + chunk, ""
+        if not chunk.strip():
             self._known += chunk
             return before
         judgement, after = await self._echo(before, chunk)
         if judgement.echo is Echo.RIGHT:
-            self._tally.verified += len(chunk)
-            self._known += chunk
-            self._unseen, self._echoes = 0, True
+            self._saw(chunk, judgement.field)
             return after
         if judgement.echo is Echo.UNSEEN and attempts < ATTEMPTS:
             # It was there, and was wiped: what went wrong then is not right now.
-            raise self._came_out_wrong(f"{self._quoted(chunk)} again, but the screen does not show it", after)
+            raise self._words.error(f"{self._words.quoted(chunk)} again, but the screen does not show it", after)
         if judgement.echo is Echo.UNSEEN:
             # A password, or a program that shows nothing: typing it again would do harm, and looking takes time.
-            self._known = ""
-            self._unseen, self._blind = self._unseen + 1, True
-            return after if self._unseen < _UNSEEN_CHUNKS else None
+            self._pending, self._unseen = chunk, self._unseen + 1
+            return before
         self._echoes = True
-        what = self._what_went_wrong(chunk, judgement.shown)
-        if other := misread_by(judgement.shown, chunk, self._layout):  # it would be so however often it is typed
-            raise self._came_out_wrong(f"{what}, as the layout '{other}' has it", after, judgement.shown, chunk)
+        what = self._words.what_went_wrong(chunk, judgement.shown)
+        if misread_by(judgement.shown, chunk, self._layout):  # it would be so however often it is typed
+            await self._say_who_misread(before, after, chunk, judgement.shown)
         self._tally.retyped += len(chunk)
         current = await self._wipe(before, judgement.shown, chunk) if attempts > 1 else None
         if current is None:
             why = "however slowly it is typed" if attempts <= 1 else "and it cannot be wiped"
-            raise self._came_out_wrong(f"{what}, {why}", after, judgement.shown, chunk)
+            raise self._words.error(f"{what}, {why}", after, judgement.shown, chunk)
         self._slow_down(what)
         for piece in pieces(chunk, max(_SMALLEST, len(chunk) // 4)):
             current = await self._checked(piece, current, attempts - 1)
         return current
 
-    async def _look_again(self, start: Sequence[str], line: str) -> None:
+    async def _say_who_misread(self, before: Sequence[str], after: Sequence[str], chunk: str, shown: str) -> NoReturn:
+        """Types on first, which does no harm without Enter: the more stands there, the fewer layouts it fits."""
+        if rest := self._untyped[:CHUNK]:
+            await self._write(rest)
+            judgement, longer = await self._echo(before, chunk + rest)
+            if misread_by(judgement.shown, chunk + rest, self._layout):
+                after, chunk, shown = longer, chunk + rest, judgement.shown
+        what = self._words.what_went_wrong(chunk, shown)
+        other = misread_by(shown, chunk, self._layout)
+        raise self._words.error(f"{what}, as the layout '{other}' has it", after, shown, chunk)
+
+    def _saw(self, chunk: str, field: int) -> None:
+        """Notes that *chunk* stands as it should, in a *field* that shows so many characters of the line (0: all)."""
+        self._tally.verified += min(len(chunk), field) if field else len(chunk)
+        self._known += chunk
+        self._unseen, self._echoes = 0, True
+        # Some of what stands before a chunk must be seen with it, or nobody knows where it begins.
+        self._field = max(self._field, field)
+        room = max(_SMALLEST, self._field // 2) if self._field else max(_FIRST, len(self._known) - _FIRST)
+        self._room = min(room, CHUNK)
+
+    async def _look_again(self, before: Sequence[str], unseen: str) -> None:
         """A guest may show late what could not be seen at first. Raises: UnexpectedScreen when that is wrong."""
-        after = await self._look() or start
-        judgement = judge(start, after, "", line, self._layout)
+        judgement, after = await self._echo(before, unseen)
+        if judgement.echo is Echo.RIGHT:
+            self._saw(unseen, judgement.field)
         if judgement.echo is Echo.WRONG:
-            what = self._what_went_wrong(line, judgement.shown)
-            raise self._came_out_wrong(what, after, judgement.shown, line)
-
-    def _came_out_wrong(self, what: str, screen: Sequence[str], shown: str = "", meant: str = "") -> UnexpectedScreen:
-        evidence = Evidence(screen="" if self._secret else self._redact("\n".join(screen)))
-        hint = way_out(shown, meant, self._layout)
-        return UnexpectedScreen(what, hint=hint, evidence=evidence)
-
-    def _quoted(self, meant: str) -> str:
-        return f"typed {len(meant)} characters that hold a secret" if self._secret else f"typed {self._redact(meant)!r}"
-
-    def _what_went_wrong(self, meant: str, shown: str) -> str:
-        if self._secret:
-            return f"{len(meant)} characters that hold a secret came out wrong"
-        shown = shown if meant.startswith(" ") else shown.lstrip()  # the blank of the prompt is not typed
-        return f"{self._quoted(meant)}, but the screen shows {self._redact(shown)!r}"
+            what = self._words.what_went_wrong(unseen, judgement.shown)
+            raise self._words.error(what, after, judgement.shown, unseen)
 
     def _slow_down(self, what: str) -> None:
-        self._speed = min(self._speed + 1, len(_SPEEDS) - 1)
+        self._speed = min(self._speed + 1, len(SPEEDS) - 1)
         message = f"{what}: wiped it, typing it again slower"
         self._tally.warnings.append(message)
         self._emit(Note(message, "warning"))
@@ -293,7 +297,7 @@ class Keyboard:
         def stands(after: Sequence[str]) -> bool:
             return judge(before, after, self._known, chunk).echo is Echo.RIGHT
 
-        after = await self._rest(before, stands)
+        after = await self._rest(before, stands, lambda after: so_far(before, after, self._known, chunk))
         return judge(before, after, self._known, chunk, self._layout), after
 
     async def _wipe(self, before: Sequence[str], shown: str, chunk: str) -> Sequence[str] | None:
@@ -307,27 +311,42 @@ class Keyboard:
             after = await self._rest(before, lambda after: not left_over(before, after, self._known))
             shown = left_over(before, after, self._known)
             if not shown:
-                return before
+                return after  # a field may show another part of the line than before
             if shown == last and judge(before, after, self._known, chunk).echo is Echo.UNSEEN:
                 return after  # a prompt, which has appeared only after the first keys
             last = shown
         return None
 
-    async def _rest(self, before: Sequence[str], done: Callable[[Sequence[str]], bool]) -> Sequence[str]:
-        """The screen as soon as it is *done*, else when the guest has taken all keys and the screen stands still."""
+    async def _rest(
+        self,
+        before: Sequence[str],
+        done: Callable[[Sequence[str]], bool],
+        begun: Callable[[Sequence[str]], int] = lambda _: 0,
+    ) -> Sequence[str]:
+        """The screen as soon as it is *done*, else when the guest has taken all keys and the screen stands still.
+
+        Args:
+            begun: how much is there of what is waited for; while that becomes more, the guest is slow, not wrong.
+        """
         assert self._pace is not None
         deadline = Deadline.after(_ECHO_BUDGET, "the echo of typed text")
         await self._pace.drained(deadline)
         last: Sequence[str] = ()
         still_since = time.monotonic()
+        there = most = 0
         while True:
             after = await self._look() or before
+            if done(after):
+                return after
             if list(after) != list(last):
-                last, still_since = after, time.monotonic()
-            # Where nothing has appeared at all, the guest may just be slow.
-            nothing = float(_ECHO_BUDGET) if self._echoes else _NOTHING_FOR
-            patience = _STILL_FOR if list(after) != list(before) else nothing
-            if done(after) or deadline.expired or time.monotonic() - still_since > patience:
+                last, still_since, there = after, time.monotonic(), begun(after)
+            if there > most:
+                most, deadline = there, Deadline.after(_ECHO_BUDGET, "the rest of an echo")
+            # Where nothing has appeared at all, or only the beginning has, the guest may just be slow.
+            patience = _STILL_FOR if list(after) != list(before) else _NOTHING_FOR
+            if there or (self._echoes and patience == _NOTHING_FOR):
+                patience = float(_ECHO_BUDGET)
+            if deadline.expired or time.monotonic() - still_since > patience:
                 return after
             await pause(_LOOK_EVERY)
 
@@ -336,10 +355,13 @@ class Keyboard:
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
+    async def _write(self, text: str) -> None:
+        await self._send([c for character in text for c in self._layout.chords(character)])
+
     async def _send(self, chords: Sequence[Chord]) -> None:
         """Sends chords in batches that fit the queue, each when the guest has taken the one before."""
         assert self._pace is not None
-        speed = _SPEEDS[self._speed]
+        speed = SPEEDS[self._speed]
         for batch in batches(chords, speed.bytes):
             events = [e for chord in batch for e in self._events(chord)]
             await self._pace.ready(len(batch))

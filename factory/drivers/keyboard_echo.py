@@ -2,7 +2,8 @@
 
 A line that is being typed may wrap, with or without a mark (GRUB writes a backslash), at the right edge or before it
 (isolinux begins a new row after as many characters as a row has, prompt not counted), scroll the screen, or run out of
-a field at its left edge; so only the tail of what is known to be there is looked for.
+a field at its left edge; so only the tail of what is known to be there is looked for, and in a narrow field
+(``keyboard_field``) what it still shows of the line.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from factory.boot_command.keymap import LAYOUTS, Layout
+from factory.drivers.keyboard_field import end_of_known, end_shown
 
 _TAIL = 24
 _NARROWEST = 40  # no screen has fewer columns
@@ -41,6 +43,8 @@ class Judgement:
 
     echo: Echo
     shown: str = ""
+    field: int = 0
+    """Characters of the line that a field shows which has scrolled the others out; 0 where none is known to have."""
 
 
 def judge(
@@ -62,6 +66,8 @@ def judge(
     if place:
         stuttered = _stuttered(before, after, known, chunk, place)
         return Judgement(Echo.WRONG, stuttered) if stuttered else Judgement(Echo.RIGHT)
+    if field := _in_field(before, after, known, chunk, changed):
+        return Judgement(Echo.RIGHT, field=field)
     for new in _new_texts(before, after, known, changed):
         text, typed = new.text.strip(), chunk.strip()
         if not text or (not known.strip() and _is_mask(text, typed)):
@@ -74,8 +80,36 @@ def judge(
     return Judgement(Echo.UNSEEN)
 
 
+def so_far(before: Sequence[str], after: Sequence[str], known: str, chunk: str) -> int:
+    """How much of *chunk* stands there as it was typed, when it only is not whole yet; 0 when it came out wrong."""
+    shown = judge(before, after, known, chunk).shown.replace(" ", "")
+    before = _scrolled(before, after)
+    changed = _changed_rows(before, after)
+
+    def stands(length: int) -> bool:
+        begun = chunk[:length]
+        return bool(_find(after, known[-_TAIL:] + begun, changed) or _in_field(before, after, known, begun, changed))
+
+    least, most = 0, len(chunk) if changed else 0
+    while least < most:
+        middle = (least + most + 1) // 2
+        least, most = (middle, most) if stands(middle) else (least, middle - 1)
+    return least if shown in {"", chunk[:least].replace(" ", "")} else 0
+
+
+def _in_field(before: Sequence[str], after: Sequence[str], known: str, chunk: str, changed: frozenset[int]) -> int:
+    """How much of the line's end stands in a field that has scrolled; without *known*, keys may as well be lost."""
+    rows = [row for row in changed if row < len(before)] if known.strip() else []
+    return max((end_shown(before[row], after[row], known, chunk) for row in rows), default=0)
+
+
 def misread_by(shown: str, typed: str, keyboard: Layout) -> str:
-    """The layout of a guest that shows exactly *shown* for the keys of *typed*; empty when none of ours does."""
+    """The layout of a guest that shows exactly *shown* for the keys of *typed*; empty when none of ours does.
+
+    What is shown as it was typed was not misread.
+    """
+    if shown.strip() == typed.strip():
+        return ""
     chords = [chord for character in typed.strip() for chord in keyboard.chords(character)]
     fits: dict[str, int] = {}
     for name, other in LAYOUTS.items():
@@ -191,6 +225,9 @@ class _NewText:
 def _new_texts(before: Sequence[str], after: Sequence[str], known: str, changed: frozenset[int]) -> Iterator[_NewText]:
     """The text that came to stand on the screen behind *known*; where nothing is known, what is new in each row."""
     place = _find(after, known[-_TAIL:], changed | {r - 1 for r in changed}) if known.strip() else None
+    if not place and known.strip():
+        ends = [(r, end_of_known(before[r], after[r], known)) for r in changed if r < len(before)]
+        place = next(((r, column) for r, column in ends if column is not None), None)
     if place:
         row, column = place
         old = before[row] if row < len(before) else ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 from factory.deadline import Deadline, pause
@@ -27,6 +28,23 @@ _SHORTEST, _LONGEST = 0.0005, 0.01
 _RING_LATENCY = 0.05  # from the controller's port to the ring, in a guest that crawls
 _SUSPICIOUS = 1.0  # a ring that does not change for so long may be stale
 _OTHER_KEYBOARDS = re.compile(r"dev: (usb-kbd|virtio-keyboard|virtio-input-host)")
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Bytes of PS/2 queue per command, and a pause behind each."""
+
+    bytes: int
+    pause: Duration
+
+
+SPEEDS = (
+    Speed(int(PS2_QUEUE) - 1, Duration(0)),
+    Speed(9, Duration(0.005)),
+    Speed(1, Duration(0.02)),
+    Speed(1, Duration(0.1)),
+)
+"""From the one to begin with to the one for guests that lose keys."""
 
 
 class Pace(Protocol):

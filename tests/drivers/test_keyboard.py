@@ -70,6 +70,7 @@ def type_at(prompt: Prompt, text: str, name: str, patch: pytest.MonkeyPatch) -> 
 
 
 SEED = "install seed=http://10.0.2.2:41679/8GksuX-ndNvQppqk/seed"
+LINE = f"{SEED} and so on and so forth quiet"
 
 
 @pytest.mark.parametrize("text", [SEED, "192.168.100.200", "yaz"])
@@ -78,6 +79,14 @@ def test_another_layout_ends_it_before_enter(text: str, monkeypatch: pytest.Monk
     with pytest.raises(UnexpectedScreen, match="as the layout 'us' has it") as caught:
         type_at(prompt, text, "fr", monkeypatch)
     assert "set `keyboard: us`" in caught.value.hint
+    assert (prompt.entered, prompt.wiped) == (False, 0)
+
+
+def test_layouts_that_begin_alike_are_told_apart_by_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = Prompt("de", lambda line: line)
+    with pytest.raises(UnexpectedScreen, match="as the layout 'de' has it") as caught:
+        type_at(prompt, SEED, "fr", monkeypatch)
+    assert "set `keyboard: de`" in caught.value.hint
     assert (prompt.entered, prompt.wiped) == (False, 0)
 
 
@@ -102,7 +111,7 @@ def test_what_shows_late_and_wrong_is_not_entered(monkeypatch: pytest.MonkeyPatc
     """A guest so slow that nothing stands there when the rest is typed."""
 
     def shows(line: str) -> str:
-        return "" if prompt.now < 3 else line.replace("http", "")
+        return "" if prompt.now < 4 else line.replace("http", "")
 
     prompt = Prompt("us", shows)
     with pytest.raises(UnexpectedScreen, match="but the screen shows 'install seed=://"):
@@ -111,6 +120,75 @@ def test_what_shows_late_and_wrong_is_not_entered(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_shows_late_and_right_is_entered(monkeypatch: pytest.MonkeyPatch) -> None:
-    prompt = Prompt("us", lambda line: "" if prompt.now < 3 else line)
+    prompt = Prompt("us", lambda line: "" if prompt.now < 4 else line)
     assert type_at(prompt, f"{SEED} and so on and so forth", "us", monkeypatch).retyped == 0
     assert prompt.entered
+
+
+@pytest.mark.parametrize("late", [0, 1.4, 2.8, 3.2, 3.9])
+@pytest.mark.parametrize("per_second", [2, 12, 40])
+def test_a_slow_echo_is_waited_for_as_long_as_it_goes_on(
+    late: float, per_second: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt("us", lambda line: line[: max(0, int((prompt.now - late) * per_second))])
+    report = type_at(prompt, LINE, "us", monkeypatch)
+    assert (prompt.entered, prompt.wiped, prompt.line) == (True, 0, LINE)
+    assert (report.retyped, report.verified) == (0, len(LINE))
+
+
+@pytest.mark.parametrize("first_seen", [3, 20, 70])
+def test_an_echo_may_stop_and_go_on(first_seen: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guest that is busy for some seconds in the middle of a line, or in the middle of what it shows late."""
+    prompt = Prompt("us", lambda line: "" if prompt.now < 4 else line[:first_seen] if prompt.now < 8 else line)
+    assert type_at(prompt, LINE, "us", monkeypatch).retyped == 0
+    assert (prompt.entered, prompt.wiped, prompt.line) == (True, 0, LINE)
+
+
+def test_what_came_out_wrong_while_nothing_was_seen_is_typed_again_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first keys were typed before there was a prompt, and are not there when the next ones are seen."""
+    prompt = Prompt("us", lambda line: line)
+    taken = prompt._press
+    monkeypatch.setattr(prompt, "_press", lambda key: taken(key) if prompt.now >= 1.5 else None)
+    assert type_at(prompt, LINE, "us", monkeypatch).retyped
+    assert (prompt.entered, prompt.line) == (True, LINE)
+
+
+@pytest.mark.parametrize("width", [12, 16, 17, 24, 30, 39, 40, 50, 60])
+@pytest.mark.parametrize("frame", [("", ""), ("| ", " |"), ("[", "]"), ("│", "│▒▒  a menu")])
+def test_a_field_may_scroll_at_its_left_edge(
+    width: int, frame: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt("us", lambda line: frame[0] + line[-width:].ljust(width) + frame[1])
+    report = type_at(prompt, LINE, "us", monkeypatch)
+    assert (prompt.entered, prompt.wiped, prompt.line) == (True, 0, LINE)
+    assert (report.retyped, report.verified) == (0, len(LINE))
+
+
+@pytest.mark.parametrize("width", [12, 30, 40, 60])
+@pytest.mark.parametrize("lost", [3, 11, 25, 47, 80])
+@pytest.mark.parametrize("field", ["scrolls back", "scrolls back at its edge"])
+def test_a_key_that_is_lost_in_such_a_field_is_typed_again(
+    width: int, lost: int, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt("us", lambda line: line)
+    left = [0]
+
+    def shows(line: str) -> str:
+        if field == "scrolls back":
+            return f"| {line[-width:].ljust(width)} |"
+        left[0] = max(min(left[0], len(line)), len(line) - width)
+        return f"| {line[left[0] :].ljust(width)} |"
+
+    taken, keys = prompt._press, [0]
+
+    def press(key: str) -> None:
+        keys[0] += key not in {"shift", "backspace"}
+        if keys[0] != lost:
+            taken(key)
+        shows(prompt.line)
+
+    monkeypatch.setattr(prompt, "_shows", shows)
+    monkeypatch.setattr(prompt, "_press", press)
+    report = type_at(prompt, LINE, "us", monkeypatch)
+    assert (prompt.entered, prompt.line) == (True, LINE)
+    assert 0 < report.retyped <= 32

@@ -216,3 +216,33 @@ def test_one_sign_behind_a_prompt_may_be_anything() -> None:
 def test_wiping_leaves_nothing_on_a_screen_that_has_scrolled() -> None:
     assert left_over(["a", "b", "boot:"], ["b", "boot:", ""], "") == ""
     assert left_over(["a", "b", "boot:"], ["b", "boot: x", ""], "") == " x"
+
+
+@pytest.mark.parametrize("width", [12, 24, 30, 40, 50, 60, 76])
+@pytest.mark.parametrize("size", [8, 32])
+@pytest.mark.parametrize("frame", ["| {} |", "[{}]", "boot: {}", "{}", "│{}│▒ x"])
+def test_a_field_that_scrolls_at_its_left_edge(width: int, size: int, frame: str) -> None:
+    """Each place of a line in which a chunk may be typed; what is shown of the chunk is right."""
+    for at in range(1, len(TYPED) - size):
+        known, chunk = TYPED[:at], TYPED[at : at + size]
+        if chunk[-1] == " ":
+            continue
+        before, after = (screen(frame.format(text[-width:].ljust(width))) for text in (known, known + chunk))
+        got = judge(before, after, known, chunk, layout("us"))
+        assert got.echo is Echo.RIGHT, (known, chunk, got)
+        if at > 1 and width >= 2 * size:
+            lossy = screen(frame.format((known + chunk[:3] + chunk[4:])[-width:].ljust(width)))
+            wrong = judge(before, lossy, known, chunk, layout("us"))
+            if chunk[3] not in chunk[2:5:2]:
+                assert wrong.echo is Echo.WRONG, (known, chunk)
+
+
+def test_a_field_may_mark_what_it_has_scrolled_out() -> None:
+    known, chunk = "install seed=http://10.0.2.2:41679", "/8GksuX-n"
+    before, after = screen(f"> {known}"), screen(f"> <{(known + chunk)[-20:]}")
+    assert judge(before, after, known, chunk).echo is Echo.RIGHT
+
+
+def test_what_stands_there_as_it_was_typed_is_read_in_no_other_layout() -> None:
+    for name in LAYOUTS:
+        assert misread_by("79/8Gks", "79/8Gks", layout(name)) == ""
