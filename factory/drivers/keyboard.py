@@ -240,6 +240,8 @@ class Keyboard:
         if judgement.echo is Echo.UNSEEN:
             # A password, or a program that shows nothing: typing it again would do harm, and looking takes time.
             self._pending, self._unseen = chunk, self._unseen + 1
+            # Of a prompt that appears late, enough must be seen to know the line again.
+            self._room = max(self._room, CHUNK - len(chunk))
             return before
         self._echoes = True
         what = self._words.what_went_wrong(chunk, judgement.shown)
@@ -257,7 +259,7 @@ class Keyboard:
 
     async def _say_who_misread(self, before: Sequence[str], after: Sequence[str], chunk: str, shown: str) -> NoReturn:
         """Types on first, which does no harm without Enter: the more stands there, the fewer layouts it fits."""
-        if rest := self._untyped[:CHUNK]:
+        if rest := self._untyped[: max(0, CHUNK - len(chunk))]:
             await self._write(rest)
             judgement, longer = await self._echo(before, chunk + rest)
             if misread_by(judgement.shown, chunk + rest, self._layout):
