@@ -53,11 +53,19 @@ def note(path: Path) -> None:
             noted.setdefault(str(path.absolute()), stamp_of(path))
 
 
+def other_kind(path: Path) -> str:
+    """What *path* is in place of a file or block device ("a named pipe (FIFO)"); empty when it is one, or not there."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), "")
+
+
 def require_content(path: Path) -> None:
     """Raises: OSError, also when *path* is neither a file nor a block device: nothing else has an end, or a size."""
-    mode = path.stat().st_mode
-    kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "")
-    if kind:
+    path.stat()
+    if kind := other_kind(path):
         raise OSError(errno.EINVAL, f"it is {kind}, and no file", str(path))
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from factory.opening import other_kind
+
 DIFFERENT = 3
 """Exit code of ``-check`` when a file is not in canonical form: Packer's."""
 _ENDINGS = (".pkr.hcl", ".pkrvars.hcl", ".auto.pkrvars.hcl")
@@ -58,6 +60,8 @@ def _files(path: Path, *, recursive: bool) -> Iterator[Path]:
         yield path
         return
     if not path.is_dir():
+        if kind := other_kind(path):
+            raise click.UsageError(f"{path} is {kind}, and no file that could be rewritten: `-` formats a pipe")
         raise click.UsageError(f"there is no file or folder {path}")
     inside = path.rglob("*") if recursive else path.iterdir()
     yield from sorted(p for p in inside if p.is_file() and p.name.endswith(_ENDINGS))

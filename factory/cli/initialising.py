@@ -22,7 +22,7 @@ from factory.drivers import iso as iso_driver
 from factory.drivers.iso_view import IsoView
 from factory.errors import FactoryError, Problem, TemplateError
 from factory.host.facts import template_names
-from factory.opening import open_content
+from factory.opening import open_content, other_kind
 from factory.template import project
 from factory.template.boot_files import BootFiles, find_boot_files, initrds, kernels
 from factory.template.boot_menus import menu_entries
@@ -274,6 +274,8 @@ def _put(path: Path, content: str, wish: Wish, undo: contextlib.ExitStack) -> No
     """Writes a whole file. Raises: TemplateError when there is one already."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if wish.overwrite:
+        if kind := other_kind(path):
+            raise TemplateError(f"{_shown(path)} is {kind}, and no file to overwrite", hint="give another --output")
         undo.callback(path.write_bytes, path.read_bytes()) if path.exists() else undo.callback(_remove, path)
         draft = path.with_name(f".{path.name}.part")
         draft.write_text(content)

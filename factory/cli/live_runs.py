@@ -11,6 +11,7 @@ import click
 from factory.engine.run_control import Control, MachineControl, RunState, read_control
 from factory.engine.run_directory import is_alive, runs
 from factory.errors import StepError
+from factory.opening import read_content
 
 LISTED = 5
 
@@ -39,7 +40,7 @@ def known_runs(root: Path) -> list[KnownRun]:
 
 def known_run(path: Path) -> KnownRun:
     try:
-        template = str(json.loads((path / "run.json").read_text())["template"])
+        template = str(json.loads(read_content(path / "run.json"))["template"])
     except (OSError, ValueError, KeyError):
         template = ""
     try:

@@ -21,6 +21,7 @@ from factory.disk.reader import Qcow2Reader, open_disk
 from factory.disk.writers import has_a_writer
 from factory.drivers.protocols import ApplianceDisk
 from factory.errors import StepError
+from factory.opening import other_kind
 from factory.outputs.export import export_all, parse_request
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.lint_ova import lint_ova
@@ -63,7 +64,8 @@ def seal_images(
     images = tuple(image.resolve() for image in images)
     for image in images:
         if not stat.S_ISREG(image.stat().st_mode):
-            raise click.UsageError(f"{image} is no file: write a device's content to a file first")
+            what = other_kind(image) or "a device"
+            raise click.UsageError(f"{image} is {what}, and no file: write its content to a file first")
     folder = images[0].parent
     if output is not None:
         folder = output if output.is_dir() else output.absolute().parent

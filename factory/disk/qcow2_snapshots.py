@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from factory.opening import open_content
+
 _ENTRY = 40
 """Bytes of an entry before what it holds besides: more data, its id, its name."""
 
 
 def snapshots(path: Path) -> list[str]:
-    with path.open("rb") as stream:
+    with open_content(path) as stream:
         header = stream.read(72)
         if len(header) < 72 or header[:4] != b"QFI\xfb":
             return []

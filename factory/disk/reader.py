@@ -19,7 +19,7 @@ from typing import Protocol
 
 from factory.disk.references import format_of, read_head
 from factory.errors import StepError
-from factory.opening import open_content
+from factory.opening import open_content, require_content
 
 SMALLEST_DISCARD = 4096
 _SECTOR = 512
@@ -241,6 +241,7 @@ def open_disk(path: Path, format: str) -> Iterator[DiskReader]:
 
 
 def _open(path: Path, format: str, fds: list[int]) -> DiskReader:
+    require_content(path)
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     fds.append(fd)
     if format == "raw":

@@ -14,6 +14,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from factory.opening import open_content
+
 HEAD = 64 * 1024
 """Bytes of an image that ``format_of`` and ``references`` want to see."""
 _MAGICS = (
@@ -58,7 +60,7 @@ class Reference:
 
 def read_head(path: Path) -> bytes:
     """Raises: OSError."""
-    with path.open("rb") as stream:
+    with open_content(path) as stream:
         return stream.read(HEAD)
 
 

@@ -11,12 +11,15 @@ import os
 import struct
 from pathlib import Path
 
+from factory.opening import require_content
+
 _PERMISSIONS, _WRITE = 100, 1
 _FLOCK = "hhxxxxqqixxxx"  # struct flock on Linux with 64-bit offsets: type, whence, start, length, pid
 
 
 def has_a_writer(path: Path) -> bool:
     """False, too, on file systems without locks: there QEMU itself can't tell. Raises: OSError."""
+    require_content(path)
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _PERMISSIONS + _WRITE, 1, 0)

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from factory.opening import read_content, require_content
 from factory.visible import UNSEEN
 
 JOURNAL, PLAN = "journal.jsonl", "plan.json"
@@ -197,10 +198,11 @@ def read_record(folder: Path, *, alive: bool) -> Record:
 
     Raises: OSError when there is no journal.
     """
+    require_content(folder / JOURNAL)
     with (folder / JOURNAL).open(encoding="utf-8", errors="replace") as stream:
         entries = tuple(_entries(stream))
     try:
-        plan = json.loads((folder / PLAN).read_text("utf-8"))
+        plan = json.loads(read_content(folder / PLAN))
     except (OSError, ValueError):
         plan = {}
     return Record(folder, entries, plan if isinstance(plan, dict) else {}, alive)

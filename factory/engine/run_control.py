@@ -16,6 +16,7 @@ from pathlib import Path
 from factory.drivers.protocols import GuestAddress
 from factory.engine.filesystem import write_json
 from factory.engine.run_directory import start_time
+from factory.opening import read_content
 
 CONTROL = "control.json"
 
@@ -78,7 +79,7 @@ class Control:
 def read_control(run: Path) -> Control:
     """What ``control.json`` of a run directory says. Raises: OSError, ValueError when there is none, or half a one."""
     try:
-        data = json.loads((run / CONTROL).read_text())
+        data = json.loads(read_content(run / CONTROL))
         return Control(
             RunState(data["state"]),
             data["phase"],

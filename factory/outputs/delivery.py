@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from factory.errors import StepError
+from factory.opening import read_content
 from factory.outputs.manifest import CHECKSUMS, MANIFEST
 
 SEAL_REPORT, SEAL_PAGE = "seal.json", "seal.html"
@@ -51,14 +52,14 @@ def refuse_foreign(destination: Path) -> None:
 def foreign_files(folder: Path) -> list[str]:
     """The files below *folder* that its manifest does not name, by their relative paths; all, where there is none."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads(read_content(folder / MANIFEST))
         named = {str(file["path"]) for file in manifest["files"]}
     except (OSError, ValueError, TypeError, KeyError):
         known = frozenset[str]()
     else:
         known = frozenset(named) | {MANIFEST, CHECKSUMS, SEAL_REPORT, SEAL_PAGE}
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file())
-    return sorted(name for name in found if name not in known)
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(name for path in found if (name := path.relative_to(folder).as_posix()) not in known)
 
 
 def exchange(one: Path, other: Path) -> bool:

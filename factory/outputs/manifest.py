@@ -13,6 +13,7 @@ from typing import Any
 
 from factory.drivers.machine_spec import Bus
 from factory.errors import VerificationFailed
+from factory.opening import open_content, other_kind, read_content
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import TargetMachine
 from factory.outputs.manifest_model import File, Manifest, read_manifest
@@ -155,7 +156,7 @@ def check_folder(folder: Path) -> None:
 def differing(folder: Path) -> Iterator[str]:
     """What is not as ``SHA256SUMS`` and the manifest say, in words. Blocking."""
     try:
-        lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
+        lines = read_content(folder / CHECKSUMS).decode().splitlines()
     except (OSError, ValueError) as error:
         yield f"{CHECKSUMS} can't be read: {error}"
         return
@@ -168,6 +169,8 @@ def differing(folder: Path) -> Iterator[str]:
             yield f"{CHECKSUMS} has a line that names no file of the artifact: {line!r}"
         elif path.exists() and not path.resolve().is_relative_to(folder.resolve()):
             yield f"{name} is a link out of {folder}: an artifact holds its files itself"
+        elif kind := other_kind(path):
+            yield f"{name} is {kind}, and no file"
         elif not path.is_file():
             yield f"{name} is missing from {folder}"
         elif _sha256(path) != digest:
@@ -178,5 +181,5 @@ def differing(folder: Path) -> Iterator[str]:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
+    with open_content(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from factory.errors import VerificationFailed
+from factory.opening import read_content
 
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Bytes = Annotated[int, Field(ge=0, description="Bytes.")]
@@ -133,7 +134,7 @@ _WHICH = "give the folder (or its manifest.json) that a build has written"
 def read_manifest(path: Path) -> Manifest:
     """Raises: VerificationFailed when it is no manifest of ours."""
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(read_content(path))
     except OSError as error:
         raise VerificationFailed(f"can't read {path}: {error.strerror}", hint=_WHICH) from error
     except ValidationError as error:

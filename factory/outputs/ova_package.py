@@ -16,7 +16,7 @@ from pathlib import Path
 
 from factory.disk.references import HEAD, format_of, references
 from factory.errors import StepError
-from factory.opening import open_content
+from factory.opening import open_content, require_content
 
 OVF_SPACE = "http://schemas.dmtf.org/ovf/envelope/1"
 _HASH = re.compile(r"(\S+?)\s*\((.*)\)\s*=\s*([0-9a-fA-F]+)\s*\Z")
@@ -127,7 +127,7 @@ def attribute(element: ET.Element, name: str) -> str:
 
 def is_package(path: Path) -> bool:
     """Whether it is an OVA, by its name or its content. Raises: OSError."""
-    with path.open("rb") as stream:
+    with open_content(path) as stream:
         head = stream.read(_USTAR[0] + len(_USTAR[1]))
     return path.suffix.lower() == ".ova" or head[_USTAR[0] :] == _USTAR[1]
 
@@ -136,6 +136,7 @@ def is_package(path: Path) -> bool:
 def opened_tar(path: Path) -> Iterator[tarfile.TarFile]:
     """Raises: StepError when it is no tar, or becomes none where it is read."""
     try:
+        require_content(path)
         with tarfile.open(path, "r:*") as tar:
             yield tar
     except _NO_TAR as error:

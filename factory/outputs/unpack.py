@@ -13,7 +13,7 @@ from typing import IO, cast
 from factory.disk.references import HEAD
 from factory.disk.trust import refuse_references
 from factory.errors import HostError, StepError
-from factory.opening import open_content
+from factory.opening import open_content, require_content
 from factory.outputs.model import Part
 from factory.outputs.stream import CHUNK, is_zero
 
@@ -42,6 +42,7 @@ def refuse_references_in(file: Path, part: Part) -> None:
 @contextmanager
 def _opened(file: Path, part: Part) -> Iterator[IO[bytes]]:
     """The image's bytes; behind them may come others."""
+    require_content(file)
     if part.packing == "tar.gz":
         with tarfile.open(file, "r:*") as tar:
             try:

@@ -12,6 +12,7 @@ from typing import Any
 from factory.deadline import Deadline
 from factory.drivers.protocols import GuestConnection
 from factory.errors import Evidence, GuestCommandFailed, StepError
+from factory.opening import read_content
 from factory.provision.context import ProvisionContext, print_line
 from factory.quantity import Duration
 
@@ -81,7 +82,7 @@ class AnsibleLocal:
                 await connection.upload_tree(place, target)
         if self.requirements:
             await connection.upload(self.requirements, f"{staging}/{self.requirements.name}")
-        inventory = self.inventory.read_bytes() if self.inventory else self._inventory()
+        inventory = read_content(self.inventory) if self.inventory else self._inventory()
         where = f"{staging}/{self.inventory.name if self.inventory else 'inventory'}"
         await connection.upload(inventory, where)
         return where

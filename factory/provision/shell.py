@@ -17,6 +17,7 @@ from factory.deadline import Deadline
 from factory.drivers.protocols import CommandResult
 from factory.errors import DeadlineExpired, Evidence, GuestCommandFailed, GuestUnreachable, StepError
 from factory.events import Note
+from factory.opening import read_content
 from factory.provision.context import ProvisionContext, print_line, reveal
 from factory.provision.process_tree import end_command
 from factory.quantity import Duration
@@ -54,7 +55,7 @@ class Script:
     @classmethod
     def file(cls, path: Path) -> Script:
         """Line ends of Windows become Unix', except in binaries. Raises: OSError."""
-        content = path.read_bytes()
+        content = read_content(path)
         if b"\0" not in content:
             content = content.replace(b"\r\n", b"\n")
         return cls(content, path.name, path.suffix or ".sh")

@@ -15,6 +15,7 @@ from typing import Any
 from factory.deadline import Deadline
 from factory.drivers.protocols import CommandResult
 from factory.errors import DeadlineExpired, Evidence, GuestCommandFailed, GuestUnreachable, StepError
+from factory.opening import read_content
 from factory.provision.context import ProvisionContext, print_line, reveal
 from factory.provision.placeholders import filled
 from factory.quantity import Duration
@@ -198,7 +199,7 @@ def _scripts(options: Mapping[str, Any], suffix: str) -> tuple[tuple[str, bytes]
         found.append((title, ("\r\n".join(inline) + "\r\n").encode()))
     for name in (*_texts(options.get("script")), *_texts(options.get("scripts"))):
         try:
-            content = Path(name).read_bytes()
+            content = read_content(Path(name))
         except OSError as error:
             raise StepError(f"can't read the script {name}: {error.strerror}") from error
         if not options.get("binary") and suffix == ".bat":

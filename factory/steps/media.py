@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from factory.drivers.protocols import MediaMaker
 from factory.errors import TemplateError
+from factory.opening import other_kind
 from factory.plan.resources import BuildSecrets, FurtherMedia
 from factory.plan.step import Scope, Step
 from factory.steps.late import late_values
@@ -75,7 +76,9 @@ def _below(path: Path, name: str) -> Iterator[tuple[str, bytes | Path]]:
         for inside in sorted(p for p in path.rglob("*") if p.is_file()):
             yield f"{name}/{inside.relative_to(path).as_posix()}".lstrip("/"), inside
     else:
-        raise TemplateError(f"there is no file or folder {path} to put on a medium")
+        kind = other_kind(path)
+        what = f"{path} is {kind}, which can't be put" if kind else f"there is no file or folder {path} to put"
+        raise TemplateError(f"{what} on a medium")
 
 
 def media_recipe(media: tuple[Medium, ...], contents: Contents) -> list[dict[str, Any]]:

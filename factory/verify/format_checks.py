@@ -20,6 +20,7 @@ from factory.disk.references import HEAD, format_of, references
 from factory.disk.trust import self_contained
 from factory.drivers.protocols import DiskImages
 from factory.errors import FactoryError, StepError
+from factory.opening import open_content, require_content
 from factory.outputs.lint_ova import lint_ova
 from factory.outputs.model import Exported, Exports
 from factory.outputs.unpack import refuse_references_in
@@ -40,6 +41,7 @@ async def wrong_with_formats(exports: Exports, folder: Path, images: DiskImages)
     for file in exports.files:
         path = folder / file.path
         try:
+            await asyncio.to_thread(require_content, path)
             referring = await asyncio.to_thread(_referring, file, path)
             found += [f"{file.path}: {problem}" for problem in referring]
             if file.format in _CHECKED_BY_QEMU and not referring:  # QEMU would follow them
@@ -140,7 +142,7 @@ def _catalog(file: Exported, path: Path) -> Iterator[str]:
     for version in json.loads(path.read_bytes())["versions"]:
         for provider in version["providers"]:
             box = path.with_name(provider["url"])
-            with box.open("rb") as stream:
+            with open_content(box) as stream:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != provider["checksum"]:
                     yield f"its checksum of {box.name} is not right"
 

@@ -23,6 +23,7 @@ from typing import IO, Any, cast
 
 from factory.deadline import Deadline
 from factory.errors import HostError, StepError
+from factory.opening import open_content
 from factory.outputs.post.artifact import Artifact, Surroundings
 from factory.quantity import Duration
 
@@ -110,7 +111,7 @@ def _write(files: Sequence[str], form: Form, level: int, draft: Path, around: Su
                 for name in files:
                     archive.add(around.path(name), Path(name).name, filter=_plain_owner)
         else:
-            with around.path(files[0]).open("rb") as source:
+            with open_content(around.path(files[0])) as source:
                 while block := source.read(_BLOCK):
                     out.write(block)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.errors import StepError
+from factory.opening import open_content, read_content
 from factory.outputs.post.artifact import Artifact, Surroundings
 
 _TYPE = "{{.ChecksumType}}"
@@ -35,7 +36,7 @@ async def checksum(artifact: Artifact, options: Mapping[str, Any], around: Surro
 def _digests(path: Path, types: tuple[str, ...]) -> dict[str, str]:
     hashes = {kind: hashlib.new(kind) for kind in types}
     try:
-        with path.open("rb") as stream:
+        with open_content(path) as stream:
             while block := stream.read(2**20):
                 for one in hashes.values():
                     one.update(block)
@@ -76,7 +77,7 @@ def _known_builds(path: Path, around: Surroundings) -> list[Any]:
         around.truncated.add(path)
         return []
     try:
-        builds = json.loads(path.read_text())["builds"]
+        builds = json.loads(read_content(path))["builds"]
     except (ValueError, KeyError, TypeError) as error:
         raise StepError(f"manifest: {path} is there and is no manifest of Packer's", hint="move it away") from error
     return list(builds)

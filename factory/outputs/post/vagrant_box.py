@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from factory.errors import StepError
-from factory.opening import read_content
+from factory.opening import other_kind, read_content
 from factory.outputs.post.artifact import Artifact, Surroundings
 
 _SETTINGS = """\
@@ -34,6 +34,8 @@ async def vagrant_box(artifact: Artifact, options: Mapping[str, Any], around: Su
         raise StepError("vagrant: there is no disk to put into a box")
     extra = [around.path(name) for name in options.get("include") or ()]
     for path in extra:
+        if kind := other_kind(path):
+            raise StepError(f"vagrant: {path} is {kind}, and no file to include")
         if not path.is_file():
             raise StepError(f"vagrant: there is no file {path} to include")
     template = str(options.get("vagrantfile_template") or "")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from factory.errors import Problem
+from factory.opening import other_kind
 from factory.template.packer.gotemplate import is_template
 from factory.template.packer.hcl.source import Span
 from factory.template.packer.language.scope import World
@@ -45,9 +46,11 @@ def _missing_checksums(source: QemuSource, span: Span, world: World) -> Iterator
     name = name.removeprefix("file://")
     if kind.lower() != "file" or "://" in name or is_template(name) or "iso_checksum" in source.unknown:
         return
-    if not world.find(name).is_file():
+    found = world.find(name)
+    if not found.is_file():
         where = source.places.get("iso_checksum", span)
-        yield where.problem(f"“iso_checksum”: there is no file “{name}”")
+        what = f"“{name}” is {kind}, and no file" if (kind := other_kind(found)) else f"there is no file “{name}”"
+        yield where.problem(f"“iso_checksum”: {what}")
 
 
 def _parts(source: QemuSource, span: Span, provisioners: Any, chains: Any) -> Iterator[tuple[Options, Span]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from factory.errors import TemplateError
-from factory.template.packer.config.files import find_files, read_source
+from factory.template.packer.config.files import find_files, read_template
 from factory.template.packer.config.load_hcl import TOP_LEVEL
 from factory.template.packer.hcl import parse_body
 from factory.template.packer.hcl.json_form import parse_json_body
@@ -28,7 +28,7 @@ def required_variables(path: Path, *, also_empty: bool = False) -> Mapping[str, 
     Raises: TemplateError when the template can't be read.
     """
     if path.is_file() and not path.name.endswith((".hcl", ".pkr.json")):
-        root = parse_json(read_source(path))
+        root = parse_json(read_template(path))
         member = root.last().get("variables") if isinstance(root, JsonObject) else None
         if member is None or not isinstance(member.value, JsonObject):
             return {}
@@ -38,7 +38,7 @@ def required_variables(path: Path, *, also_empty: bool = False) -> Mapping[str, 
     result: dict[str, Type] = {}
     scope = Scope({}, FUNCTIONS)
     for file in find_files(path).templates:
-        source = read_source(file)
+        source = read_template(file)
         body = parse_json_body(source, TOP_LEVEL) if file.name.endswith(".json") else parse_body(source)
         for block in body.blocks_of("variable"):
             attributes = block.body.attributes

@@ -42,6 +42,14 @@ def find_files(path: Path) -> FileSet:
     return FileSet(path.parent, (path,), ())
 
 
+def read_template(path: Path) -> Source:
+    """One file of a template. Raises: as ``read_source``, and for a pipe through which nothing comes."""
+    source = read_source(path)
+    if not source.text and path.is_fifo():
+        raise TemplateError(f"{path} is a named pipe that nobody writes to", hint="name the template's file or folder")
+    return source
+
+
 def read_source(path: Path, shown: str = "") -> Source:
     """Raises: TemplateError when the file can't be read or is no text in UTF-8."""
     name = shown or str(path)

@@ -9,7 +9,7 @@ from factory.errors import Problem, TemplateError
 from factory.secret import Secret
 from factory.template.packer.config.builds import Builds
 from factory.template.packer.config.computed import Computed
-from factory.template.packer.config.files import HCL, JSON, FileSet, find_files, read_source
+from factory.template.packer.config.files import HCL, JSON, FileSet, find_files, read_template
 from factory.template.packer.config.plugins import read_packer_block
 from factory.template.packer.config.variables import Variables
 from factory.template.packer.hcl import parse_body
@@ -125,7 +125,7 @@ def load_hcl(
 
 
 def _read(file: Path, problems: list[Problem]) -> list[Body]:
-    source = read_source(file)
+    source = read_template(file)
     try:
         if file.name.endswith(".json"):
             return [parse_json_body(source, TOP_LEVEL)]
@@ -206,7 +206,7 @@ def syntax_errors(path: Path) -> tuple[Problem, ...]:
             if file.name.endswith(HCL) or file.name.endswith(JSON) or file.suffix == ".hcl":
                 _read(file, problems)
             else:
-                parse_json(read_source(file))
+                parse_json(read_template(file))
     except TemplateError as error:
         problems.extend(error.problems)
     return tuple(problems)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from factory.errors import Problem
 from factory.secret import Secret
-from factory.template.packer.config.files import read_source
+from factory.template.packer.config.files import read_template
 from factory.template.packer.config.plugins import satisfies
 from factory.template.packer.gotemplate import Context, Surroundings, packer_functions, render
 from factory.template.packer.hcl import Source as Text
@@ -50,7 +50,7 @@ def load_json(
     purpose: Purpose = Purpose.CHECK,
 ) -> PackerConfig:
     """Raises: TemplateError with everything that is wrong."""
-    root = parse_json(text or read_source(path))
+    root = parse_json(text or read_template(path))
     if not isinstance(root, JsonObject):
         raise root.span.error('a template is an object: { "builders": [ … ] }')
     problems: list[Problem] = []

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from factory.drivers.machine_spec import Bus
+from factory.opening import open_content
 from factory.quantity import Size
 from factory.template.model import Disk, Firmware, Machine, Nic, Tpm
 from factory.template.packer.qemu_builder import QemuSource
@@ -161,7 +162,7 @@ def _main_size(s: QemuSource, image: Path | None, notes: Notes) -> Size:
 def virtual_size(image: Path) -> Size | None:
     """What a guest sees of a qcow2 image (bytes 24 to 31 of its header); None for what is none."""
     try:
-        with image.open("rb") as stream:
+        with open_content(image) as stream:
             head = stream.read(32)
     except OSError:
         return None
