@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from factory.drivers.machine_spec import Bus
 from factory.errors import VerificationFailed
 from factory.opening import open_content, other_kind, read_content
 from factory.outputs.hardware import OvfHardware
@@ -114,7 +113,7 @@ def _exported(file: File) -> Exported:
         file.usage,
         tuple(Part(d.disk, d.name, d.format, d.offset, d.length, d.packing) for d in file.disks),
         file.sidecar,
-        TargetMachine(target.machine, Bus(target.bus), target.nic, target.stands_for) if target else None,
+        TargetMachine(target.machine, target.bus, target.nic, target.stands_for) if target else None,
     )
 
 

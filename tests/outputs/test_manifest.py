@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,7 +62,7 @@ def test_what_is_written_can_be_read_back(tmp_path: Path) -> None:
     assert manifest.seal.proven
     assert manifest.verify is not None
     assert manifest.verify.booted[0].hardware.instead == "no driver"
-    assert Request.from_json(manifest.verify.request) == Request(run=("true",))
+    assert Request.from_json(manifest.verify.request.model_dump()) == Request(run=("true",))
     again = exports_of(manifest)
     assert again.files == EXPORTS.files
     assert again.hardware == EXPORTS.hardware
@@ -76,3 +78,82 @@ def test_another_file_is_refused(text: str, tmp_path: Path) -> None:
         read_manifest(tmp_path / "manifest.json")
     with pytest.raises(VerificationFailed, match="No such file"):
         read_manifest(tmp_path / "nothing.json")
+
+
+def forged(folder: Path, place: Sequence[str | int], value: object) -> Path:
+    """A manifest in which one value is another: as if somebody else had written it."""
+    drivers = {"kernel": "6.1", "early": ["ahci"], "all": [], "unknown": "", "missing": []}
+    write_manifest(folder, EXPORTS, about={"drivers": drivers}, verify=VERIFY)
+    path = folder / "manifest.json"
+    data: Any = json.loads(path.read_text())
+    inner = data
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value
+    path.write_text(json.dumps(data))
+    return path
+
+
+_DISK = ("files", 0, "disks", 0)
+_REQUEST = ("verify", "request")
+
+
+@pytest.mark.parametrize(
+    ("place", "values"),
+    [
+        (("name",), ["a/b", "..", "", "/x", "x\x1b[2J", "x\n", "x" * 300]),
+        (("files", 0, "path"), ["/etc/passwd", "../x", "a/../../x", "a//b", "./x", "", "x\u202e", "x\n", "é" * 150]),
+        (("files", 0, "format"), ["", "a b", "../x"]),
+        ((*_DISK, "disk"), ["/tmp/precious", "../x", "..", "", "a/b", "a,b", "1", "a" * 25, "main\n"]),
+        ((*_DISK, "name"), ["/x", "a/../x", "a\x1b", ""]),
+        ((*_DISK, "format"), ["nbd", "qcow2,x", "../x", ""]),
+        ((*_DISK, "offset"), [-1, 2**70]),
+        ((*_DISK, "length"), [-1, 2**70]),
+        (("files", 0, "target", "nic"), ["virtio-net-pci,romfile=/some/file", "", "usb-net"]),
+        (("files", 0, "target", "bus"), ["virtio,x=y", ""]),
+        (("files", 0, "target", "machine"), ["microvm", "q35,x=y"]),
+        (("hardware", "firmware"), ["/some/file"]),
+        (("hardware", "cpus"), [0, -1, "1,x=y"]),
+        (("hardware", "nics"), [-1, 10**9]),
+        ((*_REQUEST, "port"), [0, 70000, "22,restrict=off"]),
+        ((*_REQUEST, "user"), ["../../etc", "a/b", "a:b", "a\nb", {}]),
+        ((*_REQUEST, "clones"), [0, -1, 10**9]),
+        ((*_REQUEST, "deadline"), [-1, "soon"]),
+        ((*_REQUEST, "login"), ["telnet"]),
+        ((*_REQUEST, "hostname"), ["x"]),
+        ((*_REQUEST, "formats"), ["some", ["../x"]]),
+        (("seal",), [{"proven": True, "report": "../seal.json"}]),
+    ],
+)  # fmt: skip
+def test_nothing_in_it_leads_elsewhere_or_adds_an_argument(
+    place: Sequence[str | int], values: Sequence[object], tmp_path: Path
+) -> None:
+    for value in values:
+        with pytest.raises(VerificationFailed, match="no manifest of factory") as caught:
+            read_manifest(forged(tmp_path, place, value))
+        assert "pattern" not in caught.value.message, "a regular expression tells nobody anything"
+        assert len(caught.value.message) < 400
+
+
+def test_no_two_disks_and_no_two_files_of_one_name(tmp_path: Path) -> None:
+    disk = {"disk": "main", "name": "x", "format": "raw"}
+    with pytest.raises(VerificationFailed, match="two of its disks are called 'main'"):
+        read_manifest(forged(tmp_path, ("files", 0, "disks"), [disk, disk]))
+    file = json.loads((tmp_path / "manifest.json").read_text())["files"][0] | {"disks": [disk]}
+    with pytest.raises(VerificationFailed, match=r"two of its files are called 'x\.ova'"):
+        read_manifest(forged(tmp_path, ("files",), [file, file]))
+
+
+def test_words_for_people_do_nothing_to_a_terminal(tmp_path: Path) -> None:
+    manifest = read_manifest(forged(tmp_path, ("drivers", "kernel"), "6.1\x1b]0;title\x07\x1b[2J\u202e"))
+    assert manifest.drivers is not None
+    assert manifest.drivers.kernel == "6.1\ufffd"
+    words = read_manifest(forged(tmp_path, ("verify", "booted", 0, "banner"), "SSH-2.0-x\x1b[2J"))
+    assert words.verify is not None
+    assert words.verify.booted[0].banner == "SSH-2.0-x"
+
+
+@pytest.mark.parametrize("name", ["debian-12", "My VM", "..x", ".x", "x.y", "é"])
+def test_usual_and_odd_names_are_taken(name: str, tmp_path: Path) -> None:
+    assert read_manifest(forged(tmp_path, ("name",), name)).name == name
+    assert read_manifest(forged(tmp_path, ("files", 0, "path"), f"a/{name}")).files[0].path == f"a/{name}"
