@@ -48,6 +48,8 @@ def backing_of(file: Path, part: Part) -> str:
 async def bases(files: Sequence[Exported], folder: Path, scratch: Path, images: DiskImages) -> list[Base]:
     """The disks in *files* below *folder*; what is compressed is unpacked into *scratch* first.
 
+    What is written is called by number, never by what the artifact calls it.
+
     Raises: StepError when it can't be unpacked or refers to another file, CommandFailed when QEMU does not take it for
     what it should be.
     """
@@ -58,7 +60,7 @@ async def bases(files: Sequence[Exported], folder: Path, scratch: Path, images: 
             path = (folder / file.path).absolute()
             inside = part
             if part.packing:
-                target = (scratch / f"{part.disk}.{part.format}").absolute()
+                target = (scratch / f"disk{len(found)}.{part.format}").absolute()
                 try:
                     await asyncio.to_thread(unpack, path, part, target)
                 except _BROKEN as error:
@@ -66,7 +68,7 @@ async def bases(files: Sequence[Exported], folder: Path, scratch: Path, images: 
                 path, inside = target, Part(part.disk, target.name, part.format)
             await asyncio.to_thread(refuse_references_in, path, inside)
             backing = backing_of(path, inside)
-            probe = scratch / f"{part.disk}-size.qcow2"
+            probe = scratch / f"disk{len(found)}-size.qcow2"
             await images.create(probe, size=None, backing=backing, backing_format=part.format)
             size = (await images.info(probe, format="qcow2")).virtual_size
             probe.unlink()
@@ -84,8 +86,8 @@ async def admit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     overlays = {}
-    for base in disks:
-        overlays[base.disk] = folder / f"{base.disk}.qcow2"
+    for number, base in enumerate(disks):
+        overlays[base.disk] = folder / f"disk{number}.qcow2"
         await images.create(
             overlays[base.disk], size=None, backing=base.backing, backing_format=base.format, options=SMALL_CLUSTERS
         )
@@ -126,7 +128,7 @@ async def overlays(
     """One throw-away overlay for each disk; the first is made larger by *larger*."""
     made = {}
     for number, base in enumerate(disks):
-        overlay = folder / f"{base.disk}.qcow2"
+        overlay = folder / f"disk{number}.qcow2"
         if base.disk in admitted:
             await asyncio.to_thread(shutil.copyfile, admitted[base.disk], overlay)
             await images.rebase(overlay, base.backing, base.format)

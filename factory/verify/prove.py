@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from factory.deadline import Deadline
@@ -126,7 +127,7 @@ class _Proof:
         async with self._locks.setdefault(path, asyncio.Lock()):
             if path not in self._bases:
                 files = companions(boot.file, self._exports.files, self._exports.name)
-                scratch = self._places.scratch / path.name
+                scratch = self._places.scratch / f"file{self._exports.files.index(boot.file)}"
                 self._bases[path] = await disks.bases(files, self._places.artifact, scratch, self._bench.images)
         return self._bases[path]
 
@@ -135,8 +136,8 @@ class _Proof:
         started = time.monotonic()
         for attempt, target in enumerate(seen.boot.choices):
             seen.machine, seen.error = target, None
-            folder = self._places.logs / (seen.boot.key if not attempt else f"{seen.boot.key}-try-{attempt + 1}")
-            folder.mkdir(parents=True, mode=0o700)
+            key = seen.boot.key if not attempt else f"{seen.boot.key}-try-{attempt + 1}"
+            folder = _new_folder(self._places.logs, key)
             try:
                 await self._start(number, seen, target, folder)
                 break
@@ -179,6 +180,16 @@ class _Proof:
             return
         why = f" ({used.instead})" if used.instead else ""
         self._emit(Note(f"{seen.boot.key}: up after {Duration(seen.up_after)} on {used}, by {seen.by}{why}"))
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """*name*, or that and a number: two files of an artifact may lie in different folders under one name."""
+    for number in count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True, mode=0o700)
+            break
+    return folder
 
 
 def failures(verdict: Verdict) -> list[str]:

@@ -162,3 +162,31 @@ def test_another_folder_is_refused(tmp_path: Path) -> None:
     code, _, said = verify(tmp_path, cache=tmp_path / "cache")
     assert code == 8
     assert "manifest.json: No such file" in said
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("name",), "a/b"),
+        (("files", 0, "disks", 0, "disk"), "{}/precious"),
+        (("files", 0, "target", "nic"), "virtio-net-pci,romfile=/some/file"),
+    ],
+)
+def test_a_manifest_that_leads_elsewhere_is_refused(
+    place: tuple[str | int, ...], value: str, copy: Path, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious.qcow2"
+    precious.write_text("mine")
+    data: Any = json.loads((copy / "manifest.json").read_text())
+    inner = data
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value.format(tmp_path)
+    forge(copy, "manifest.json", json.dumps(data).encode())
+    code, result, said = verify(copy, "--no-login", cache=tmp_path / "cache")
+    assert code == 8
+    assert result == {}
+    assert f"no manifest of factory: {'.'.join(map(str, place))}: " in said
+    assert "can't stand there" in said or "Input should be" in said
+    assert precious.read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith("precious")) == ["precious.qcow2"]
