@@ -53,12 +53,22 @@ def remember(artifact: Path, stamps: Path) -> None:
 def read_manifest(artifact: Path) -> dict[str, Any] | None:
     """The manifest of a delivered folder, None when there is none that can be read."""
     found = _read(artifact / MANIFEST)
-    return found or None
+    return found if found and _tells_of_files(found) else None
+
+
+def _tells_of_files(manifest: dict[str, Any]) -> bool:
+    """Whether it names its files as ours do: what lies in the output folder may be anybody's."""
+    files = manifest.get("files", [])
+    if not isinstance(files, list) or not all(isinstance(entry, dict) for entry in files):
+        return False
+    paths = [entry.get("path") for entry in files]
+    known = all(isinstance(entry.get("size"), int) and isinstance(entry.get("sha256"), str) for entry in files)
+    return known and all(isinstance(p, str) and p and p[0] != "/" and ".." not in p.split("/") for p in paths)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
