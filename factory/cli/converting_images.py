@@ -31,8 +31,9 @@ from factory.quantity import Size
 from factory.seal.guest_access import opened
 from factory.steps.guest_drivers import look_for_drivers, name_missing, needs_of
 from factory.template.output_options import Libvirt, OutputOptions
+from factory.visible import visible_json
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def convert_image(wish: Wish, *, preview: bool, as_json: bool, verbosity: int) -
     wish.output.mkdir(parents=True, exist_ok=True)
     run_with_tools(lambda t: _convert(wish, requests, destination, t), beside=wish.output, verbosity=verbosity)
     if as_json:
-        click.echo((destination / "manifest.json").read_text(), nl=False)
+        click.echo(visible_json((destination / "manifest.json").read_text()), nl=False)
     else:
         _show_files(destination)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from factory.outputs.driver_needs import driver_needs
 from factory.outputs.export import parse_request
 from factory.seal.image_facts import ImageFacts, image_facts
 from factory.template.output_options import OWN_KINDS
+from factory.visible import visible
 
 _SHOWN = 12
 
@@ -39,7 +40,8 @@ def inspect_images(images: Sequence[Path], *, as_json: bool) -> None:
         facts = run_with_tools(work, beside=Path(tempfile.gettempdir()), verbosity=0)
         described.append(_json(path, facts))
         if not as_json:
-            _show(path, facts, needs)
+            for line in _lines(path, facts, needs):
+                click.echo(visible(line))
     if as_json:
         click.echo(json.dumps(described, indent=2))
 
@@ -50,28 +52,28 @@ def _json(path: Path, facts: ImageFacts) -> dict[str, Any]:
     return {"file": str(path), **data, "guest": guest}
 
 
-def _show(path: Path, facts: ImageFacts, needs: Sequence[Need]) -> None:
-    click.echo(f"{click.style(path.name, bold=True)}  {facts.guest}")
+def _lines(path: Path, facts: ImageFacts, needs: Sequence[Need]) -> Iterator[str]:
+    yield f"{click.style(path.name, bold=True)}  {facts.guest}"
     kernel = f", kernel {facts.kernel}" if facts.kernel else ""
-    click.echo(f"  system:      {facts.guest.family}, {facts.guest.init}{kernel}; disks of {facts.virtual_size}")
+    yield f"  system:      {facts.guest.family}, {facts.guest.init}{kernel}; disks of {facts.virtual_size}"
     for p in facts.partitions:
         place = f"{p.disk} {p.number}" if p.number else f"{p.disk} (no partition table)"
         label = f" “{p.label}”" if p.label else ""
         at = f" on {p.mounted_at}" if p.mounted_at else ""
-        click.echo(f"  partition:   {place}: {p.type or 'unknown'}{label}, {p.size}{at}")
+        yield f"  partition:   {place}: {p.type or 'unknown'}{label}, {p.size}{at}"
     if facts.kernel:
         missing = list(facts.missing_drivers)
         platforms = dict.fromkeys(n.platform for n in needs)
         ready = [p for p in platforms if not any(m.startswith(f"{p}:") for m in missing)]
-        click.echo(f"  drivers for: {', '.join(ready) or 'none of the platforms that are known here'}")
+        yield f"  drivers for: {', '.join(ready) or 'none of the platforms that are known here'}"
         for line in missing:
-            click.echo(f"  {click.style('missing:', fg='yellow')}     {line}")
+            yield f"  {click.style('missing:', fg='yellow')}     {line}"
     for folder, size in list(facts.folders.items())[:_SHOWN]:
-        click.echo(f"  {size!s:>10}   {folder}")
-    click.echo(f"  packages:    {len(facts.packages) or 'no database that is read here'}")
+        yield f"  {size!s:>10}   {folder}"
+    yield f"  packages:    {len(facts.packages) or 'no database that is read here'}"
     names = [f"{p.name} {p.version}" for p in facts.packages]
     if names:
         more = f" … (all {len(names)} with --json)" if len(names) > _SHOWN else ""
-        click.echo(click.style(f"    {', '.join(names[:_SHOWN])}{more}", dim=True))
+        yield click.style(f"    {', '.join(names[:_SHOWN])}{more}", dim=True)
     for note in facts.notes:
-        click.echo(f"  {note}")
+        yield f"  {note}"

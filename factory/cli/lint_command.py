@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from factory.visible import visible
+
 if TYPE_CHECKING:
     from factory.outputs.lint_ova import Verdict
 
@@ -86,7 +88,7 @@ def _show(path: Path, verdicts: list[Verdict], mended: list[str]) -> None:
         elif verdict.ok:
             click.echo(f"{click.style('✓', fg='green')} {verdict.rule:<18} {verdict.title}")
         else:
-            click.echo(f"{click.style('✗', fg='red')} {verdict.rule:<18} {'; '.join(verdict.problems)}")
+            click.echo(visible(f"{click.style('✗', fg='red')} {verdict.rule:<18} {'; '.join(verdict.problems)}"))
             click.echo(f"    {click.style('why:', bold=True)} {verdict.title}; else: {verdict.why}")
     broken = [v for v in verdicts if not v.ok]
     fixable = [v for v in broken if v.fixable]

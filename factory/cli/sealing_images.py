@@ -34,6 +34,7 @@ from factory.seal.page import render_page
 from factory.seal.report import SealReport
 from factory.seal.seal import seal
 from factory.template.output_options import OutputOptions
+from factory.visible import visible
 
 _BY_SUFFIX = {
     ".qcow2": "qcow2", ".raw": "raw", ".img": "raw", ".vmdk": "vmdk", ".vhd": "vhd", ".vhdx": "vhdx", ".ova": "ova",
@@ -225,7 +226,7 @@ def _on_disk(path: Path) -> int:
 
 def _show(done: _Done) -> None:
     report = done.report
-    click.echo(f"{report.guest}: {report.summary}")
+    click.echo(visible(f"{report.guest}: {report.summary}"))  # the guest says itself what it is
     for operation in report.operations:
         if operation.paths:
             click.echo(f"  {operation.name:<26} {operation.paths:>6}  {click.style(operation.what, dim=True)}")

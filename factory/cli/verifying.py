@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from factory.verify.format_checks import wrong_with_formats
 from factory.verify.model import NO_LOGIN, Bench, Request, Seen, Verdict
 from factory.verify.prove import Places as Where
 from factory.verify.prove import failures, prove
+from factory.visible import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _request(manifest: Manifest, wish: Wish) -> Request:
     request = Request(login=NO_LOGIN, clones=1)
     if manifest.verify is not None:
         try:
-            request = Request.from_json(manifest.verify.request)
+            request = Request.from_json(manifest.verify.request.model_dump())
         except (TypeError, ValueError) as error:
             raise VerificationFailed(
                 f"the manifest of {manifest.name} asks for a proof that this version does not know: {error}",
@@ -170,17 +172,22 @@ def _bench(manifest: Manifest, folder: Path, facts: HostFacts, tools: ImageTools
 
 
 def show(result: Result) -> None:
-    """The result as a table."""
+    """The result as a table. The artifact's own names and the guest's words stand in it."""
+    for line in _lines(result):
+        click.echo(visible(line))
+
+
+def _lines(result: Result) -> Iterator[str]:
     word = click.style("does not pass", fg="red") if result.problems else click.style("holds", fg="green")
-    click.echo(f"{click.style(result.name, bold=True)} {word} ({Duration(result.seconds)})")
-    click.echo(f"  checksums  {'; '.join(result.checksums) or 'every file is what was delivered'}")
+    yield f"{click.style(result.name, bold=True)} {word} ({Duration(result.seconds)})"
+    yield f"  checksums  {'; '.join(result.checksums) or 'every file is what was delivered'}"
     if not result.checksums:
-        click.echo(f"  formats    {'; '.join(result.formats) or 'every file is whole'}")
+        yield f"  formats    {'; '.join(result.formats) or 'every file is whole'}"
     for seen in result.verdict.seen if result.verdict else ():
-        click.echo(f"  {seen.boot.key:<24} {_line(seen)}")
+        yield f"  {seen.boot.key:<24} {_line(seen)}"
     if result.verdict and result.verdict.clones:
         compared = ", ".join(f"{name} {what}" for name, what in result.verdict.clones.items())
-        click.echo(f"  machines   {compared}")
+        yield f"  machines   {compared}"
 
 
 def _line(seen: Seen) -> str:
