@@ -14,10 +14,11 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from factory.disk.parents import VHDX_HEAD, parent_of
 from factory.opening import open_content
 
 HEAD = 64 * 1024
-"""Bytes of an image that ``format_of`` and ``references`` want to see."""
+"""Bytes of an image that ``format_of`` and ``references`` want to see; of a VHDX, ``VHDX_HEAD``."""
 _MAGICS = (
     (0, b"KDMV", "vmdk"),
     (0, b"COWD", "vmdk"),
@@ -48,11 +49,13 @@ class Reference:
     """One file that an image needs besides itself.
 
     ``name`` as it stands in the image, empty where it is not known; ``format`` empty where QEMU would guess it.
+    ``followed`` is False where QEMU does not look there: it takes what should come from it for zeros.
     """
 
     what: str
     name: str
     format: str = ""
+    followed: bool = True
 
     def __str__(self) -> str:
         return f"{self.what} {self.name!r}" if self.name else self.what
@@ -61,7 +64,8 @@ class Reference:
 def read_head(path: Path) -> bytes:
     """Raises: OSError."""
     with open_content(path) as stream:
-        return stream.read(HEAD)
+        head = stream.read(HEAD)
+        return head + stream.read(VHDX_HEAD - HEAD) if format_of(head) == "vhdx" else head
 
 
 def format_of(head: bytes) -> str:
@@ -83,7 +87,7 @@ def _is_descriptor(head: bytes) -> bool:
 
 
 def references(head: bytes, format: str) -> tuple[Reference, ...]:
-    """Every other file that QEMU would open for an image of *format* that begins with *head*.
+    """Every other file that an image of *format* that begins with *head* needs, whether QEMU would open it or not.
 
     A raw image has none. Raises: ValueError when it does not begin as that format does.
     """
@@ -97,8 +101,11 @@ def references(head: bytes, format: str) -> tuple[Reference, ...]:
             return _of_qcow2(head)
         if format == "qed":
             return _of_qed(head)
+        parent = parent_of(head, format) if found == format else None
     except struct.error:
         raise ValueError(f"it is too short for a {format}") from None
+    if parent is not None:
+        return (Reference(PARENT, parent, followed=False),)
     return _of_vmdk(head) if format == "vmdk" else ()
 
 

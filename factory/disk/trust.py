@@ -34,9 +34,19 @@ def refuse_references(head: bytes, format: str, name: str) -> None:
     except ValueError as error:
         raise StepError(f"{name} can't be read: {error}", hint="get it again from its source") from None
     if others:
+        _refuse_difference(name, others[0])
         raise StepError(
             f"{name} refers to another file: {others[0]}",
             hint="an image from elsewhere must hold its whole disk; where the file is yours: qemu-img convert -O qcow2",
+        )
+
+
+def _refuse_difference(name: str, other: Reference) -> None:
+    """Raises: StepError where the image is no disk without a parent that QEMU does not read."""
+    if not other.followed:
+        raise StepError(
+            f"{name} holds only what differs from {other}, which QEMU does not read",
+            hint="merge it into its parent where it was made (Hyper-V: Convert-VHD; VirtualBox: clonemedium)",
         )
 
 
@@ -69,6 +79,7 @@ def _followed(path: Path, head: bytes, format: str, deepest: int) -> Iterator[Pa
 
 
 def _target(path: Path, other: Reference) -> Path:
+    _refuse_difference(path.name, other)
     if not other.name or _PROTOCOL.match(other.name):
         raise StepError(f"{path.name} refers to {other}, which is no file", hint="copy it into one image first")
     if other.what in (EXTENT, PARENT) and "/" in other.name:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,41 @@ def vmdk(descriptor: str = "", *, capacity: int = 2048, at: int = 1, sectors: in
     return (head.ljust(512, b"\0") + descriptor.encode()).ljust(HEAD, b"\0")
 
 
+def vhd(kind: int, parent: str = "") -> bytes:
+    """The copy of the footer, and the header of a dynamic disk: VHD specification 1.0."""
+    footer = struct.pack(">8sIIQ", b"conectix", 2, 1 << 16, 512).ljust(60, b"\0") + struct.pack(">I", kind)
+    header = b"cxsparse".ljust(64, b"\0") + parent.encode("utf-16-be").ljust(512, b"\0")
+    return footer.ljust(512, b"\0") + header.ljust(1024, b"\0")
+
+
+def vdi(kind: int, *, link: bytes = b"", parent: bytes = b"") -> bytes:
+    head = bytes(64) + struct.pack("<IIII", 0xBEDA107F, 1 << 16 | 1, 400, kind)
+    return head.ljust(0x1A8, b"\0") + link.ljust(16, b"\0") + parent.ljust(16, b"\0") + bytes(64)
+
+
+def vhdx(flags: int, **locator: str) -> bytes:
+    """The tables of regions and of metadata, file parameters and a parent locator: [MS-VHDX] 2.2 and 2.6."""
+    region, entries, values = 1024 * 1024, b"", b""
+    start = 20 + 12 * len(locator)
+    for key, value in locator.items():
+        texts = [text.encode("utf-16-le") for text in (key, value)]
+        at = start + len(values)
+        entries += struct.pack("<IIHH", at, at + len(texts[0]), *map(len, texts))
+        values += b"".join(texts)
+    parent = bytes(18) + struct.pack("<H", len(locator)) + entries + values
+    table = b"metadata" + struct.pack("<HH", 0, 2) + bytes(20)
+    for guid, offset, length in (
+        ("caa16737-fa36-4d43-b3b6-33f0aa44e76b", 65536, 8),
+        ("a8d35f2d-b30b-454d-abf7-d3d84834ab0c", 65544, len(parent)),
+    ):
+        table += UUID(guid).bytes_le + struct.pack("<IIII", offset, length, 0, 0)
+    regions = b"regi" + struct.pack("<III", 0, 1, 0) + UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e").bytes_le
+    regions += struct.pack("<QII", region, 2**20, 1)
+    head = b"vhdxfile".ljust(192 * 1024, b"\0") + regions
+    items = table.ljust(65536, b"\0") + struct.pack("<II", 2**20, flags) + parent
+    return head.ljust(region, b"\0") + items.ljust(2**20, b"\0")
+
+
 DESCRIPTOR = '# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="{}"\n'
 OWN = DESCRIPTOR.format("streamOptimized") + 'RDONLY 2048 SPARSE "x-disk1.vmdk"\n'
 FLAT = DESCRIPTOR.format("monolithicFlat") + f'RW 128 FLAT "{SECRET}" 0\n'
@@ -53,7 +89,10 @@ FLAT = DESCRIPTOR.format("monolithicFlat") + f'RW 128 FLAT "{SECRET}" 0\n'
         (vmdk(OWN), "vmdk"),
         (vmdk(), "vmdk"),
         (b"vhdxfile" + bytes(600), "vhdx"),
+        (vhdx(0), "vhdx"),
         (b"conectix" + bytes(600), "vpc"),
+        (vhd(3), "vpc"),
+        (vdi(1), "vdi"),
         (bytes(600), "raw"),
     ],
 )
@@ -91,6 +130,36 @@ def test_every_way_to_refer_to_another_file_is_seen(head: bytes, said: str, tmp_
     path.write_bytes(head)
     with pytest.raises(StepError, match="refers to another file"):
         self_contained(path)
+
+
+@pytest.mark.parametrize(
+    ("head", "parent"),
+    [
+        (vhd(4, "base.vhd"), "the parent 'base.vhd'"),
+        (vhd(4), "the parent"),
+        (vdi(4), "the parent"),
+        (vdi(1, link=b"\1" * 16), "the parent"),
+        (vdi(1, parent=b"\1" * 16), "the parent"),
+        (vhdx(2, relative_path="base.vhdx", absolute_win32_path="C:\\base.vhdx"), "the parent 'base.vhdx'"),
+        (vhdx(2), "the parent"),
+    ],
+)
+def test_what_differs_from_a_parent_that_qemu_does_not_read_is_refused(
+    head: bytes, parent: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "child.img"
+    path.write_bytes(head)
+    (tmp_path / "base.vhd").write_bytes(vhd(3))  # to have it there does not help
+    for look in (self_contained, read_besides):
+        with pytest.raises(StepError, match=rf"child\.img holds only what differs from {parent}, which QEMU"):
+            look(path)
+
+
+@given(st.sampled_from([vhd(4), vdi(4), vhdx(2)[: 2 * 2**20]]), st.integers(0, 2**21), st.binary(max_size=64))
+def test_no_parent_is_too_odd(head: bytes, at: int, rest: bytes) -> None:
+    for odd in (head[:at], head[:at] + rest + head[at + len(rest) :]):
+        with suppress(ValueError):
+            references(odd, format_of(odd))
 
 
 def test_the_format_that_is_said_must_be_there(tmp_path: Path) -> None:
