@@ -14,7 +14,7 @@ from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.seal.layout import inspect
 from factory.template.model import Disk
-from factory.verify.disks import write_key
+from factory.verify.let_in import write_key
 
 APPLIANCE_PATIENCE = Duration(10 * 60)
 

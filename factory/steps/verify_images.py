@@ -89,6 +89,8 @@ def request_of(template: Template) -> Request:
         login = "ssh"
         if access.ssh:
             user, port = access.ssh.user, access.ssh.port
+            if template.seal and user in template.seal.remove_users:
+                user = "root"  # who stays in every image: the seal refuses to remove it
     return Request(
         formats=verify.formats if verify.boot else (),
         clones=verify.clones,

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.deadline import Deadline
-from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
+from factory.drivers.protocols import ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
 from factory.errors import StepError
 from factory.events import Emit
 from factory.outputs.model import Exported, Part
 from factory.outputs.unpack import refuse_references_in, unpack
 from factory.quantity import Size
 from factory.seal.layout import inspect
+from factory.verify.let_in import write_key
 
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, ValueError)
-_LABEL = "system_u:object_r:ssh_home_t:s0"
 SMALL_CLUSTERS = {"cluster_size": "4096"}
 """An overlay that changes a file hides as little as can be of the image below it."""
 
@@ -82,7 +82,8 @@ async def admit(
 ) -> Mapping[str, Path]:  # fmt: skip
     """Overlays in which *user* may log in by *public_key*: the image itself lets nobody in.
 
-    All formats hold the same disk, so the overlays of one fit on each of them. Raises: HostError without libguestfs.
+    All formats hold the same disk, so the overlays of one fit on each of them. Raises: HostError without libguestfs,
+    NoSuchUser.
     """
     folder.mkdir(parents=True, exist_ok=True)
     overlays = {}
@@ -98,28 +99,6 @@ async def admit(
         await inspect(appliance)  # finds the file systems and mounts them
         await write_key(appliance, user, public_key)
     return overlays
-
-
-async def write_key(appliance: Appliance, user: str, public_key: str) -> None:
-    """Lets *user* in by *public_key*. The guest's file systems are mounted."""
-    home = "/root" if user == "root" else f"/home/{user}"
-    keys = f"{home}/.ssh/authorized_keys"
-    await appliance.batch(
-        [
-            ("mkdir_p", f"{home}/.ssh"),
-            ("chmod", 0o700, f"{home}/.ssh"),
-            ("write_append", keys, f"{public_key}\n"),
-            ("chmod", 0o600, keys),
-        ]
-    )
-    owner = await appliance.call("stat", home)
-    for name in (f"{home}/.ssh", keys):
-        await appliance.call("chown", owner["uid"], owner["gid"], name)
-    if await appliance.call("is_file", "/etc/selinux/config"):
-        # A file without a label is one that sshd may not read; a guest that does not enforce does not mind.
-        await appliance.attempt(
-            [("setxattr", "security.selinux", _LABEL, len(_LABEL), name) for name in (f"{home}/.ssh", keys)]
-        )
 
 
 async def overlays(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from factory.deadline import Deadline
 from factory.disk.driver_readiness import Drivers
-from factory.errors import FactoryError, StepError
+from factory.errors import FactoryError, StepError, VerificationFailed
 from factory.events import Emit, Note
 from factory.outputs.hardware_for_verify import Firmware, TargetMachine, drives_nic
 from factory.outputs.model import Exports
@@ -23,6 +23,7 @@ from factory.verify import disks, machine
 from factory.verify.boot_plan import at_once, companions, plan_boots
 from factory.verify.disks import Base
 from factory.verify.guest_words import compare
+from factory.verify.let_in import NoSuchUser
 from factory.verify.model import Bench, Boot, Request, Seen, Verdict
 
 _KEY_COMMENT = "factory-verify"
@@ -113,6 +114,12 @@ class _Proof:
                     images=self._bench.images, driver=self._bench.appliance, runtime_dir=self._places.runtime,
                     deadline=deadline, emit=self._emit,
                 )  # fmt: skip
+            except NoSuchUser as error:
+                # All formats hold the same disk: each boot would wait for its whole deadline to say less.
+                self._emit(Note(f"nobody can log in: {error.message}", "warning"))
+                for one in seen:
+                    one.error = one.error or VerificationFailed(error.message, hint=error.hint)
+                return
             except StepError as error:
                 if self._request.run:
                     raise

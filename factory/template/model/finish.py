@@ -25,7 +25,9 @@ class Seal(Strict):
     trim: bool = Field(True, description="Frees the blocks that no file uses.")
     shrink: bool = Field(False, description="Makes the last file system and the disk as small as they can be.")
     allow: tuple[str, ...] = Field((), description="Names of secret-scan findings that are meant to be there.")
-    remove_users: tuple[str, ...] = Field((), description="Users that go, with their homes: the installer's own, say.")
+    remove_users: tuple[str, ...] = Field(
+        (), description="Users that go, with their homes: the installer's own, say. The proof then logs in as root."
+    )
 
 
 _Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
