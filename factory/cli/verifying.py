@@ -83,11 +83,15 @@ def verify_artifact(wish: Wish, *, as_json: bool, verbosity: int) -> None:
     else:
         show(result)
     if result.problems:
-        first = next((s.error for s in result.verdict.seen if s.error), None) if result.verdict else None
+        first = next((s for s in result.verdict.seen if s.error), None) if result.verdict else None
+        hint, evidence = "copy the whole folder again, or build again", None
+        if first and first.error:
+            evidence = first.error.evidence
+            hint = f"the machines' logs are in {result.logs}" if first.machine else first.error.hint
         raise VerificationFailed(
             f"{result.name} does not pass: {'; '.join(result.problems)}",
-            hint=f"the machines' logs are in {result.logs}" if first else "copy the whole folder again, or build again",
-            evidence=first.evidence if first else None,
+            hint=hint,
+            evidence=evidence,
         )
 
 
@@ -193,7 +197,7 @@ def _lines(result: Result) -> Iterator[str]:
 def _line(seen: Seen) -> str:
     machine = seen.machine or seen.boot.choices[0]
     if seen.error:
-        return click.style(seen.error.message, fg="red") + f" (on {machine})"
+        return click.style(seen.error.message, fg="red") + (f" (on {machine})" if seen.machine else "")
     why = f"; {machine.instead}" if machine.instead else ""
     commands = f", {len(seen.commands)} commands" if seen.commands else ""
     return f"up after {Duration(seen.up_after)} on {machine}, by {seen.by}{commands}{why}"

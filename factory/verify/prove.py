@@ -118,7 +118,9 @@ class _Proof:
                 # All formats hold the same disk: each boot would wait for its whole deadline to say less.
                 self._emit(Note(f"nobody can log in: {error.message}", "warning"))
                 for one in seen:
-                    one.error = one.error or VerificationFailed(error.message, hint=error.hint)
+                    one.error = one.error or VerificationFailed(
+                        error.message, hint=f"{error.hint}; `factory verify --no-login` proves the rest"
+                    )
                 return
             except StepError as error:
                 if self._request.run:
