@@ -96,7 +96,7 @@ class Readiness:
             hints.append("`initramfs: rebuild` in the template puts what the kernel has into the initramfs")
         if self.absent:
             hints.append(
-                f"kernel {self.kernel} has no {', '.join(sorted({n.modules[0] for n in self.absent}))}: install one"
+                f"the {named(self.kernel)} has no {', '.join(sorted({n.modules[0] for n in self.absent}))}: install one"
                 " that has (Debian: linux-image-amd64), or choose hardware that it knows (VMware:"
                 " `controller: pvscsi`, `network: vmxnet3`)"
             )
@@ -138,6 +138,11 @@ def newest_release(module_trees: Collection[str]) -> str:
     return max((name for name in module_trees if name not in (".", "..")), key=_version, default="")
 
 
+def named(release: str) -> str:
+    """A kernel in words, also one that does not say its release."""
+    return f"kernel {release}" if release else "kernel"
+
+
 def drivers_of(
     release: str, initramfs: Collection[str] | None, builtin: Sequence[str], every: Sequence[str]
 ) -> Drivers:
@@ -148,6 +153,10 @@ def drivers_of(
         builtin: the lines of ``modules.builtin``.
         every: the lines of ``modules.dep``.
     """
+    if not builtin and not every:
+        return Drivers(
+            release, unknown=f"the {named(release)} has no lists of its modules, and may have them all built in"
+        )
     inside = {_module(line) for line in builtin}
     early = inside | {_module(name) for name in initramfs or () if ".ko" in name}
     whole = early | {_module(line.split(":")[0]) for line in every}
@@ -171,7 +180,7 @@ def drivers(root: Ext, boot: Ext | None = None) -> Drivers:
         try:
             early = set(names(folder_system.content(number or 0)))
         except (UnreadableInitramfs, ValueError) as error:
-            return Drivers(release, unknown=f"the initramfs of kernel {release} can't be read: {error}")
+            return Drivers(release, unknown=f"the initramfs of the {named(release)} can't be read: {error}")
     return drivers_of(release, early, *(_lines(root, release, f"modules.{kind}") for kind in ("builtin", "dep")))
 
 

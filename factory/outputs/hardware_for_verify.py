@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from factory.disk.driver_readiness import Drivers
+from factory.disk.driver_readiness import Drivers, named
 from factory.drivers.machine_spec import Bus
 from factory.template.output_options import OutputOptions, Ova, Vagrant, Vmdk
 
@@ -136,7 +136,7 @@ def _why(target: TargetMachine, bus: Bus, nic: str, drivers: Drivers, firmware: 
         else:
             reasons.append(_no_firmware(target.bus))
     if lacking:
-        reasons.append(f"the guest's kernel {drivers.kernel} has no driver for {' and '.join(lacking)}")
+        reasons.append(f"the guest's {named(drivers.kernel)} has no driver for {' and '.join(lacking)}")
     return "; ".join(reasons)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 
-from factory.disk.driver_readiness import Drivers, drivers_of, newest_kernel, newest_release
+from factory.disk.driver_readiness import Drivers, drivers_of, named, newest_kernel, newest_release
 from factory.disk.initramfs import UnreadableInitramfs, names
 from factory.errors import StepError
 from factory.seal.files import GuestFiles
@@ -26,7 +26,7 @@ async def kernel_drivers(files: GuestFiles) -> Drivers:
             data = await files.read(f"/boot/{kernel.image}")
             early = frozenset(await asyncio.to_thread(lambda: set(names(data))))
         except (UnreadableInitramfs, ValueError, StepError) as error:
-            return Drivers(release, unknown=f"the initramfs of kernel {release} can't be read: {error}")
+            return Drivers(release, unknown=f"the initramfs of the {named(release)} can't be read: {error}")
     builtin, every = [await _lines(files, release, f"modules.{kind}") for kind in ("builtin", "dep")]
     return drivers_of(release, early, builtin, every)
 
