@@ -54,7 +54,7 @@ async def bases(files: Sequence[Exported], folder: Path, scratch: Path, images: 
     what it should be.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    found = []
+    found: list[Base] = []
     for file in files:
         for part in file.parts:
             path = (folder / file.path).absolute()
