@@ -20,6 +20,7 @@ from factory.outputs.ova_package import (
 
 _UNITS = {"": 1, "byte": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _POWER = re.compile(r"byte\s*\*\s*(2|10)\^([0-9]{1,2})\Z")
+_TOO_LARGE = 2**63
 _NUMBER = re.compile(r"[0-9]{1,19}\Z")
 _DAMAGED = ("distinct-names", "manifest-digests", "well-formed", "references", "self-contained")
 """Where one of these does not hold nothing can be mended."""
@@ -265,11 +266,12 @@ def _capacities(p: OvaPackage) -> Iterator[str]:
 
 
 def capacity(number: str, units: str) -> int | None:
-    """Bytes; None for what can't be read."""
+    """Bytes; None for what can't be read, or is more than any file system and any machine holds."""
     text = units.strip().lower()
     match = _POWER.match(text)
     factor = int(match[1]) ** int(match[2]) if match else _UNITS.get(text)
-    return int(number) * factor if _NUMBER.match(number) and factor else None
+    value = int(number) * factor if _NUMBER.match(number) and factor else _TOO_LARGE
+    return value if value < _TOO_LARGE else None
 
 
 RULES: tuple[Rule, ...] = (

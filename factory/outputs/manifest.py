@@ -15,7 +15,7 @@ from factory.errors import VerificationFailed
 from factory.opening import open_content, other_kind, read_content
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import TargetMachine
-from factory.outputs.manifest_model import File, Manifest, read_manifest
+from factory.outputs.manifest_model import File, Manifest, check_manifest, read_manifest
 from factory.outputs.model import Exported, Exports, Part
 from factory.quantity import Size
 
@@ -135,7 +135,7 @@ def write_manifest(
     data = describe(exports, about=about, seal=seal)
     if verify is not None:
         data["verify"] = dict(verify)
-    Manifest.model_validate(data)  # what we write is what we promise
+    check_manifest(data)  # what we write is what we promise
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     sums = {f.path.as_posix(): f.sha256 for f in exports.files}
@@ -163,20 +163,29 @@ def differing(folder: Path) -> Iterator[str]:
     for line in lines:
         digest, _, name = line.partition("  ")
         listed.add(name)
-        path = folder / name
-        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
-            yield f"{CHECKSUMS} has a line that names no file of the artifact: {line!r}"
-        elif path.exists() and not path.resolve().is_relative_to(folder.resolve()):
-            yield f"{name} is a link out of {folder}: an artifact holds its files itself"
-        elif kind := other_kind(path):
-            yield f"{name} is {kind}, and no file"
-        elif not path.is_file():
-            yield f"{name} is missing from {folder}"
-        elif _sha256(path) != digest:
-            yield f"{name} is not what was exported: its SHA-256 differs"
+        try:
+            wrong = _wrong(folder, name, digest)
+        except OSError as error:
+            wrong = f"{name} can't be read: {error.strerror}"
+        if wrong:
+            yield wrong
     for file in read_manifest(folder / MANIFEST).files:
         if file.path not in listed:
             yield f"{file.path} stands in the manifest, but not in {CHECKSUMS}"
+
+
+def _wrong(folder: Path, name: str, digest: str) -> str:
+    """What is wrong with one file that is listed; empty when nothing is. Raises: OSError."""
+    path = folder / name
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        return f"{CHECKSUMS} has a line that names no file of the artifact: {f'{digest}  {name}'!r}"
+    if path.exists() and not path.resolve().is_relative_to(folder.resolve()):
+        return f"{name} is a link out of {folder}: an artifact holds its files itself"
+    if kind := other_kind(path):
+        return f"{name} is {kind}, and no file"
+    if not path.is_file():
+        return f"{name} is missing from {folder}"
+    return "" if _sha256(path) == digest else f"{name} is not what was exported: its SHA-256 differs"
 
 
 def _sha256(path: Path) -> str:

@@ -6,14 +6,14 @@ on a terminal. So each text has a type that says what may stand in it; only what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from factory.drivers.machine_spec import Bus
-from factory.errors import VerificationFailed
+from factory.errors import StepError, VerificationFailed
 from factory.opening import read_content
 from factory.visible import UNSEEN, visible
 
@@ -206,10 +206,24 @@ def read_manifest(path: Path) -> Manifest:
     except OSError as error:
         raise VerificationFailed(f"can't read {path}: {error.strerror}", hint=_WHICH) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        said = f"{where + ': ' if where else ''}{_said(first['type'], first['input'], first['msg'])}"
-        raise VerificationFailed(f"{path} is no manifest of factory: {said}", hint=_WHICH) from error
+        raise VerificationFailed(f"{path} is no manifest of factory: {_first(error)}", hint=_WHICH) from error
+
+
+def check_manifest(data: Mapping[str, Any]) -> None:
+    """Raises: StepError where what is to be delivered can't be promised: a plug-in's file with an odd name, say."""
+    try:
+        Manifest.model_validate(data)
+    except ValidationError as error:
+        raise StepError(
+            f"the artifact can't be described: {_first(error)}",
+            hint="names of files are plain text, and below its folder",
+        ) from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where + ': ' if where else ''}{_said(first['type'], first['input'], first['msg'])}"
 
 
 def _said(kind: str, given: object, message: str) -> str:

@@ -11,6 +11,7 @@ from factory.quantity import Size
 
 _CPUS, _MEMORY, _NETWORK_CARD = "3", "4", "10"  # ResourceType of CIM_ResourceAllocationSettingData
 _MIB = "byte * 2^20"
+_TOO_MANY = 2**31
 
 
 def hardware_of(package: OvaPackage) -> OvfHardware:
@@ -22,10 +23,11 @@ def hardware_of(package: OvaPackage) -> OvfHardware:
         return next((value for value in values if value), 0)
 
     memory = first(_MEMORY, lambda i: capacity(i.get("VirtualQuantity", ""), i.get("AllocationUnits", "") or _MIB))
+    cpus = first(_CPUS, lambda i: capacity(i.get("VirtualQuantity", ""), ""))
     cards = sum(1 for item in items if item.get("ResourceType") == _NETWORK_CARD)
     settings = {attribute(c, "key"): attribute(c, "value") for c in package.elements("Config")}
     return OvfHardware(
-        cpus=first(_CPUS, lambda i: capacity(i.get("VirtualQuantity", ""), "")) or usual.cpus,
+        cpus=cpus if 0 < cpus < _TOO_MANY else usual.cpus,
         memory=Size(memory) or usual.memory,
         uefi=settings.get("firmware") == "efi",
         secure_boot=settings.get("uefi.secureBoot.enabled", "").lower() == "true",

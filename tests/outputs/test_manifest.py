@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from factory.drivers.machine_spec import Bus
-from factory.errors import VerificationFailed
+from factory.errors import StepError, VerificationFailed
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import TargetMachine, target_machine
-from factory.outputs.manifest import exports_of, schema, write_manifest
+from factory.outputs.manifest import differing, exports_of, schema, write_manifest
 from factory.outputs.manifest_model import read_manifest
 from factory.outputs.model import Exported, Exports, Part
 from factory.quantity import Size
@@ -157,3 +158,23 @@ def test_words_for_people_do_nothing_to_a_terminal(tmp_path: Path) -> None:
 def test_usual_and_odd_names_are_taken(name: str, tmp_path: Path) -> None:
     assert read_manifest(forged(tmp_path, ("name",), name)).name == name
     assert read_manifest(forged(tmp_path, ("files", 0, "path"), f"a/{name}")).files[0].path == f"a/{name}"
+
+
+def test_a_list_of_checksums_that_can_not_be_followed_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.ova").write_bytes(b"12345")
+    write_manifest(tmp_path, EXPORTS, about={})
+    listing = tmp_path / "SHA256SUMS"
+    listing.write_text(listing.read_text() + f"{DIGEST}  {'x' * 300}\n{DIGEST}  ../y\nhello\n")
+    told = list(differing(tmp_path))
+    assert told[0] == "x.ova is not what was exported: its SHA-256 differs"
+    assert told[1] == f"{'x' * 300} can't be read: File name too long"
+    assert "names no file of the artifact" in told[2]
+    assert "names no file of the artifact" in told[3]
+    assert len(told) == 4
+
+
+def test_what_can_not_be_promised_is_not_written(tmp_path: Path) -> None:
+    odd = replace(EXPORTS, files=(replace(EXPORTS.files[0], path=Path("x\n.ova")),))
+    with pytest.raises(StepError, match=r"can't be described: files\.0\.path: 'x\\n\.ova' can't stand there"):
+        write_manifest(tmp_path, odd, about={})
+    assert not list(tmp_path.iterdir())

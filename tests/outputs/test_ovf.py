@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from factory.outputs.driver_needs import driver_needs
 from factory.outputs.export import parse_request
 from factory.outputs.hardware import OvfHardware
 from factory.outputs.hardware_for_verify import target_machine
+from factory.outputs.ova_hardware import hardware_of
+from factory.outputs.ova_package import OvaPackage
 from factory.outputs.ovf import OvfDisk, OvfSystem, descriptor, guest_type, manifest
 from factory.quantity import Size
 from factory.template.output_options import OPTIONS_MODELS, OWN_KINDS, Ova, Vagrant, Vmdk
@@ -33,6 +36,12 @@ def make(controller: str = "lsilogic", disks: int = 1, **hardware: object) -> ET
 
 def items(envelope: ET.Element) -> list[dict[str, str]]:
     return [{c.tag.removeprefix(RASD): c.text or "" for c in i} for i in envelope.iter(f"{OVF}Item")]
+
+
+def test_no_machine_is_larger_than_a_manifest_can_say() -> None:
+    envelope = make(cpus=2**40, memory=Size(2**90))
+    package = OvaPackage(Path("x.ova"), False, [], envelope=envelope)
+    assert hardware_of(package) == OvfHardware()
 
 
 @pytest.mark.parametrize(("controller", "disks"), list(itertools.product(CONTROLLERS, (1, 2, 9))))
