@@ -12,6 +12,9 @@ from pathlib import Path
 
 from factory.quantity import Size
 
+DEVICE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+"""What names a device of QEMU: without a comma, behind which options of it would follow."""
+
 
 class Bus(enum.StrEnum):
     """How a disk or CD is attached."""

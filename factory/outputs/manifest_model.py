@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from factory.drivers.machine_spec import Bus
+from factory.drivers.machine_spec import DEVICE_NAME, Bus
 from factory.errors import StepError, VerificationFailed
 from factory.opening import read_content
 from factory.visible import UNSEEN, visible
@@ -40,7 +40,7 @@ _User = Annotated[str, Field(pattern=f"^[^/:{_NO_TEXT}]{{0,256}}$")]
 _Shown = Annotated[str, AfterValidator(visible)]
 """For people: may hold what a guest or a firmware said. Without what would do something to a terminal."""
 _Machine = Literal["q35", "pc"]
-_Nic = Literal["virtio-net-pci", "e1000", "e1000e", "vmxnet3"]
+_Nic = Annotated[str, Field(pattern=f"^({DEVICE_NAME})?$", description="A device of QEMU; empty for none.")]
 _ImageFormat = Literal["qcow2", "raw", "vmdk", "vpc", "vhdx"]
 
 

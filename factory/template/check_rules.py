@@ -41,6 +41,7 @@ LONGEST_ID = 24
 _DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 _WEAK = ("md5", "sha1")
 _SCHEMES = ("http", "https", "file")
+_NO_USER = re.compile(r"[/:\x00-\x1f\x7f-\x9f]")
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 """What a shell can set; ``provision.shell`` takes no other, for Windows neither."""
 
@@ -284,6 +285,9 @@ def _access(parts: Parts) -> Iterator[Problem]:
         given = getattr(access, way)
         if given is not None and not given.user.strip():
             yield parts.problem("access", way, "user", message="nobody can log in without a name")
+        if isinstance(given, Ssh) and (odd := _NO_USER.search(given.user)):
+            message, hint = f"no user has {odd[0]!r} in its name", "a name in passwd(5) has none"
+            yield parts.problem("access", way, "user", message=message, hint=hint)
         if isinstance(given, Ssh) and given.bastion is not None and not given.bastion.user.strip():
             yield parts.problem("access", way, "bastion", "user", message="nobody can log in without a name")
 

@@ -110,7 +110,7 @@ _REQUEST = ("verify", "request")
         ((*_DISK, "format"), ["nbd", "qcow2,x", "../x", ""]),
         ((*_DISK, "offset"), [-1, 2**70]),
         ((*_DISK, "length"), [-1, 2**70]),
-        (("files", 0, "target", "nic"), ["virtio-net-pci,romfile=/some/file", "", "usb-net"]),
+        (("files", 0, "target", "nic"), ["virtio-net-pci,romfile=/some/file", "a b", "-x", "e1000=1"]),
         (("files", 0, "target", "bus"), ["virtio,x=y", ""]),
         (("files", 0, "target", "machine"), ["microvm", "q35,x=y"]),
         (("hardware", "firmware"), ["/some/file"]),
@@ -178,3 +178,10 @@ def test_what_can_not_be_promised_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(StepError, match=r"can't be described: files\.0\.path: 'x\\n\.ova' can't stand there"):
         write_manifest(tmp_path, odd, about={})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("nic", ["rtl8139", "virtio-net-pci-non-transitional", ""])
+def test_a_template_may_name_any_card_or_none(nic: str, tmp_path: Path) -> None:
+    machine = TargetMachine("pc", Bus.USB, nic, "KVM")
+    write_manifest(tmp_path, replace(EXPORTS, files=(replace(EXPORTS.files[0], target=machine),)), about={})
+    assert exports_of(read_manifest(tmp_path / "manifest.json")).files[0].target == machine

@@ -25,6 +25,7 @@ TWO = "machine: {disks: [{id: a}, {id: b}]}\n"
         ("machine: {memory: 1}\n", ["5:11: a machine with 1 B of memory can't start (a number alone counts bytes: write `2 GiB`)"]),
         ("machine: {memory: 1 MiB}\n", []),
         ("access: {ssh: {user: ''}}\n", ["5:16: nobody can log in without a name"]),
+        ("access: {ssh: {user: a/b}}\n", ["5:16: no user has '/' in its name (a name in passwd(5) has none)"]),
         ("access: {winrm: {user: ' ', password: x}}\n", ["5:18: nobody can log in without a name"]),
         ("access: {ssh: {bastion: {host: a, user: ''}}}\n", ["5:35: nobody can log in without a name"]),
         ("provision:\n  - file: {content: x, destination: ''}\n", ["6:24: it says not where the file goes"]),

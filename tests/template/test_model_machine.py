@@ -16,6 +16,8 @@ pytestmark = pytest.mark.unit
     ("fields", "message"),
     [
         ({"network": ["hostfwd=tcp::1-:2"]}, "“hostfwd” is not for here: `forward` says it"),
+        ({"model": "e1000,romfile=x"}, "should match pattern"),
+        ({"model": ""}, "should match pattern"),
         ({"network": ["restrict"]}, "is not written as name=value"),
         ({"device": ["mac=1"]}, "“mac” is not for here"),
         ({"bridge": "br0", "network": ["restrict=on"]}, "a bridge has no `forward` and no `network`"),

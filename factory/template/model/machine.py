@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from factory.drivers.machine_spec import Bus
+from factory.drivers.machine_spec import DEVICE_NAME, Bus
 from factory.quantity import Size
 from factory.template.model.text import Identifier, LateText, Strict, Text
 
@@ -73,7 +73,9 @@ class Nic(Strict):
     """A network card."""
 
     id: Identifier = Field("net0", description="Names it; those without are numbered: `net0`, `net1`, …")
-    model: str = Field("virtio-net-pci", description="A device of QEMU.")
+    model: Annotated[str, StringConstraints(pattern=f"^{DEVICE_NAME}$")] = Field(
+        "virtio-net-pci", description="A device of QEMU; its options go under `device`."
+    )
     mac: Annotated[str, StringConstraints(pattern=r"^(([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2})?$")] = Field(
         "", description="Default: QEMU's."
     )

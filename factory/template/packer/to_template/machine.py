@@ -7,7 +7,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from factory.drivers.machine_spec import Bus
+from factory.drivers.machine_spec import DEVICE_NAME, Bus
 from factory.opening import open_content
 from factory.quantity import Size
 from factory.template.model import Disk, Firmware, Machine, Nic, Tpm
@@ -83,13 +83,25 @@ def _card(s: QemuSource, found: Arguments, notes: Notes) -> Nic:
     if bridge and (found.forward or found.network):
         notes.add("qemuargs", "what they say of a user network is left out: the card is on a bridge")
     return Nic(
-        model=found.nic or NIC.get(s.net_device, s.net_device),
+        model=_card_model(found.nic or NIC.get(s.net_device, s.net_device), notes),
         mac=found.mac,
         bridge=bridge,
         forward=() if bridge else tuple(found.forward),
         network=() if bridge else tuple(found.network),
         device=tuple(found.card),
     )
+
+
+def _card_model(written: str, notes: Notes) -> str:
+    """The device alone: Packer passes on what stands behind it, and what QEMU would then refuse."""
+    model, comma, options = written.partition(",")
+    model = NIC.get(model, model)
+    if comma:
+        notes.add("net_device", f"“{options}” is left out: it is no part of the card's name")
+    if re.fullmatch(DEVICE_NAME, model):
+        return model
+    notes.add("net_device", f"“{model}” is no device of QEMU: virtio-net-pci is taken")
+    return "virtio-net-pci"
 
 
 def _other_program(s: QemuSource, found: Arguments, notes: Notes) -> None:

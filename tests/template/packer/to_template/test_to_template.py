@@ -62,6 +62,20 @@ def test_a_list_without_a_switch_is_passed_over(tmp_path: Path, given: str) -> N
     assert machine.memory == (2**30 if "1G" in given else 512 * 2**20)
 
 
+@pytest.mark.parametrize(
+    ("given", "model", "said"),
+    [
+        ("rtl8139", "rtl8139", ""),
+        ("virtio-net,romfile=x", "virtio-net-pci", "“romfile=x” is left out"),
+        ("a card", "virtio-net-pci", "“a card” is no device of QEMU"),
+    ],
+)
+def test_a_card_is_a_device_of_qemu_and_nothing_else(tmp_path: Path, given: str, model: str, said: str) -> None:
+    result = translated(tmp_path, f'  net_device = "{given}"\n')
+    assert result.loaded.template.machine.nics[0].model == model
+    assert said in " ".join(n.message for n in result.notes if n.option == "net_device")
+
+
 def test_machine(tmp_path: Path) -> None:
     machine = translated(
         tmp_path,
