@@ -4,7 +4,7 @@ A ``Secret`` never shows its value by accident: ``str``, ``repr``, ``format`` an
 ``Redactor`` knows every secret of a build and replaces it in each encoding in which it may leak: plain, shell-quoted,
 JSON-escaped (also for HTML), XML-escaped, URL-encoded, base64 (at each of the three alignments, of UTF-16 too, and any
 piece of it that is worth mentioning), hex, as shells and QEMU's options spell it, line by line, and broken in two by a
-console or by a program that wraps its lines.
+console, or by a program that wraps its lines, marks that and draws a frame around them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import json
 import re
 import shlex
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,9 +26,15 @@ SHORTEST = 4
 _GRAM = 16
 """Characters of base64 or hex that are a piece of a secret: eight bytes or more of it, in a row."""
 _CODE_RUN = re.compile(r"[A-Za-z0-9+/=_-]{16,}")
-_BREAK = re.compile(r"[\r\n]+")
-_AROUND = 8
-"""More than the characters beside a spelling that a pattern takes or looks at."""
+_MARKS = r" \\│|┃║*"
+"""What stands at a break: GRUB's backslash, the sides of a frame, and the blanks beside them."""
+_ORDER = r"\x1b\[[0-?]*[ -/]*[@-~]"
+"""To a terminal: a program that fills the screen writes no line's end, it goes to another place."""
+_BREAK = f"(?:[{_MARKS}]*(?:[\\r\\n]|{_ORDER})[{_MARKS}\\r\\n]*(?:{_ORDER}[{_MARKS}\\r\\n]*)*)?"
+_BROKEN = re.compile(r"[\r\n\x1b]")
+_BREAKING = re.compile(f"{_ORDER}|[{_MARKS}\\r\\n]+")
+_AROUND = 1024
+"""More than the characters beside a spelling that a pattern takes or looks at, and those of a few breaks."""
 
 
 @dataclass(frozen=True, slots=True, eq=True)
@@ -158,10 +163,16 @@ def _single(text: str) -> str:
     return _REPEATED.sub(r"\1", text)
 
 
+def _bare(text: str) -> str:
+    """Without all that may stand at a break, wherever it stands: what is not in this is nowhere in *text*."""
+    return _BREAKING.sub("", text)
+
+
 def _stuttered(spelling: str) -> str:
     """A pattern for *spelling* in which any character may stand more often than it should, and lines may break."""
-    runs = ((found[1], len(found[0])) for found in _RUN.finditer(spelling))
-    return r"[\r\n]*".join(f"{re.escape(character)}{{{length},}}" for character, length in runs)
+    runs = ((re.escape(found[1]), len(found[0])) for found in _RUN.finditer(spelling))
+    each = (c if more else f"{c}+" for c, n in runs for more in range(n - 1, -1, -1))
+    return _BREAK.join(each)
 
 
 class Redactor:
@@ -172,7 +183,8 @@ class Redactor:
         self._pattern: re.Pattern[str] | None = None
         self._grams: set[str] = set()  # pieces of base64 and hex
         self._plain: set[str] = set()  # as it is typed
-        self._single: dict[str, str] = {}  # spelling → with each character once, the longest spelling first
+        self._bare: dict[str, str] = {}  # spelling → without what may stand at a break, the longest spelling first
+        self._single: dict[str, str] = {}  # the same, with each character once
         self._reach = 0
         for value in secrets:
             self.add(value)
@@ -190,7 +202,8 @@ class Redactor:
         # Longest first, so that a secret which contains another is masked whole.
         ordered = sorted(self._around, key=len, reverse=True)
         self._pattern = self._any_of(ordered, re.escape)
-        self._single = {spelling: _single(spelling) for spelling in ordered}
+        self._bare = {spelling: _bare(spelling) for spelling in ordered}
+        self._single = {spelling: _single(bare) for spelling, bare in self._bare.items()}
         self._reach = 2 * len(ordered[0]) + _AROUND
 
     def __call__(self, text: str) -> str:
@@ -198,39 +211,25 @@ class Redactor:
             return text
         if self._in(text):
             text = self._pattern.sub(MASK, text)
-        if "\n" in text and (broken := self._broken_in(text)):
+        if _BROKEN.search(text) and (broken := self._broken_in(text)):
             text = broken.sub(MASK, text)
         return _CODE_RUN.sub(self._without_pieces, text)
 
-    def on_screen(self, lines: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """Of each of a screen's *lines*, from where to where it shows a secret: begin and end, in characters.
+    @property
+    def values(self) -> frozenset[str]:
+        """What is known, in clear: for those who look for it where no spelling of it stands."""
+        return frozenset(self._plain)
 
-        Also one that is just being typed, of which a third is there, and one that the console has broken.
-        """
-        if self._pattern is None:
-            return [[] for _ in lines]
-        text, starts = "".join(lines), [0]
-        for line in lines:
-            starts.append(starts[-1] + len(line))
-        spans = [found.span() for found in self._pattern.finditer(text)]
-        begun = ((end, max(self._begun(text[:end], value) for value in self._plain)) for end in starts[1:])
-        spans += [(end - length, end) for end, length in begun if length]
-        return [
-            [(max(a, start) - start, min(b, end) - start) for a, b in spans if a < end and b > start]
-            for start, end in pairwise(starts)
-        ]
-
-    @staticmethod
-    def _begun(text: str, value: str) -> int:
-        """How many characters of *value* stand at the end of *text*, when it is a third of it or more."""
-        least = max(SHORTEST, -(-len(value) // 3))
-        return next((n for n in range(len(value) - 1, least - 1, -1) if text.endswith(value[:n])), 0)
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """From where to where *text*, which nothing breaks, shows a secret in any encoding: begin and end."""
+        if self._pattern is None or not self._in(text):
+            return []
+        return [found.span() for found in self._pattern.finditer(text)]
 
     def _broken_in(self, text: str) -> re.Pattern[str] | None:
-        whole = _BREAK.sub("", text)
-        may = [spelling for spelling in self._around if spelling in whole]
-        may.sort(key=len, reverse=True)
-        return self._any_of(may, lambda spelling: r"[\r\n]*".join(map(re.escape, spelling))) if may else None
+        whole = _bare(text)
+        may = [spelling for spelling, bare in self._bare.items() if bare in whole]
+        return self._any_of(may, lambda spelling: _BREAK.join(map(re.escape, spelling))) if may else None
 
     def _without_pieces(self, run: re.Match[str]) -> str:
         text, end = run[0], 0  # up to *end* it is told or masked
@@ -273,7 +272,7 @@ class Redactor:
 
     def _pattern_for(self, log: str) -> re.Pattern[str] | None:
         """Of what may be in *log*: a pattern of all spellings takes a hundred times as long."""
-        once = _single(_BREAK.sub("", log))
+        once = _single(_bare(log))
         may = [spelling for spelling, single in self._single.items() if single in once]
         return self._any_of(may, _stuttered) if may else None
 

@@ -155,9 +155,28 @@ def test_other_lines_stay_as_they_are() -> None:
     assert Redactor([TOKEN, PASSWORD])(text) == text
 
 
-def test_where_a_screen_shows_a_secret() -> None:
-    redact = Redactor(["Hunter2Secret!x"])
-    lines = ["boot: install pw=Hunt", "er2Secret!x quiet", "", "nothing", "pw=Hunter2S", "Hunt is on"]
-    assert redact.on_screen(lines) == [[(17, 21)], [(0, 11)], [], [], [(3, 11)], []]
-    assert redact.on_screen([]) == []
-    assert Redactor().on_screen(["a"]) == [[]]
+FRAMED = "\\│\r\n    │"
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["\\\r\n", "\\\n", FRAMED, "  |\n|  ", "\n\n\n", "\x1b[12;3H", "\\\x1b[0m\x1b[12;80H│\x1b[13;3H", "\x1b[31m"],
+)
+@pytest.mark.parametrize("value", ["Sup3rS3cretPassw0rd", PASSWORD, "a\\b|c*d e"])
+def test_a_secret_that_a_program_broke_by_its_marks_is_masked(end: str, value: str) -> None:
+    """GRUB's editor: a backslash and the frame; over a serial line it goes to the next row by an order."""
+    redactor = Redactor([value])
+    for at in range(1, len(value)):
+        text = f"pw={value[:at]}{end}{value[at:]} quiet"
+        assert redactor(text) == f"pw={MASK} quiet"
+        assert "".join(redactor.masked([text[:9], text[9:]])) == f"pw={MASK} quiet"
+        assert redactor.finds([text])
+    twice = end.join(["Sup3rS3", "cretPa", "ssw0rd"])
+    assert Redactor(["Sup3rS3cretPassw0rd"])(f"pw={twice} quiet") == f"pw={MASK} quiet"
+
+
+def test_a_long_row_of_marks_takes_no_time_and_stays() -> None:
+    text = "pw=S" + " │|*\\" * 20_000 + "x\n"
+    redactor = Redactor(["Sup3rS3cretPassw0rd"])
+    assert redactor(text) == text
+    assert not redactor.finds([text])

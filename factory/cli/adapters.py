@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -32,8 +32,8 @@ from factory.secret import Redactor
 class GuestTypist:
     """``protocols.Typist``: parses the rendered boot command and types it."""
 
-    def __init__(self, screens: MachineScreens, redact: Callable[[str], str]) -> None:
-        self._screens, self._redact = screens, redact
+    def __init__(self, screens: MachineScreens) -> None:
+        self._screens = screens
 
     async def type(
         self, machine: Machine, command: str, *, dialect: str, layout: str, waits: BootWaits, emit: Emit
@@ -41,8 +41,14 @@ class GuestTypist:
         parsed = parse(command, Dialect.PACKER if dialect == "packer" else Dialect.FACTORY)
         for warning in parsed.warnings:
             emit(Note(str(warning), "warning"))
+        senses = self._screens.senses(machine)
         keyboard = Keyboard(
-            machine, keyboard_layout(layout), screen=self._screens.senses(machine), emit=emit, redact=self._redact
+            machine,
+            keyboard_layout(layout),
+            screen=senses,
+            emit=emit,
+            redact=senses.masked,
+            secrets=senses.secrets,
         )
         report = await keyboard.type(parsed.actions, waits=waits)
         return TypingReport(report.characters, report.verified, report.retyped, report.duration, report.warnings)

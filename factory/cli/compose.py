@@ -92,7 +92,7 @@ def base_scope(
     scope.put_as(protocols.KeyMaker, make_build_key)
     scope.put_as(protocols.ScreenReader, screens)
     scope.put_as(protocols.ActivityProbe, MachineProbes(screens))
-    scope.put_as(protocols.Typist, GuestTypist(screens, redactor))
+    scope.put_as(protocols.Typist, GuestTypist(screens))
     scope.put_as(protocols.SshProbe, wait_for_banner)
     scope.put_as(protocols.MediaMaker, DiscMaker())
     scope.put_as(protocols.Programs, HostPrograms())

@@ -30,7 +30,7 @@ from factory.deadline import Deadline, pause
 from factory.drivers.key_portions import batches, event, pieces, runs
 from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, misread_by, so_far
 from factory.drivers.keyboard_pace import SPEEDS, Pace, sense_pace
-from factory.drivers.keyboard_words import LineWords
+from factory.drivers.keyboard_words import LineWords, SecretsOnScreen
 from factory.drivers.protocols import Qmp
 from factory.errors import FactoryError, TemplateError
 from factory.events import Emit, Note, Typed, ignore
@@ -101,6 +101,7 @@ class Keyboard:
         screen: reads typed lines back; None types without checking.
         pace: default: found out when typing begins.
         redact: masks secrets in messages and evidence.
+        secrets: masks them on the screen.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Keyboard:
         pace: Pace | None = None,
         emit: Emit = ignore,
         redact: Callable[[str], str] = str,
+        secrets: SecretsOnScreen | None = None,
     ) -> None:
         self._qmp = qmp
         self._layout = layout
@@ -119,6 +121,7 @@ class Keyboard:
         self._pace = pace
         self._emit = emit
         self._redact = redact
+        self._secrets = secrets
         self._held: list[str] = []
         self._tally = _Tally()
         self._speed = 0
@@ -197,7 +200,7 @@ class Keyboard:
                 self._known = ""
                 await self._send(self._layout.chords(part))
             else:
-                self._words = LineWords(part, self._layout, self._redact)
+                self._words = LineWords(part, self._layout, self._redact, self._secrets)
                 await self._line(part)
             self._tally.characters += len(part)
 

@@ -59,13 +59,13 @@ class Prompt:
     async def drained(self, deadline: Deadline) -> None: ...
 
 
-def type_at(prompt: Prompt, text: str, name: str, patch: pytest.MonkeyPatch) -> TypingReport:
+def type_at(prompt: Prompt, text: str, name: str, patch: pytest.MonkeyPatch, **further: Any) -> TypingReport:
     async def pause(duration: Duration) -> None:
         prompt.now += float(duration)
 
     patch.setattr(keyboard, "pause", pause)
     patch.setattr(time, "monotonic", lambda: prompt.now)
-    hands = Keyboard(prompt, layout(name), screen=prompt, pace=cast("Pace", prompt))
+    hands = Keyboard(prompt, layout(name), screen=prompt, pace=cast("Pace", prompt), **further)
     return asyncio.run(hands.type(parse(text + "<enter>").actions, waits=cast("Any", None)))
 
 
@@ -192,3 +192,27 @@ def test_a_key_that_is_lost_in_such_a_field_is_typed_again(
     report = type_at(prompt, LINE, "us", monkeypatch)
     assert (prompt.entered, prompt.line) == (True, LINE)
     assert 0 < report.retyped <= 32
+
+
+def test_what_stands_in_a_secrets_place_is_told_to_who_masks_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of so many lost keys nobody would know the secret, and yet half of it stands there."""
+    said: list[str] = []
+
+    class Secrets:
+        def typing(self, text: str) -> None:
+            assert prompt.line == ""
+            said.append(text)
+
+        def instead(self, shown: str) -> None:
+            said.append(shown)
+
+    prompt = Prompt("us", lambda line: line[::2])
+    with pytest.raises(UnexpectedScreen, match="that hold a secret came out wrong") as caught:
+        type_at(
+            prompt, "set a=Hunter2Secretzyx9", "us", monkeypatch,
+            redact=lambda text: text.replace("Hunter2Secretzyx9", "********"), secrets=Secrets(),
+        )  # fmt: skip
+    assert said[0] == "set a=Hunter2Secretzyx9"
+    assert " staH" in said, "the first chunk, with the first letter of the secret"
+    assert said[-1].strip() == prompt.line[::2], "what stands there in the end"
+    assert not caught.value.evidence.screen

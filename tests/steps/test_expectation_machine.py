@@ -50,7 +50,7 @@ def doing(step: Step, boot_sector: bytes, then: str = "") -> str:
             scope = StepScope(ignore, "install", folder, folder, folder)
             scope.put_as(Machine, machine)
             scope.put_as(ScreenReader, screens)
-            scope.put_as(Typist, GuestTypist(screens, str))
+            scope.put_as(Typist, GuestTypist(screens))
             async with step.enter(scope):
                 if then:
                     deadline = Deadline.after(Duration(60), f"{then} to be typed")

@@ -44,7 +44,7 @@ def test_each_warning_is_told_once_and_with_one_place(tmp_path: Path, monkeypatc
     scope.put_as(Machine, Guest())
     screens = MachineScreens(tmp_path)
     scope.put_as(ScreenReader, screens)
-    scope.put_as(Typist, GuestTypist(screens, str))
+    scope.put_as(Typist, GuestTypist(screens))
     asyncio.run(Hands(scope, "us", Duration(1), dialect="packer").type("<nonsense>"))
     place, again = [e.message for e in events if isinstance(e, Note)]
     assert place.startswith("boot command:1:1: ")

@@ -1,7 +1,6 @@
 """Hides secrets on a screen: in the text that was read, and in the picture.
 
-What was typed stands there in clear, broken by the console where the row ends, and for a while only in part. A picture
-on which no sense can read text is kept as it is.
+Where they stand ``typed_secrets`` finds out. A picture on which no sense can read text is kept as it is.
 """
 
 from __future__ import annotations
@@ -10,10 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from factory.drivers.screen.frame import Frame, Grid
+from factory.drivers.screen.typed_secrets import Spans
 from factory.secret import MASK
-
-Spans = Sequence[Sequence[tuple[int, int]]]
-"""Of each line, from where to where a secret stands: begin and end, in characters."""
 
 
 def mask_lines(lines: Sequence[str], spans: Spans) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from factory.drivers.screen.learning import SIZES, learn
 from factory.drivers.screen.masking import mask_lines, mask_picture
 from factory.drivers.screen.picture import save_png
 from factory.drivers.screen.serial_terminal import terminal_lines
+from factory.drivers.screen.typed_secrets import TypedSecrets
 from factory.drivers.screen.vga_memory import BASE, SIZE, text_modes
 from factory.drivers.screen.vga_text import MemoryText, read_memory
 from factory.errors import MachineDied, MachineSilent, StepError
@@ -125,7 +126,7 @@ class Senses:
         recogniser: Recogniser | None = None,
         redactor: Redactor | None = None,
     ) -> None:
-        self._machine, self._redactor = machine, redactor or Redactor()
+        self._machine, self.secrets = machine, TypedSecrets(redactor or Redactor())
         self._temporary = None if scratch else tempfile.TemporaryDirectory(prefix="factory-screen-")
         self._scratch = scratch or Path(self._temporary.name if self._temporary else ".")
         self._recogniser = recogniser
@@ -182,12 +183,17 @@ class Senses:
 
     def shown(self, read: ScreenText) -> ScreenText:
         """What was read, as it may be kept or quoted."""
-        spans = self._redactor.on_screen(read.lines)
+        spans = self.secrets.spans(read.lines)
         return replace(read, lines=mask_lines(read.lines, spans)) if any(spans) else read
+
+    def masked(self, text: str) -> str:
+        """What stands on the screen, or is to be typed, as it may be quoted."""
+        lines = text.split("\n")
+        return "\n".join(mask_lines(lines, self.secrets.spans(lines)))
 
     def hidden(self, frame: Frame, read: ScreenText) -> Frame:
         """The picture that *read* was read from, as it may be kept."""
-        return mask_picture(frame, read.grid, self._redactor.on_screen(read.lines))
+        return mask_picture(frame, read.grid, self.secrets.spans(read.lines))
 
     async def save_picture(self, path: Path) -> None:
         """Writes a PNG of the screen, without secrets. Raises: StepError when there is no display; MachineDied."""

@@ -54,7 +54,8 @@ class ScreenWaits:
                     continue
                 if outcome.fatal:
                     raise UnexpectedScreen(
-                        f"while waiting for {deadline.what}, the {outcome.where.value} showed {outcome.name!r}: {line}",
+                        f"while waiting for {deadline.what}, the {outcome.where.value} showed {outcome.name!r}: "
+                        f"{self._senses.masked(line)}",
                         evidence=self._evidence(read),
                     )
                 return outcome, read
