@@ -261,6 +261,9 @@ class Ext:
         if struct.unpack_from("<H", inode, 0)[0] & 0xF000 != _REGULAR:
             raise ValueError("no regular file")
         size = struct.unpack_from("<I", inode, 4)[0] + (struct.unpack_from("<I", inode, 108)[0] << 32)
+        return self._data(inode, size)
+
+    def _data(self, inode: bytes, size: int) -> bytes:
         flags = struct.unpack_from("<I", inode, 32)[0]
         if flags & _INLINE:
             return inline_data(inode)[:size]
@@ -270,6 +273,15 @@ class Ext:
             at, length = logical * self.block_size, count * self.block_size
             content[at : at + length] = self._reader.read(first * self.block_size, min(length, max(0, size - at)))
         return bytes(content[:size])
+
+    def target(self, number: int) -> bytes | None:
+        """Where a symbolic link leads; None for what is no link."""
+        inode = self._inode(number)
+        mode, size, flags = (struct.unpack_from(f, inode, at)[0] for f, at in (("<H", 0), ("<I", 4), ("<I", 32)))
+        if mode & 0xF000 != _LINK:
+            return None
+        is_fast = size < 60 and not flags & (_EXTENTS | _INLINE)  # in the place of the list of its blocks
+        return inode[40 : 40 + size] if is_fast else self._data(inode, size)
 
     def _mapped_extents(self, node: bytes) -> Iterator[tuple[int, int, int]]:
         """``(logical block, first block, count)`` of written extents."""

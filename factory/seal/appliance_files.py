@@ -73,6 +73,13 @@ class ApplianceFiles:
         finally:
             await asyncio.to_thread(target.unlink)
 
+    async def target(self, path: str) -> str | None:
+        status = (await self.status([path])).get(path)
+        if status is None or not stat.S_ISLNK(status.mode):
+            return None
+        target: str = await self._appliance.call("readlink", path)
+        return target
+
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
         status = (await self.status([path])).get(path)
         if status is not None and stat.S_ISLNK(status.mode):

@@ -98,6 +98,13 @@ class ExtFiles:
         except (KeyError, ValueError) as error:
             raise StepError(f"{path} can't be read on the sealed disk: {error}") from error
 
+    async def target(self, path: str) -> str | None:
+        if path not in self._inodes:
+            return None
+        ext, number = self._inodes[path]
+        target = ext.target(number)
+        return target.decode("utf-8", "surrogateescape") if target is not None else None
+
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> NoReturn:
         raise _read_only()
 

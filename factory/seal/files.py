@@ -38,6 +38,9 @@ class GuestFiles(Protocol):
     async def read(self, path: str) -> bytes:
         """A file's content. Raises: StepError when it is no readable file."""
 
+    async def target(self, path: str) -> str | None:
+        """Where a symbolic link leads, as it is written in it; None for what is no link."""
+
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
         """Replaces a file's content, keeping owner, mode and labels; a new one is root's, 0644 unless *mode* says.
 
@@ -81,6 +84,9 @@ class TouchedFiles:
 
     async def read(self, path: str) -> bytes:
         return await self._files.read(path)
+
+    async def target(self, path: str) -> str | None:
+        return await self._files.target(path)
 
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
         """Leaves a file alone that holds *content* already."""
@@ -128,6 +134,9 @@ class ImaginedFiles:
 
     async def read(self, path: str) -> bytes:
         return self._written[path] if path in self._written else await self._files.read(path)
+
+    async def target(self, path: str) -> str | None:
+        return None if path in self._written or path in self._removed else await self._files.target(path)
 
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
         self._written[path] = content

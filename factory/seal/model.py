@@ -75,8 +75,8 @@ class SealOptions:
     secrets: Mapping[str, Secret[str]] = field(default_factory=dict)
     build_keys: tuple[str, ...] = ()
     remove_users: tuple[str, ...] = ()
-    homes: Mapping[str, str] = field(default_factory=dict)
-    """Where the homes of ``remove_users`` are: found out by the seal, before passwd forgets them."""
+    homes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What goes as the homes of ``remove_users``: found out by the seal, before passwd and links are gone."""
     needs: tuple[Need, ...] = ()
     """Drivers that the guest must have where it is going: see ``outputs.driver_needs``."""
     hostname: str = "localhost"

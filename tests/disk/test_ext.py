@@ -40,6 +40,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(generator.randbytes(generator.choice([0, 10, 5000, 400_000])))
     (root / "link").symlink_to("d1")
+    (root / "long-link").symlink_to("d1/" + "../d1/" * 20 + "e1")
     return root
 
 

@@ -37,6 +37,9 @@ class FolderFiles:
             raise StepError(f"{path} is no regular file")
         return self._at(path).read_bytes()
 
+    async def target(self, path: str) -> str | None:
+        return os.readlink(self._at(path)) if self._at(path).is_symlink() else None
+
     async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
         if self._at(path).is_symlink():
             self._at(path).unlink()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from factory.errors import TemplateError
 from factory.seal.files import GuestFiles, read_regular
+from factory.seal.links import Links
 from factory.seal.model import Subject
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
@@ -32,12 +33,22 @@ _OF_A_USER = (
     "/etc/ssh/authorized_keys/{}",
     "/etc/userdb/{}.user",
 )
+_OF_SERVICES = frozenset({posixpath.dirname(place) for place in _OF_A_USER})
+"""Folders that a user may share a name with: "crontabs" is one in /var/spool/cron."""
 _SYSTEM = re.compile(
     r"/[^/]*|/(?:bin|boot|dev|etc|lib\w*|proc|root|run|sbin|sys|tmp)(?:/.*)?|/usr(?!/home/[^/])(?:/.*)?"
-    r"|/var/(?:backups|cache|db|empty|home|lib|local|log|mail|opt|run|spool|spool/[^/]*|tmp|www)"
+    r"|/var/(?:backups|cache|db|empty|home|lib|local|log|mail|opt|run|spool|spool/[^/]*|srv|tmp|www)"
 )
 """Folders that are the system's, whoever calls them home."""
-_HOME_MOVED = ("", "/var", "/usr")  # /home is a link to /var/home on image-based systems, to /usr/home on BSD
+_FOLDERS = tuple(
+    f"/{name}"
+    for name in (
+        *("bin", "boot", "dev", "etc", "home", "lib", "lib64", "mnt", "opt", "root", "run", "sbin", "srv", "tmp"),
+        *("usr", "usr/home", "usr/local", "var", "var/cache", "var/db", "var/home", "var/lib", "var/local", "var/log"),
+        *("var/mail", "var/opt", "var/run", "var/spool", "var/tmp", "var/www"),
+    )
+)
+"""Those of them that may be links to where they really lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +67,29 @@ def check_users(names: Sequence[str]) -> None:
             raise TemplateError(f"{name!r} is no user's name", hint="name each user that is to be removed")
 
 
-async def homes_of(files: GuestFiles, names: Sequence[str]) -> dict[str, str]:
-    """Where the homes of users are, by name; of those whose home may be removed with them."""
-    users = await _users(files)
-    kept = [user.home for user in users if user.name not in names]
+async def homes_of(files: GuestFiles, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What may be removed as the home of each user: a folder, and the links that lead to it; nothing where it stays.
+
+    A home is judged by where it really lies: /home is a link to /var/home on image-based systems, to /usr/home on BSD.
+    """
+    links, users = Links(files), await _users(files)
+    moved = {real: folder for folder in _FOLDERS if (real := (await links.trail(folder))[-1]) != folder}
+    kept = set(moved)
+    for user in users:
+        if user.name not in names:
+            kept.update([user.home, *await links.trail(user.home)])
     found = {name: f"/home/{name}" for name in names} | {u.name: u.home for u in users if u.name in names}
-    return {name: home for name, home in found.items() if not _SYSTEM.fullmatch(home) and not _is_shared(home, kept)}
+    homes = {name: await links.trail(home) for name, home in found.items() if not _SYSTEM.fullmatch(home)}
+    return {name: tuple(p for p in homes.get(name, ()) if _is_own(p, kept, moved)) for name in names}
 
 
-def _is_shared(home: str, others: Sequence[str]) -> bool:
-    return any(other == home or other.startswith(f"{home}/") for other in others)
+def _is_own(path: str, kept: Collection[str], moved: Mapping[str, str]) -> bool:
+    """Whether what is at *path*, in which no folder is a link, holds nothing of the system's and none of *kept*.
+
+    *moved*: where folders of the system really lie, behind links → what the system calls them.
+    """
+    names = [path, *(name + path[len(real) :] for real, name in moved.items() if f"{path}/".startswith(f"{real}/"))]
+    return not any(map(_SYSTEM.fullmatch, names)) and not any(f"{k}/".startswith(f"{path}/") for k in kept)
 
 
 async def remove_users(subject: Subject) -> None:
@@ -99,8 +123,10 @@ async def _left(subject: Subject) -> list[str]:
     """Files and folders of the users that are there."""
     files, names = subject.files, subject.options.remove_users
     homes = subject.options.homes or await homes_of(files, names)
-    paths = [prefix + homes[name] for name in names if name in homes for prefix in _HOME_MOVED]
-    paths += [place.format(name) for name in names for place in _OF_A_USER]
+    paths = [path for name in names for path in homes.get(name, ())]
+    links = Links(files)
+    of_users = [await links.in_its_folder(place.format(name)) for name in names for place in _OF_A_USER]
+    paths += [path for path in of_users if path not in _OF_SERVICES]
     return [path for path in dict.fromkeys(paths) if await files.exists(path)]
 
 
