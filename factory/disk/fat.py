@@ -1,4 +1,4 @@
-"""Tells which clusters of a FAT file system are free.
+"""Tells which clusters of a FAT file system are free, and what lies in its topmost folder.
 
 Source: Microsoft, "FAT: General Overview of On-Disk Format" 1.03.
 """
@@ -45,6 +45,39 @@ class Fat:
         (small,), (large,) = struct.unpack_from("<H", head, 19), struct.unpack_from("<I", head, 32)
         self._count = ((small or large) * sector - self._data) // self.cluster
         self._table = reader.read(reserved * sector, self._data - reserved * sector)
+        (root_entries,), (self._root,) = struct.unpack_from("<H", head, 17), struct.unpack_from("<I", head, 44)
+        self._fixed_root = self._data - root_entries * 32, root_entries * 32  # nothing of it on FAT32
+        self._reader = reader
+
+    def names(self) -> list[str]:
+        """Of the files and folders in the topmost folder."""
+        found, long = [], ""
+        folder = self._root_folder()
+        for at in range(0, len(folder), 32):
+            entry = folder[at : at + 32]
+            if entry[0] == 0:
+                break
+            if entry[0] != 0xE5 and entry[11] == 0x0F:  # a piece of a long name: the last piece comes first
+                piece = (entry[1:11] + entry[14:26] + entry[28:32]).decode("utf-16-le", "replace")
+                long = piece.split("\0")[0] + ("" if entry[0] & 0x40 else long)
+                continue
+            if entry[0] != 0xE5 and not entry[11] & 0x08:
+                name, end = (part.decode("cp437").rstrip() for part in (entry[:8], entry[8:11]))
+                found.append(long or (f"{name}.{end}" if end else name))
+            long = ""
+        return found
+
+    def _root_folder(self) -> bytes:
+        offset, length = self._fixed_root
+        if length:
+            return self._reader.read(offset, length)
+        entries, number, data = list(self._entries()), self._root, b""
+        for _ in entries:
+            if not 2 <= number < len(entries) + 2:
+                break
+            data += self._reader.read(self._data + (number - 2) * self.cluster, self.cluster)
+            number = entries[number - 2]
+        return data
 
     def free_extents(self) -> Iterator[tuple[int, int]]:
         """``(offset, length)`` in bytes of all free clusters, in order."""

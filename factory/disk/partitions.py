@@ -17,7 +17,7 @@ _EXTENDED = frozenset({0x05, 0x0F, 0x85})
 class Partition:
     """``number`` as Linux counts; ``offset`` and ``length`` in bytes; 0 and the whole disk when there is no table.
 
-    ``uuid`` is what Linux calls PARTUUID, ``name`` GPT's.
+    ``uuid`` is what Linux calls PARTUUID, ``name`` GPT's; ``type`` as blkid writes it: a UUID of GPT, "0x83" of MBR.
     """
 
     number: int
@@ -25,6 +25,7 @@ class Partition:
     length: int
     uuid: str = field(default="", compare=False)
     name: str = field(default="", compare=False)
+    type: str = field(default="", compare=False)
 
 
 class Window:
@@ -62,7 +63,7 @@ def partitions(reader: DiskReader) -> list[Partition]:
         if kind in _EXTENDED:
             found += list(_logical(reader, start))
         elif kind and count:
-            found.append(Partition(number, start * _SECTOR, count * _SECTOR))
+            found.append(Partition(number, start * _SECTOR, count * _SECTOR, type=hex(kind)))
     (disk,) = struct.unpack_from("<I", sector, 440)
     return [replace(p, uuid=f"{disk:08x}-{p.number:02x}") for p in found]
 
@@ -83,7 +84,7 @@ def _logical(reader: DiskReader, first: int) -> Iterator[Partition]:
             return
         kind, start, count = _mbr_entry(sector, 0)
         if kind and count:
-            yield Partition(number, (link + start) * _SECTOR, count * _SECTOR)
+            yield Partition(number, (link + start) * _SECTOR, count * _SECTOR, type=hex(kind))
             number += 1
         kind, start, count = _mbr_entry(sector, 1)
         if kind not in _EXTENDED:
@@ -102,5 +103,5 @@ def _gpt(reader: DiskReader) -> Iterator[Partition]:
         if len(entry) >= 48 and any(entry[:16]):
             first, last = struct.unpack_from("<QQ", entry, 32)
             name = entry[56:128].decode("utf-16-le", "replace").split("\0")[0]
-            identity = str(uuid.UUID(bytes_le=entry[16:32]))
-            yield Partition(number + 1, first * _SECTOR, (last - first + 1) * _SECTOR, identity, name)
+            type_, identity = (str(uuid.UUID(bytes_le=entry[at : at + 16])) for at in (0, 16))
+            yield Partition(number + 1, first * _SECTOR, (last - first + 1) * _SECTOR, identity, name, type_)

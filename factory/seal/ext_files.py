@@ -13,7 +13,8 @@ from factory.disk.partitions import Window, partitions
 from factory.disk.reader import DiskReader
 from factory.errors import StepError
 from factory.seal.files import FileStatus, PathIndex
-from factory.seal.layout import Layout, Mount
+from factory.seal.layout import Layout
+from factory.seal.mounts import Mount
 
 _EXT_MAGIC = b"\x53\xef"
 _SMALL = frozenset({"vfat", "msdos", "fat"})

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from factory.disk.ext import Ext
+from factory.disk.fat import Fat
 from factory.disk.partitions import Partition, Window, partitions
 from factory.disk.reader import DiskReader
-from factory.seal.layout import (
-    TELLING,
-    Layout,
-    Mount,
-    identities,
-    linux_guest,
-    parse_fstab,
-    plan_mounts,
-)
+from factory.seal.layout import TELLING, Layout, linux_guest
+from factory.seal.mounts import UNITS, Mount, by_type, identities, parse_fstab, plan_mounts, with_units
+from factory.seal.unclaimed import is_of_a_loader, judge_unclaimed
+from factory.seal.unseen import Unseen
 
 _OTHERS = (
     (0, b"XFSB", "xfs"),
@@ -36,10 +32,22 @@ _READ_HERE = frozenset({"", "ext4", "vfat", "swap"})
 _PAGE = 4096
 
 
+@dataclass(frozen=True, slots=True)
+class _Devices:
+    """All of the disks, by the appliance's names: what blkid would say of them, and the file systems."""
+
+    facts: dict[str, dict[str, str]] = field(default_factory=dict)
+    exts: dict[str, Ext] = field(default_factory=dict)
+    fats: dict[str, Fat] = field(default_factory=dict)
+
+    def names_on(self, device: str) -> Collection[str]:
+        """In its topmost folder."""
+        return self.exts[device].folder("/") if device in self.exts else self.fats[device].names()
+
+
 def read_layout(readers: Sequence[DiskReader]) -> Layout | None:
     """The layout of a machine's disks, in the order of the machine; None when the appliance must look. Blocking."""
-    facts: dict[str, dict[str, str]] = {}
-    exts: dict[str, Ext] = {}
+    devices = _Devices()
     for number, reader in enumerate(readers):
         for partition in partitions(reader):
             device = f"/dev/sd{chr(ord('a') + number)}{partition.number or ''}"
@@ -48,19 +56,24 @@ def read_layout(readers: Sequence[DiskReader]) -> Layout | None:
             if found.get("TYPE", "") not in _READ_HERE or not (found or _is_nothing(window)):
                 return None
             if found.get("TYPE") == "ext4":
-                exts[device] = Ext(window)
-            facts[device] = found | _partition_facts(partition)
-    if any(ext.needs_recovery for ext in exts.values()):
+                devices.exts[device] = Ext(window)
+            if found.get("TYPE") == "vfat":
+                devices.fats[device] = Fat(window)
+            devices.facts[device] = found | _partition_facts(partition)
+    if any(ext.needs_recovery for ext in devices.exts.values()):
         return None
-    for device, ext in exts.items():
-        layout = _system_on(device, ext, facts)
+    for device in devices.exts:
+        try:
+            layout = _system_on(device, devices)
+        except _LeftToTheApplianceError:
+            return None
         if layout is not None:
             return layout
     return None
 
 
 def _partition_facts(partition: Partition) -> dict[str, str]:
-    return {"PART_ENTRY_UUID": partition.uuid, "PART_ENTRY_NAME": partition.name}
+    return {"PART_ENTRY_UUID": partition.uuid, "PART_ENTRY_NAME": partition.name, "PART_ENTRY_TYPE": partition.type}
 
 
 def identify(window: Window) -> dict[str, str]:
@@ -88,8 +101,48 @@ def _is_nothing(window: Window) -> bool:
     return window.size <= 8 * 2**20 or not window.read(0, 0x10048).strip(b"\0")
 
 
-def _system_on(device: str, ext: Ext, facts: dict[str, dict[str, str]]) -> Layout | None:
-    """The layout when *ext* is a root file system."""
+class _LeftToTheApplianceError(Exception):
+    """What can't be told here."""
+
+
+class _Tree:
+    """The mounted guest, so far."""
+
+    def __init__(self, root: str, devices: _Devices) -> None:
+        self.mounts = [Mount(root, "/", "ext4")]
+        self._devices = devices
+
+    def mount(self, mount: Mount) -> bool:
+        """Gives whether there is a folder for it."""
+        if self._names_in(mount.point) is None:
+            return False
+        self.mounts.append(mount)
+        return True
+
+    def mount_by_type(self) -> None:
+        for mount in by_type(self.mounts, self._devices.facts):
+            if self._names_in(mount.point) == set():
+                self.mounts.append(mount)
+
+    def _names_in(self, folder: str) -> set[str] | None:
+        """None when it is not there. Raises: _LeftToTheApplianceError for what lies behind a link, or not on ext."""
+        path, found = "", set[str]()
+        for name in filter(None, folder.split("/")):
+            path = f"{path}/{name}"
+            mount = max((m for m in self.mounts if path.startswith(m.below)), key=lambda m: len(m.below))
+            ext, inner = self._devices.exts.get(mount.device), f"/{path.removeprefix(mount.below)}"
+            number = ext.lookup(inner) if ext is not None else None
+            if ext is None or (number is not None and ext.target(number) is not None):
+                raise _LeftToTheApplianceError
+            if number is None:
+                return None
+            found = set(ext.folder(inner))
+        return found
+
+
+def _system_on(device: str, devices: _Devices) -> Layout | None:
+    """The layout when there is a root file system on *device*."""
+    ext, facts = devices.exts[device], devices.facts
     if ext.lookup("/etc") is None:
         return None
     release = _read(ext, "/etc/os-release") or _read(ext, "/usr/lib/os-release")
@@ -97,18 +150,33 @@ def _system_on(device: str, ext: Ext, facts: dict[str, dict[str, str]]) -> Layou
     if guest is None:
         return None
     filesystems = {name: fact["TYPE"] for name, fact in facts.items() if fact.get("TYPE")}
-    plan = plan_mounts(parse_fstab(_read(ext, "/etc/fstab").decode("utf-8", "replace")), filesystems, identities(facts))
-    mounts = (Mount(device, "/", "ext4"), *plan.mounts)
-    taken = {m.device for m in mounts}
+    units = [_text(ext, f"{UNITS}/{name}") for name in sorted(ext.folder(UNITS)) if name.endswith(".mount")]
+    plan = plan_mounts(with_units(parse_fstab(_text(ext, "/etc/fstab")), units), filesystems, identities(facts))
+    tree = _Tree(device, devices)
+    failed = tuple(mount for mount in plan.mounts if not tree.mount(mount))
+    tree.mount_by_type()
+    taken = {m.device for m in tree.mounts}
     others = tuple(Mount(n, "/", t) for n, t in filesystems.items() if n not in taken and t != "swap")
     swaps = tuple(name for name, type_ in filesystems.items() if type_ == "swap")
-    layout = Layout(guest, mounts, others, swaps, plan.swap_files, unseen=plan.unseen)
-    return replace(layout, mounts=tuple(m for m in mounts if m.point == "/" or _has_folder(ext, m.point)))
+    unseen = (*plan.unseen, *map(_without_folder, failed), *_unclaimed(others, failed, devices))
+    return Layout(guest, tuple(tree.mounts), others, failed, swaps, plan.swap_files, unseen=unseen)
 
 
-def _has_folder(ext: Ext, path: str) -> bool:
-    """Whether a mount point is there (or below another mount, which can't be told)."""
-    return ext.lookup(path) is not None or path.count("/") > 2
+def _without_folder(mount: Mount) -> Unseen:
+    """systemd makes the folder when it mounts, other programs don't."""
+    why = f"the guest mounts {mount.device} there, and has no such folder: make it in a provisioner"
+    return Unseen(mount.point, why)
+
+
+def _unclaimed(others: Sequence[Mount], named: Sequence[Mount], devices: _Devices) -> list[Unseen]:
+    told = {mount.device for mount in named}
+    unknown = [m for m in others if m.device not in told and not is_of_a_loader(devices.facts[m.device])]
+    found = (judge_unclaimed(m.device, m.type, devices.names_on(m.device)) for m in unknown)
+    return [unseen for unseen in found if unseen is not None]
+
+
+def _text(ext: Ext, path: str) -> str:
+    return _read(ext, path).decode("utf-8", "replace")
 
 
 def _read(ext: Ext, path: str) -> bytes:

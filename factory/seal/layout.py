@@ -1,17 +1,19 @@
 """What is on the disks: file systems, where they are mounted, swap, and which system it is.
 
-Reads ``os-release`` and ``fstab`` itself, which takes a fraction of libguestfs's own inspection; that is the fallback.
+Reads ``os-release``, ``fstab`` and systemd's mount units itself, which takes a fraction of libguestfs's own inspection;
+that is the fallback.
 """
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
 from factory.seal.model import Family, GuestInfo, Init
+from factory.seal.mounts import UNITS, Mount, by_type, identities, parse_fstab, plan_mounts, with_units
+from factory.seal.unclaimed import is_of_a_loader, look_for_unclaimed
 from factory.seal.unseen import Unseen
 
 UNKNOWN_GUEST = GuestInfo()
@@ -36,32 +38,17 @@ _INITS = {
 }
 TELLING = tuple(dict.fromkeys((*_SIGNS, *_INITS)))
 """Paths whose presence tells what system it is, and what starts its services."""
-_NOT_MOUNTED = frozenset(
-    {"swap", "proc", "sysfs", "tmpfs", "devpts", "devtmpfs", "none", "nfs", "nfs4", "cifs", "iso9660"}
-    | {"udf", "udf,iso9660", "ramfs", "debugfs", "securityfs", "configfs", "efivarfs", "tracefs", "bpf", "mqueue"}
-    | {"hugetlbfs", "binfmt_misc", "cgroup", "cgroup2", "overlay", "autofs", "9p", "virtiofs", "vboxsf", "smb3"}
-    | {"glusterfs", "ceph", "sshfs", "davfs", "linprocfs", "fdescfs", "procfs"}
-)
-_FOR_GUESTS = ("/mnt", "/media", "/run/media")
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A file system at its place. ``options`` are for mount(8): a btrfs subvolume, say."""
-
-    device: str
-    point: str
-    type: str
-    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """``mounts`` in the order in which they are mounted; ``others`` hold file systems that no fstab names."""
+    """``mounts`` in the order in which they are mounted; ``others`` hold the file systems that are not among them."""
 
     guest: GuestInfo = UNKNOWN_GUEST
     mounts: tuple[Mount, ...] = ()
     others: tuple[Mount, ...] = ()
+    failed: tuple[Mount, ...] = ()
+    """Of these, what the guest mounts and could not be mounted here."""
     swaps: tuple[str, ...] = ()
     swap_files: tuple[str, ...] = ()
     volume_groups: tuple[str, ...] = ()
@@ -99,9 +86,11 @@ async def inspect(appliance: Appliance) -> Layout:
         if guest is not None:
             layout = Layout(guest, (Mount(device, "/", type_),), swaps=swaps, volume_groups=groups, unseen=unseen)
             layout = await _read_fstab(appliance, layout, filesystems, identities(devices))
-            return _with_others(layout, filesystems)
+            layout = await _mount_by_type(appliance, layout, devices)
+            return await _with_others(appliance, layout, filesystems, devices)
     layout = Layout(swaps=swaps, volume_groups=groups, unseen=unseen)
-    return _with_others(await _ask_libguestfs(appliance, layout, filesystems), filesystems)
+    layout = await _ask_libguestfs(appliance, layout, filesystems)
+    return await _with_others(appliance, layout, filesystems, devices)
 
 
 async def _devices(appliance: Appliance) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
@@ -186,121 +175,36 @@ def guest_of(os_release: str) -> GuestInfo:
     return GuestInfo(family, ids[0], values.get("VERSION_ID", ""), values.get("PRETTY_NAME", values.get("NAME", "")))
 
 
-@dataclass(frozen=True, slots=True)
-class FstabEntry:
-    source: str
-    point: str
-    type: str
-    options: tuple[str, ...]
-
-
-def parse_fstab(text: str) -> list[FstabEntry]:
-    entries = []
-    for line in text.splitlines():
-        fields = line.split("#", 1)[0].split()
-        if len(fields) >= 3:
-            source, point, type_ = (_unescape(f).strip('"') for f in fields[:3])
-            options = tuple(fields[3].split(",")) if len(fields) > 3 else ()
-            entries.append(FstabEntry(source, point, type_, options))
-    return entries
-
-
-def _unescape(text: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), text)
-
-
 async def _read_fstab(
     appliance: Appliance, layout: Layout, filesystems: Mapping[str, str], devices: Mapping[str, str]
 ) -> Layout:
-    """Mounts what the guest's fstab names, besides the root."""
-    content = (await appliance.attempt([("read_file", "/etc/fstab")]))[0]
-    if not isinstance(content, bytes):
-        return layout
-    plan = plan_mounts(parse_fstab(content.decode("utf-8", "replace")), filesystems, devices)
-    mounts, unseen = list(layout.mounts), [*layout.unseen, *plan.unseen]
+    """Mounts what the guest's fstab and mount units name, besides the root."""
+    fstab, units = await appliance.attempt([("read_file", "/etc/fstab"), ("glob_expand", f"{UNITS}/*.mount")])
+    found = await appliance.attempt([("read_file", unit) for unit in units]) if isinstance(units, list) else []
+    entries, *more = (c.decode("utf-8", "replace") if isinstance(c, bytes) else "" for c in (fstab, *found))
+    plan = plan_mounts(with_units(parse_fstab(entries), more), filesystems, devices)
+    mounts, failed, unseen = list(layout.mounts), [], [*layout.unseen, *plan.unseen]
     for mount in plan.mounts:
         calls = replace(layout, mounts=(mount,)).mount_calls(read_only=False)
         outcome = (await appliance.attempt(calls))[0]
         if isinstance(outcome, ApplianceCallFailed):
-            unseen.append(
-                Unseen(mount.point, f"the guest's fstab names it, and it can't be mounted: {outcome.message}")
-            )
+            failed.append(mount)
+            why = f"the guest mounts {mount.device} there, which can't be done here: {outcome.message}"
+            unseen.append(Unseen(mount.point, why))
         else:
             mounts.append(mount)
-    return replace(layout, mounts=tuple(mounts), unseen=tuple(unseen), swap_files=plan.swap_files)
+    return replace(layout, mounts=tuple(mounts), failed=tuple(failed), unseen=tuple(unseen), swap_files=plan.swap_files)
 
 
-@dataclass(frozen=True, slots=True)
-class FstabPlan:
-    """What an fstab wants besides the root."""
-
-    mounts: tuple[Mount, ...]
-    swap_files: tuple[str, ...]
-    unseen: tuple[Unseen, ...]
-
-
-def plan_mounts(entries: Sequence[FstabEntry], filesystems: Mapping[str, str], devices: Mapping[str, str]) -> FstabPlan:
-    """Which of *filesystems* (device → type) go where, parents first; *devices*: every name → device."""
-    mounts, unseen = [], []
-    swap_files = tuple(e.source for e in entries if e.type == "swap" and e.source.startswith("/") and not _is_device(e))
-    for entry in sorted(entries, key=lambda e: e.point.count("/")):
-        if entry.point in {"/", "none", "swap"} or entry.type in _NOT_MOUNTED or "bind" in entry.options:
-            continue
-        device = resolve(entry.source, devices)
-        if device is None:
-            if not _is_elsewhere(entry):
-                unseen.append(Unseen(entry.point, f"the guest has it on {entry.source}, which is on none of the disks"))
-            continue
-        subvolume = next((o for o in entry.options if o.startswith(("subvol=", "subvolid="))), "")
-        if subvolume and device.startswith("btrfsvol:"):
-            device = device.removeprefix("btrfsvol:").rsplit("/", 1)[0]
-        mounts.append(Mount(device, posixpath.normpath(entry.point), filesystems.get(device, ""), subvolume))
-    return FstabPlan(tuple(mounts), swap_files, tuple(unseen))
-
-
-def _is_elsewhere(entry: FstabEntry) -> bool:
-    """Whether what is not on the disks is no part of the machine: media, shares, disks that come and go."""
-    comes_and_goes = "nofail" in entry.options and entry.point.startswith(_FOR_GUESTS)
-    shared = ":" in entry.source or entry.source.startswith("//") or "_netdev" in entry.options
-    return "noauto" in entry.options or shared or comes_and_goes or entry.type.startswith("fuse")
-
-
-def _is_device(entry: FstabEntry) -> bool:
-    return entry.source.startswith("/dev/")
-
-
-def identities(devices: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Every name that fstab may use for one of *devices* (blkid's facts by device) → the appliance's name for it."""
-    names: dict[str, str] = {}
-    spellings = {"UUID": "UUID", "LABEL": "LABEL", "PART_ENTRY_UUID": "PARTUUID", "PART_ENTRY_NAME": "PARTLABEL"}
-    for device, facts in devices.items():
-        names[device] = device
-        names |= {f"{spelling}={facts[key]}".lower(): device for key, spelling in spellings.items() if facts.get(key)}
-        match = re.fullmatch(r"/dev/([^/]+)/([^/]+)", device)
-        if match:
-            names["/dev/mapper/" + "-".join(part.replace("-", "--") for part in match.groups())] = device
-    return names
-
-
-def resolve(source: str, devices: Mapping[str, str]) -> str | None:
-    """The appliance's device for what fstab calls *source*, None when it is none of *devices*."""
-    by_link = re.fullmatch(r"/dev/disk/by-(uuid|label|partuuid|partlabel)/(.+)", source)
-    if by_link:
-        source = f"{by_link[1]}={by_link[2]}"
-    if "=" in source and not source.startswith("/"):
-        key, _, value = source.partition("=")
-        return devices.get(f"{key}={value.strip(chr(34))}".lower())
-    if source in devices and not source.startswith("/dev/sd"):
-        return devices[source]
-    # The guest's name of the n-th disk: sda, vda, xvda, hda, nvme0n1, mmcblk0; in the appliance all are sdX.
-    letters = re.fullmatch(r"/dev/(?:s|v|xv|h)d([a-z])(\d*)", source)
-    if letters:
-        return devices.get(f"/dev/sd{letters[1]}{letters[2]}")
-    numbers = re.fullmatch(r"/dev/(?:nvme(\d+)n1|mmcblk(\d+))(?:p(\d+))?", source)
-    if numbers:
-        letter = chr(ord("a") + int(numbers[1] or numbers[2]))
-        return devices.get(f"/dev/sd{letter}{numbers[3] or ''}")
-    return None
+async def _mount_by_type(appliance: Appliance, layout: Layout, devices: Mapping[str, Mapping[str, str]]) -> Layout:
+    """Mounts partitions whose type says where, as systemd does: on an empty folder."""
+    for mount in by_type(layout.mounts, devices):
+        names = (await appliance.attempt([("ls", mount.point)]))[0]
+        if isinstance(names, list) and not names:
+            calls = replace(layout, mounts=(mount,)).mount_calls(read_only=False)
+            if not isinstance((await appliance.attempt(calls))[0], ApplianceCallFailed):
+                layout = replace(layout, mounts=(*layout.mounts, mount))
+    return layout
 
 
 async def _ask_libguestfs(appliance: Appliance, layout: Layout, filesystems: Mapping[str, str]) -> Layout:
@@ -323,7 +227,9 @@ async def _ask_libguestfs(appliance: Appliance, layout: Layout, filesystems: Map
     return layout
 
 
-def _with_others(layout: Layout, filesystems: Mapping[str, str]) -> Layout:
+async def _with_others(
+    appliance: Appliance, layout: Layout, filesystems: Mapping[str, str], devices: Mapping[str, Mapping[str, str]]
+) -> Layout:
     taken = {m.device for m in layout.mounts}
     others = tuple(
         Mount(device, "/", type_)
@@ -333,4 +239,11 @@ def _with_others(layout: Layout, filesystems: Mapping[str, str]) -> Layout:
         and not device.startswith("btrfsvol:")
         and not any(m.device.startswith(f"btrfsvol:{device}/") for m in layout.mounts)
     )
-    return replace(layout, others=others)
+    layout = replace(layout, others=others)
+    told = {mount.device for mount in layout.failed}
+    unknown = [m for m in others if m.device not in told and not is_of_a_loader(devices[m.device])]
+    if not layout.mounts or not unknown:
+        return layout
+    unclaimed = await look_for_unclaimed(appliance, unknown)
+    await appliance.attempt(layout.mount_calls(read_only=False))
+    return replace(layout, unseen=(*layout.unseen, *unclaimed))

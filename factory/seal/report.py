@@ -118,7 +118,10 @@ class SealReport:
     def _way_out(self) -> str:
         unseen = next((u for u in self.unseen if not u.allowed), None)
         if unseen is not None:
-            return f"seal all disks of the machine together, or allow it by name: {unseen.allow_name!r}"
+            return (
+                "seal all disks of the machine together, and let the guest's fstab name what is on them, "
+                f"or allow it by name: {unseen.allow_name!r}"
+            )
         hint = "remove what was found in a provisioner"
         unexpected = [f for f in self.findings if not f.allowed]
         if unexpected:

@@ -19,7 +19,8 @@ from factory.disk import fat, xfs
 from factory.disk.reader import SMALLEST_DISCARD
 from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
 from factory.events import Emit, Progress
-from factory.seal.layout import Layout, Mount
+from factory.seal.layout import Layout
+from factory.seal.mounts import Mount
 
 _EXT = frozenset({"ext2", "ext3", "ext4"})
 _READ_ONLY = frozenset({"ufs", "squashfs", "iso9660"})

@@ -7,8 +7,9 @@ import pytest
 from factory.errors import TemplateError, VerificationFailed
 from factory.seal.files import Case, PathIndex, expand_braces, topmost
 from factory.seal.findings import FINDINGS, check_allow
-from factory.seal.layout import Layout, Mount, guest_of, identities, parse_fstab, plan_mounts, resolve
+from factory.seal.layout import Layout, guest_of
 from factory.seal.model import Family, GuestInfo
+from factory.seal.mounts import Mount, identities, parse_fstab, plan_mounts, resolve
 from factory.seal.report import SealReport
 from factory.seal.unseen import Unseen, judge_unseen
 

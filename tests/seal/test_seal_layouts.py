@@ -37,6 +37,7 @@ FSTAB = """\
 LABEL=boot /boot ext4 defaults 0 0
 /dev/vg/swap none swap sw 0 0
 LABEL=data /home btrfs subvol=@home 0 0
+/dev/sda1 /not-there ext4 defaults 0 0
 UUID=00000000-0000-0000-0000-000000000000 /mnt ext4 defaults 0 0
 """
 
@@ -74,7 +75,7 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
                 [
                     ("part_init", "/dev/sda", "gpt"),
                     ("part_add", "/dev/sda", "p", 2048, 133119),
-                    ("part_add", "/dev/sda", "p", 133120, -2048),
+                    ("part_add", "/dev/sda", "p", 133120, 1400831),
                     ("mkfs", "ext4", "/dev/sda1", {"label": "boot"}),
                     ("pvcreate", "/dev/sda2"),
                     ("vgcreate", "vg", ["/dev/sda2"]),
@@ -83,6 +84,17 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
                     ("lvcreate", "gone", "vg", 64),
                     ("mkfs", "xfs", "/dev/vg/root"),
                     ("mkswap", "/dev/vg/swap", {"label": "SW"}),
+                    ("lvcreate", "stray", "vg", 32),
+                    ("mkfs", "ext4", "/dev/vg/stray"),
+                    ("mount", "/dev/vg/stray", "/"),
+                    ("mkdir", "/bob"),
+                    ("umount_all",),
+                    ("part_add", "/dev/sda", "p", 1400832, 1417215),
+                    ("part_set_gpt_type", "/dev/sda", 3, "3B8F8425-20E0-4F3B-907F-1A25A76F98E8"),
+                    ("mkfs", "ext4", "/dev/sda3"),
+                    ("mount", "/dev/sda3", "/"),
+                    ("write", "/old.bak", b"history\n"),
+                    ("umount_all",),
                     ("mkfs_btrfs", ["/dev/sdb"], {"label": "data"}),
                     ("pwrite_device", "/dev/vg/swap", SWAPPED.encode(), 8192),
                     ("pwrite_device", "/dev/vg/gone", LEFT.encode(), 4096 * 5),
@@ -94,6 +106,7 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
                     ("mount", "/dev/vg/root", "/"),
                     ("mkdir", "/boot"),
                     ("mkdir", "/home"),
+                    ("mkdir", "/srv"),
                     ("mount", "/dev/sda1", "/boot"),
                     ("mount_options", "subvol=@home", "/dev/sdb", "/home"),
                 ]
@@ -132,7 +145,13 @@ def sealed(
         shrink=True,
         only=("+lvm-uuids", "+fs-uuids"),
         needs=NEEDS,
-        allow=("private-key:/opt/*", "private-key:/usr/lib64/libown.so", "unseen:/mnt"),
+        allow=(
+            "private-key:/opt/*",
+            "private-key:/usr/lib64/libown.so",
+            "unseen:/mnt",
+            "unseen:/not-there",
+            "unseen:/dev/vg/stray",
+        ),
     )
     report = asyncio.run(seal(disks, options, driver=appliance_driver, runtime_dir=folder / "run", emit=ignore))
     return disks, report
@@ -167,7 +186,12 @@ def test_ids_of_devices_are_new(sealed: tuple[list[ApplianceDisk], SealReport]) 
 def test_what_could_not_be_done_is_said(sealed: tuple[list[ApplianceDisk], SealReport]) -> None:
     _, report = sealed
     notes = "\n".join(report.notes)
-    assert [(u.place, u.allowed) for u in report.unseen] == [("/mnt", True)]
+    assert [(u.place, u.allowed) for u in report.unseen] == [
+        ("/mnt", True),
+        ("/not-there", True),
+        ("/dev/vg/stray", True),
+    ]
+    assert report.unseen[2].why.endswith("it holds bob")
     assert "UUID=00000000" in report.unseen[0].why
     assert "not shrunk: the root is no ext file system" in notes
     assert "secret scan only" not in notes, "all that is free was read back"

@@ -1,0 +1,66 @@
+"""File systems that lie on a guest's disks and that nothing in the guest names: are there files in them to be cleaned?
+
+Ordinary disks have some that hold none: the loader's, a kernel's, Windows' recovery, an empty one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from factory.drivers.protocols import Appliance, ApplianceCallFailed
+from factory.seal.mounts import Mount
+from factory.seal.unseen import Unseen
+
+_OF_LOADERS = frozenset(
+    {
+        "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",  # EFI system partition
+        "bc13c2ff-59e6-4262-a352-b275fd6f7172",  # XBOOTLDR
+        "21686148-6449-6e6f-744e-656564454649",  # BIOS boot
+        "9e1a2d38-c612-4316-aa26-8b49521e5a8b",  # PowerPC PReP boot
+        "de94bba4-06d1-4d40-a16a-bfd50179d6ac",  # Windows' recovery
+        "e3c9e316-0b5c-4db8-817d-f92df00215ae",  # Microsoft's reserved one
+        *("0xef", "0x27", "0x41"),  # the same of an MBR: EFI, recovery, PReP
+    }
+)
+"""Types of partitions, as blkid writes them."""
+_EMPTY = frozenset({"lost+found", "system volume information", "$recycle.bin", "aquota.user", "aquota.group"})
+_KERNEL = re.compile(
+    r"vmlinu[xz].*|initr(?:d|amfs).*|kernel\w*\.img|[uz]?image(?:\.gz)?|bootmgr|bootcode\.bin|start\w*\.elf|ldlinux\.\w+"
+)
+_BESIDE_ONE = re.compile(
+    r"grub2?|efi|loader|boot|[a-z]+linux|recovery|config-.*|system\.map.*|symvers.*|\.vmlinuz.*|nvvars|startup\.nsh"
+    r"|boot(?:nxt|sect\.bak|\.scr|\.cmd|\.ini)|uboot\.env|u-boot.*|.*\.dtb|dtbs?.*|overlays|machine-id"
+)
+_OF_A_SYSTEM = frozenset({"etc", "home", "root", "usr", "var", "users", "windows"})
+
+
+def is_of_a_loader(facts: Mapping[str, str]) -> bool:
+    """Whether the type of a partition (``PART_ENTRY_TYPE`` in blkid's *facts*) says so."""
+    return facts.get("PART_ENTRY_TYPE", "").lower() in _OF_LOADERS
+
+
+def judge_unclaimed(device: str, type_: str, names: Collection[str]) -> Unseen | None:
+    """What is to be said of a file system, by the *names* in its topmost folder; None where nothing is to clean."""
+    there = [name for name in sorted(names) if name.lower() not in _EMPTY]
+    lower = {name.lower() for name in there}
+    boots = any(map(_KERNEL.fullmatch, lower)) and not lower & _OF_A_SYSTEM
+    if not there or boots or all(map(_BESIDE_ONE.fullmatch, lower)):
+        return None
+    held = ", ".join(there[:2]) + (f" and {len(there) - 2} more" if len(there) > 2 else "")
+    return Unseen(device, f"nothing in the guest says where this {type_} is mounted, and it holds {held}")
+
+
+async def look_for_unclaimed(appliance: Appliance, mounts: Sequence[Mount]) -> list[Unseen]:
+    """Looks into *mounts* one by one. Nothing is mounted on return."""
+    found: list[Unseen | None] = []
+    for mount in mounts:
+        await appliance.call("umount_all")
+        mounted, names = await appliance.attempt([("mount_ro", mount.device, "/"), ("ls", "/")])
+        if isinstance(mounted, ApplianceCallFailed):
+            why = f"nothing in the guest says where it is mounted, and it can't be looked into: {mounted.message}"
+            found.append(Unseen(mount.device, why))
+        elif isinstance(names, list):
+            found.append(judge_unclaimed(mount.device, mount.type, names))
+    await appliance.call("umount_all")
+    return [unseen for unseen in found if unseen is not None]

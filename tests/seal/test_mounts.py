@@ -1,0 +1,83 @@
+"""Which file systems of a disk a guest mounts, which it does not, and which of these hold what is to be cleaned."""
+
+from __future__ import annotations
+
+import pytest
+
+from factory.seal.mounts import Mount, by_type, parse_fstab, parse_mount_unit, plan_mounts, with_units
+from factory.seal.unclaimed import is_of_a_loader, judge_unclaimed
+
+pytestmark = pytest.mark.unit
+
+HOME, EFI = "933ac7e1-2eb4-4f13-b844-0e14e2aef915", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[Mount]\nWhat=/dev/disk/by-uuid/1\nWhere=/srv/data\nType=ext4\n", ("/dev/disk/by-uuid/1", "/srv/data")),
+        ("[Mount]\nWhat = LABEL=data\nWhere = /home\n", ("LABEL=data", "/home")),
+        ("[Mount]\nWhat=/var/lib/snapd/snaps/x.snap\nWhere=/snap/x/1\nType=squashfs\n", None),
+        ("[Mount]\nWhat=nas:/home\nWhere=/home\nType=nfs\n", None),
+        ("[Mount]\nWhat=tmpfs\nWhere=/tmp\nType=tmpfs\n", None),
+        ("", None),
+    ],
+)
+def test_a_mount_unit_says_what_goes_where(text: str, place: tuple[str, str] | None) -> None:
+    entry = parse_mount_unit(text)
+    assert (None if entry is None else (entry.source, entry.point)) == place
+
+
+def test_units_stand_beside_fstab_and_below_it() -> None:
+    units = ["What=LABEL=a\nWhere=/home/\n", "What=LABEL=b\nWhere=/srv\n", "What=LABEL=gone\nWhere=/data\n"]
+    entries = with_units(parse_fstab("LABEL=c /home ext4\n"), units)
+    plan = plan_mounts(entries, {"/dev/sda3": "xfs"}, {"label=c": "/dev/sda2", "label=b": "/dev/sda3"})
+    assert plan.mounts == (Mount("/dev/sda2", "/home", ""), Mount("/dev/sda3", "/srv", "xfs"))
+    assert [u.place for u in plan.unseen] == ["/data"]
+
+
+def test_the_type_of_a_partition_says_where_it_goes() -> None:
+    facts = {name: {"TYPE": "ext4", "PART_ENTRY_TYPE": HOME.upper()} for name in ("/dev/sda2", "/dev/sda3")}
+    facts["/dev/sda1"] = {"TYPE": "vfat", "PART_ENTRY_TYPE": EFI}
+    assert by_type([], facts) == [Mount("/dev/sda2", "/home", "ext4")]
+    assert by_type([Mount("/dev/sda2", "/var", "ext4")], facts) == [Mount("/dev/sda3", "/home", "ext4")]
+    assert by_type([Mount("/dev/sdb", "/home", "ext4")], facts) == []
+    assert [name for name in facts if is_of_a_loader(facts[name])] == ["/dev/sda1"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "",
+        "lost+found",
+        "System Volume Information,$RECYCLE.BIN",
+        "lost+found,grub,vmlinuz-6.1.0-18-amd64,initrd.img-6.1.0-18-amd64,config-6.1.0-18-amd64,System.map-6.1.0,custom",
+        "grub2,loader,efi,.vmlinuz-5.14.0.x86_64.hmac,vmlinuz-5.14.0.x86_64,initramfs-5.14.0.x86_64.img,symvers-5.14.gz",
+        "vmlinuz-lts,initramfs-lts,config-6.6-lts,System.map-6.6-lts,extlinux.conf,boot",
+        "EFI",
+        "EFI,startup.nsh,NvVars",
+        "Boot,bootmgr,BOOTNXT,System Volume Information,$RECYCLE.BIN,BOOTSECT.BAK",
+        "Recovery,System Volume Information",
+        "bootcode.bin,start4.elf,fixup4.dat,cmdline.txt,config.txt,kernel8.img,overlays,bcm2711-rpi-4-b.dtb,user-data",
+    ],
+)
+def test_a_partition_of_a_loader_and_an_empty_one_hold_nothing_of_the_guest(names: str) -> None:
+    assert judge_unclaimed("/dev/sda2", "ext4", [n for n in names.split(",") if n]) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "held"),
+    [
+        ("lost+found,bob", "bob"),
+        ("bob,efi", "bob, efi"),  # a user may have any name
+        ("etc,usr,var,boot,vmlinuz,initrd.img", "boot, etc and 4 more"),  # a second system
+        ("@,@home", "@, @home"),
+        ("user-data,meta-data", "meta-data, user-data"),
+        ("Users,bootmgr,Windows", "Users, Windows and 1 more"),
+    ],
+)
+def test_what_holds_files_of_a_guest_is_told(names: str, held: str) -> None:
+    unseen = judge_unclaimed("/dev/sda2", "ext4", names.split(","))
+    assert unseen is not None
+    assert unseen.allow_name == "unseen:/dev/sda2"
+    assert str(unseen).endswith(f"it holds {held}")
