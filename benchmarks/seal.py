@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from factory.disk.gaps import Loaders
 from factory.disk.reader import open_disk
 from factory.drivers.guestfs.appliance import GuestfsDriver
 from factory.drivers.guestfs.environment import ApplianceSettings, find_interpreter
@@ -179,7 +180,7 @@ def theirs(disk: Path, folder: Path, environment: dict[str, str]) -> dict[str, i
 def left(disk: Path) -> dict[str, int]:
     """What freed blocks keep, and how often the canary is found."""
     with open_disk(disk, "raw") as reader:
-        dirty = sum(f.dirty for f in SecondLook(reader, "x").free_space())
+        dirty = sum(f.dirty for f in SecondLook(reader, "x", loaders=Loaders.OF_PCS).free_space())
         found = sum(reader.read(o, n).count(CANARY) for o, n in reader.extents())
     return {"dirty_bytes": dirty, "canaries": found}
 

@@ -1,11 +1,13 @@
 """What of a disk belongs to no partition, no partition table and no boot loader: nobody may miss it.
 
 Left alone: what GRUB embeds behind the MBR (``boot.img`` tells its first sector, ``diskboot.img`` lists the rest),
-loaders of boards that lie before the first partition, and metadata of RAIDs and of Windows' dynamic disks.
+loaders of boards that lie before the first partition (whether they can be told or not), and metadata of RAIDs and of
+Windows' dynamic disks.
 """
 
 from __future__ import annotations
 
+import enum
 import struct
 from collections.abc import Iterator, Sequence
 
@@ -35,17 +37,31 @@ _CHAIN_LOADERS = (b"Missing operating system", b"Operating system load error", b
 _RAIDS = ((-1024, b"Intel Raid ISM"), (-512, b"\xde\x11\xde\x11"), (-512, b"\x11\xde\x11\xde"))
 
 
-def gaps(reader: DiskReader) -> list[tuple[int, int]]:
-    """``(offset, length)`` in bytes, in order; nothing of a disk without a partition table. Raises: ValueError."""
+class Loaders(enum.Enum):
+    """What may lie before the first partition of a machine's disks."""
+
+    OF_PCS = enum.auto()
+    """A BIOS starts the code of the MBR, a UEFI a file: what is no table and no part of a known loader is nobody's."""
+    ANY = enum.auto()
+    """Boards start code from sectors that their chips are made for, and many of these loaders say nothing of what they
+    are (Samsung's Exynos and Marvell's Armada from sector 1): all before the first partition may be one."""
+
+
+def gaps(reader: DiskReader, loaders: Loaders) -> list[tuple[int, int]]:
+    """``(offset, length)`` in bytes, in order; nothing of a disk without a partition table. Raises: ValueError.
+
+    An MBR with an entry that begins at the MBR itself is no table: FreeBSD's boot1 has one, where no disk is divided.
+    """
     parts = partitions(reader)
     sector = reader.read(0, _SECTOR)
-    if any(p.number == 0 for p in parts) or _has_dynamic_volumes(reader, sector):
+    if any(p.number == 0 or p.offset == 0 for p in parts) or _has_dynamic_volumes(reader, sector):
         return []
     is_gpt = any(sector[446 + 16 * n + 4] == 0xEE for n in range(4))
     taken = [(p.offset, p.offset + p.length) for p in parts]
     taken += _gpt_tables(reader) if is_gpt else [(0, _SECTOR), *_extended_tables(reader, sector)]
     first = min((p.offset for p in parts), default=reader.size)
-    taken += _loaders(reader, sector, first, is_gpt=is_gpt)
+    if parts:
+        taken += _loaders(reader, sector, first, loaders, is_gpt=is_gpt)
     if _has_raid(reader):
         taken.append((max(0, reader.size - _TAIL), reader.size))
     found, at = [], 0
@@ -58,6 +74,17 @@ def gaps(reader: DiskReader) -> list[tuple[int, int]]:
     if at < reader.size:
         found.append((at, reader.size - at))
     return [(offset, length) for offset, length in found if length > 0]
+
+
+def bytes_left_to_loaders(reader: DiskReader, loaders: Loaders) -> int:
+    """How many bytes other than zero are no gap only because *loaders* may have them. Raises: as ``gaps``."""
+    left = set(gaps(reader, Loaders.OF_PCS)) - set(gaps(reader, loaders))
+    count = 0
+    for offset, length in left:
+        for at in range(offset, offset + length, _TAIL):
+            data = reader.read(at, min(_TAIL, offset + length - at))
+            count += len(data) - data.count(0)
+    return count
 
 
 def _gpt_tables(reader: DiskReader) -> Iterator[tuple[int, int]]:
@@ -95,14 +122,17 @@ def _extended_tables(reader: DiskReader, sector: bytes) -> Iterator[tuple[int, i
             link = start + struct.unpack_from("<I", table, 446 + 16 + 8)[0]
 
 
-def _loaders(reader: DiskReader, sector: bytes, first: int, *, is_gpt: bool) -> list[tuple[int, int]]:
+def _loaders(reader: DiskReader, sector: bytes, first: int, loaders: Loaders, *, is_gpt: bool) -> list[tuple[int, int]]:
     """What of the place before the *first* partition (a byte) a boot loader has."""
     if any(reader.read(at, len(magic)) == magic for at, magic in _BOARDS if at < first):
         return [(0, first)]
     core = _core_of_grub(reader, sector, first)
     if core is not None:
         return core
-    is_known = not sector[:440].strip(b"\0") or any(words in sector for words in _CHAIN_LOADERS)
+    is_chain_loader = any(words in sector for words in _CHAIN_LOADERS)
+    if loaders is Loaders.ANY and not is_chain_loader:
+        return [(0, first)]
+    is_known = not sector[:440].strip(b"\0") or is_chain_loader
     # Of an unknown loader, the track that DOS left to it; a GPT leaves it none.
     return [] if is_known or is_gpt else [(0, min(_TRACK, first))]
 

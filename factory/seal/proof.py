@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from factory.disk.driver_readiness import Drivers, drivers
+from factory.disk.gaps import Loaders
 from factory.disk.partitions import Window, partitions
 from factory.disk.reader import DiskReader
 from factory.drivers.protocols import Appliance
@@ -62,7 +63,7 @@ class SecondWord:
     more: tuple[MoreFindings, ...] = ()
 
 
-async def look_again(disks: Sequence[DiskLike], options: SealOptions, emit: Emit) -> SecondWord:
+async def look_again(disks: Sequence[DiskLike], options: SealOptions, loaders: Loaders, emit: Emit) -> SecondWord:
     """Reads all bytes of the closed disks: is free space zero, are there secrets, and where."""
     needles = Needles.of(options.secrets, options.build_keys)
     notes = [f"the secret {name!r} is too short to be looked for on a disk" for name in needles.skipped]
@@ -70,7 +71,7 @@ async def look_again(disks: Sequence[DiskLike], options: SealOptions, emit: Emit
     findings: list[Finding] = []
     for number, disk in enumerate(disks):
         progress = _progress(f"scan {name_of(disk)}", emit)
-        word = await asyncio.to_thread(_look_at, disks, number, needles, options, progress)
+        word = await asyncio.to_thread(_look_at, disks, number, needles, options, loaders, progress)
         free_space += word.free_space
         findings += word.findings
         notes += word.notes
@@ -87,13 +88,14 @@ def _look_at(
     number: int,
     needles: Needles,
     options: SealOptions,
+    loaders: Loaders,
     progress: Callable[[int, int], None],
 ) -> SecondWord:
     """One disk; LVM, which may lie on several, is told of with the first."""
     name = name_of(disks[number])
     with opened(disks) as readers:
         lvm = LogicalVolumes({name_of(d): r for d, r in zip(disks, readers, strict=True)})
-        look = SecondLook(readers[number], name, lvm, Shipped(lambda: _file_systems(readers, lvm)))
+        look = SecondLook(readers[number], name, lvm, Shipped(lambda: _file_systems(readers, lvm)), loaders)
         free = look.free_space() if options.trim else []
         unread = look.unchecked
         if number == 0:
@@ -101,7 +103,9 @@ def _look_at(
             unread += lvm.unread
         hits = secret_scan.scan(readers[number], name, needles, progress) if options.scan else []
         findings = judge(hits, look.places(hits) if hits else [], options.allow)
-        return SecondWord(tuple(free), tuple(findings), tuple(map(_unchecked, unread)))
+        left = look.left_to_loaders if options.trim else ""
+        notes = [f"{left} may be a board's loader: only searched, not wiped"] if left else []
+        return SecondWord(tuple(free), tuple(findings), (*notes, *map(_unchecked, unread)))
 
 
 def _file_systems(readers: Sequence[DiskReader], lvm: LogicalVolumes) -> list[VolumeFiles]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from factory.deadline import Deadline
 from factory.disk.driver_readiness import Drivers, Readiness, judge
+from factory.disk.gaps import Loaders
 from factory.disk.reader import granularity
 from factory.drivers.protocols import Appliance, ApplianceDisk, ApplianceDriver, DiskAccess, DiskImages
 from factory.errors import StepError
@@ -28,6 +29,7 @@ from factory.seal.guest_access import (
 )
 from factory.seal.kernel_drivers import kernel_drivers
 from factory.seal.layout import Layout
+from factory.seal.loaders import loaders_of
 from factory.seal.model import LINUX, Family, Operation, SealOptions, Subject
 from factory.seal.operations import check_names, select, select_devices
 from factory.seal.operations.accounts import check_users, homes_of
@@ -72,6 +74,7 @@ class _Sealed:
         """What the appliance lists for our own reader; None when the appliance has done the proof."""
         self.cut: Cut | None = None
         self.why_not_shrunk = ""
+        self.loaders = Loaders.ANY
         self.drivers: Drivers | None = None
         """What the appliance has seen of the guest's drivers, where the host can't look."""
         self.notes: list[str] = list(layout.notes)
@@ -113,7 +116,7 @@ async def seal(
         work = proof.prove_on_host(disks, sealed.layout, sealed.names, sealed.operations, sealed.options)
         sealed.broken = await clock.time("prove", work)
     ready = await clock.time("drivers", _readiness(disks, sealed, options))
-    word = await clock.time("scan", proof.look_again(disks, options, emit))
+    word = await clock.time("scan", proof.look_again(disks, options, sealed.loaders, emit))
     report = _report(sealed, word, ready, clock, options)
     _tell(report, ready, emit)
     return report
@@ -189,7 +192,7 @@ async def _in_appliance(
             sealed.trimmed += await clock.time("trim", trim.trim(appliance, layout, coarsest, emit))
             for number in range(len(disks)):
                 cut_to = int(sealed.cut.after) if sealed.cut is not None and sealed.cut.disk == number else None
-                sealed.trimmed += await clock.time("trim", wipe_gaps(appliance, number, cut_to))
+                sealed.trimmed += await clock.time("trim", wipe_gaps(appliance, number, sealed.loaders, cut_to))
         if sealed.is_witnessed:
             sealed.names = await clock.time("prove", names_left_to_the_appliance(appliance, layout))
         else:
@@ -200,6 +203,7 @@ async def _in_appliance(
 
 async def _clean(appliance: Appliance, subject: Subject, sealed: _Sealed, clock: _Clock, emit: Emit) -> None:
     """The part that needs the guest mounted."""
+    sealed.loaders = await loaders_of(subject)
     homes = await homes_of(subject.files, subject.options.remove_users)
     sealed.options = replace(subject.options, homes=homes)
     subject = replace(subject, options=sealed.options)

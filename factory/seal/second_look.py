@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from factory.disk.gaps import gaps
+from factory.disk.gaps import Loaders, bytes_left_to_loaders, gaps
 from factory.disk.partitions import Partition, Window, partitions
 from factory.disk.reader import DiskReader
 from factory.seal.free_space import LVM, SWAP, Contents, FreeSpace, VolumeFiles, contents_of, dirty_bytes
@@ -42,15 +42,26 @@ class SecondLook:
     """What lies where on one disk. CPU-bound and blocking: for a thread."""
 
     def __init__(
-        self, reader: DiskReader, disk: str, lvm: LogicalVolumes | None = None, shipped: Shipped | None = None
+        self,
+        reader: DiskReader,
+        disk: str,
+        lvm: LogicalVolumes | None = None,
+        shipped: Shipped | None = None,
+        loaders: Loaders = Loaders.ANY,
     ) -> None:
         self._reader, self._disk, self._lvm = reader, disk, lvm
         self._volumes = [_volume(reader, p) for p in partitions(reader)]
         try:
-            self._gaps = tuple(gaps(reader))
+            self._gaps, left = tuple(gaps(reader, loaders)), bytes_left_to_loaders(reader, loaders)
         except ValueError:  # a table that can't be read: seal has said so when it was to wipe them
-            self._gaps = ()
+            self._gaps, left = (), 0
+        self._left_to_loaders = f"{left} bytes before the first partition of disk {disk}" if left else ""
         self._shipped = shipped or Shipped(lambda: file_systems([v.contents for v in self._volumes], lvm))
+
+    @property
+    def left_to_loaders(self) -> str:
+        """What lies outside of partitions and was not wiped, as it may be a board's loader; nothing where all was."""
+        return self._left_to_loaders
 
     @property
     def unchecked(self) -> list[str]:

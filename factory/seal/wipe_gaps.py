@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from factory.disk.gaps import gaps
+from factory.disk.gaps import Loaders, gaps
 from factory.drivers.protocols import Appliance, ApplianceCallFailed
 from factory.seal.table_reader import read_tables
 from factory.seal.trim import Trimmed
@@ -14,12 +14,12 @@ _PAGE = 4096
 _PIECE = 2**20  # libguestfs's protocol ends at 4 MiB
 
 
-async def wipe_gaps(appliance: Appliance, disk: int, cut_to: int | None = None) -> list[Trimmed]:
+async def wipe_gaps(appliance: Appliance, disk: int, loaders: Loaders, cut_to: int | None = None) -> list[Trimmed]:
     """Wipes the gaps of a disk (counted from 0), nothing of which is mounted; *cut_to*: the size that it will have."""
     device = f"/dev/sd{chr(ord('a') + disk)}"
     size = cut_to or int(await appliance.call("blockdev_getsize64", device))
     try:
-        found = await read_tables(appliance, device, size, gaps)
+        found = await read_tables(appliance, device, size, lambda reader: gaps(reader, loaders))
     except ValueError as error:
         return [Trimmed(f"{device} outside of its partitions", "none", str(error))]
     problem = ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from factory.disk.gaps import gaps
+from factory.disk.gaps import Loaders, bytes_left_to_loaders, gaps
 
 pytestmark = pytest.mark.unit
 
@@ -52,9 +52,9 @@ def gpt(*parts: tuple[int, int], backup: int = SECTORS - 1) -> Disk:
     return disk
 
 
-def found(disk: Disk) -> list[tuple[int, int]]:
+def found(disk: Disk, loaders: Loaders = Loaders.OF_PCS) -> list[tuple[int, int]]:
     """``(first, last)`` sectors."""
-    return [(offset // SECTOR, (offset + length) // SECTOR - 1) for offset, length in gaps(disk)]
+    return [(offset // SECTOR, (offset + length) // SECTOR - 1) for offset, length in gaps(disk, loaders)]
 
 
 def test_a_gpt_keeps_its_tables_at_both_ends() -> None:
@@ -73,7 +73,7 @@ def test_a_gpt_without_backup_keeps_the_place_of_one() -> None:
 
 def test_a_gpt_that_is_broken_is_no_reason_to_guess() -> None:
     with pytest.raises(ValueError, match="GPT"):
-        gaps(mbr((0xEE, 1, SECTORS - 1)))
+        gaps(mbr((0xEE, 1, SECTORS - 1)), Loaders.ANY)
 
 
 def test_an_mbr_and_its_chain_of_logical_partitions() -> None:
@@ -140,3 +140,33 @@ def test_a_raid_keeps_the_end_of_the_disk(sector: int, magic: bytes) -> None:
     disk = mbr((0x83, 2048, 1000))
     disk.put(sector, magic)
     assert found(disk) == [(1, 2047), (3048, SECTORS - 2049)]
+
+
+@pytest.mark.parametrize("code", [b"", b"\xfa\x31\xc0nobody knows"])
+@pytest.mark.parametrize("table", [mbr, None])
+def test_what_no_pc_starts_from_keeps_all_before_the_first_partition(code: bytes, table: object) -> None:
+    """Boards by Samsung and Marvell start from sector 1, without a word by which their loaders could be told."""
+    disk = mbr((0x83, 2048, 1000), code=code) if table else gpt((2048, 3047))
+    assert found(disk, Loaders.ANY)[0] == (3048, SECTORS - 1 if table else SECTORS - 34)
+    assert found(disk, Loaders.OF_PCS)[0] == (63 if code and table else 1 if table else 34, 2047)
+
+
+@pytest.mark.parametrize("code", [b"\x33\xc0Missing operating system", GRUB])
+def test_a_pcs_loader_tells_a_pc(code: bytes) -> None:
+    disk = mbr((0x83, 2048, 1000), code=code)
+    if code == GRUB:
+        with_grub(disk)
+    assert gaps(disk, Loaders.ANY) == gaps(disk, Loaders.OF_PCS)
+
+
+def test_what_is_left_to_a_loader_that_nobody_knows_is_told() -> None:
+    disk = mbr((0x83, 2048, 1000))
+    assert bytes_left_to_loaders(disk, Loaders.ANY) == 0
+    disk.put(1, b"BL1" * 100)
+    assert bytes_left_to_loaders(disk, Loaders.ANY) == 300
+    assert bytes_left_to_loaders(disk, Loaders.OF_PCS) == 0
+
+
+def test_an_entry_that_begins_at_the_table_itself_is_no_table_to_go_by() -> None:
+    """FreeBSD's boot1 has one of 50000 sectors on a disk that is one file system."""
+    assert found(mbr((0xA5, 0, 5000))) == []

@@ -29,7 +29,7 @@ DEBIAN: Mapping[str, str | bytes] = {
     "etc/shadow-": "root:$y$j9T$old:1::::::\n",
     "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
     "var/lib/dbus/machine-id": "0123456789abcdef0123456789abcdef\n",
-    "usr/lib/systemd/systemd": b"\x7fELF",
+    "usr/lib/systemd/systemd": b"\x7fELF\2\1\1".ljust(16, b"\0") + b"\3\0\x3e\0",
     "usr/sbin/sshd": b"\x7fELF",
     "usr/bin/ssh-keygen": b"\x7fELF",
     "usr/sbin/resize2fs": b"\x7fELF",

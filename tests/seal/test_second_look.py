@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from factory.disk.gaps import Loaders
 from factory.disk.reader import open_disk
 from factory.errors import VerificationFailed
 from factory.seal.free_space import SWAP, FreeSpace
@@ -40,7 +41,7 @@ def hits(dirty: DirtyDisk) -> list[Hit]:
 
 def test_freed_blocks_that_keep_their_contents_are_counted(dirty: DirtyDisk) -> None:
     with open_disk(dirty.path, "raw") as reader:
-        found = {f.type: f for f in SecondLook(reader, "main").free_space()}
+        found = {f.type: f for f in SecondLook(reader, "main", loaders=Loaders.OF_PCS).free_space()}
     by_dumpe2fs = Sealed(dirty, dirty.path, SealReport(GuestInfo()), ()).dirty_free_bytes()
     assert 0 < by_dumpe2fs <= found["ext"].dirty < by_dumpe2fs + 20 * 4096, "whole blocks, and no others"
     assert found["ext"].dirty % 4096 == 0
@@ -50,7 +51,7 @@ def test_freed_blocks_that_keep_their_contents_are_counted(dirty: DirtyDisk) -> 
 
 def test_each_secret_is_placed_where_it_lies(dirty: DirtyDisk, hits: list[Hit]) -> None:
     with open_disk(dirty.path, "raw") as reader:
-        places = SecondLook(reader, "main").places(hits)
+        places = SecondLook(reader, "main", loaders=Loaders.OF_PCS).places(hits)
     where: dict[str, set[str]] = {}
     for hit, place in zip(hits, places, strict=True):
         where.setdefault(hit.name, set()).add(place.where)
@@ -62,7 +63,7 @@ def test_each_secret_is_placed_where_it_lies(dirty: DirtyDisk, hits: list[Hit]) 
 
 def test_a_known_secret_can_be_allowed_by_name_only(hits: list[Hit], dirty: DirtyDisk) -> None:
     with open_disk(dirty.path, "raw") as reader:
-        places = SecondLook(reader, "main").places(hits)
+        places = SecondLook(reader, "main", loaders=Loaders.OF_PCS).places(hits)
     findings = judge(hits, places, ["secret:canary3:/var/log/*", "secret:gap"])
     allowed = {(f.name, f.where) for f in findings if f.allowed}
     assert allowed == {("secret:gap", OUTSIDE), ("secret:canary3", "/var/log/secrets.log")}
@@ -79,6 +80,6 @@ def test_a_file_system_that_is_not_read_here_is_said_to_be_unchecked(tmp_path: P
     path = tmp_path / "xfs.raw"
     path.write_bytes(b"XFSB".ljust(2**20, b"\0"))
     with open_disk(path, "raw") as reader:
-        look = SecondLook(reader, "main")
+        look = SecondLook(reader, "main", loaders=Loaders.OF_PCS)
         assert look.free_space() == []
         assert look.unchecked == ["partition 0 of disk main (xfs)"]
