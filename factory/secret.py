@@ -56,8 +56,11 @@ class Secret(Generic[T]):
         return MASK
 
 
-_JSON_IN_HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"}
-"""What Jinja's ``tojson`` writes beyond JSON's own escapes."""
+_JSON_IN_HTML: tuple[Mapping[str, str], ...] = (
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"},
+    {"<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "'": "\\u0027", "+": "\\u002B", "`": "\\u0060", '\\"': "\\u0022"},
+)
+"""What Jinja's ``tojson`` and .NET's ``System.Text.Json`` write beyond JSON's own escapes."""
 _XML: Mapping[str, str] = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _XML_QUOTES: tuple[Mapping[str, str], ...] = (
     {},
@@ -65,12 +68,13 @@ _XML_QUOTES: tuple[Mapping[str, str], ...] = (
     {'"': "&quot;", "'": "&apos;"},
     {'"': "&quot;", "'": "&#x27;"},
     {'"': "&#34;", "'": "&#39;"},
+    {'"': "&#34;", "'": "&#39;", "+": "&#43;"},
 )
 """As writers of XML and HTML differ in it."""
 
 
 def _replaced(text: str, characters: Mapping[str, str]) -> str:
-    return "".join(characters.get(c, c) for c in text)
+    return re.sub("|".join(map(re.escape, characters)), lambda found: characters[found[0]], text)
 
 
 def encodings(value: str) -> Iterator[str]:
@@ -81,14 +85,21 @@ def encodings(value: str) -> Iterator[str]:
     yield re.sub(r"([^\w@%+=:,./-])", r"\\\1", value)  # printf %q
     yield re.sub(r'(["$`\\])', r"\\\1", value)  # inside of double quotes
     yield from _in_argv(value)
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield _replaced(json.dumps(value)[1:-1], _JSON_IN_HTML)
+    for text in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+        yield text
+        yield text.replace("/", "\\/")  # PHP
+    for characters in _JSON_IN_HTML:
+        yield _replaced(json.dumps(value)[1:-1], characters)
     for quotes in _XML_QUOTES:
         yield _replaced(value, {**_XML, **quotes})
-    yield urllib.parse.quote(value, safe="")
-    yield urllib.parse.quote(value)
-    yield urllib.parse.quote_plus(value)
+    for spelling in ("&#{0};", "&#x{0:x};", "&#x{0:X};"):
+        yield re.sub(r"[^\w\s.,-]", lambda found, form=spelling: form.format(ord(found[0])), value)  # type: ignore[misc]
+    for quoted in (
+        *(urllib.parse.quote(value, safe=safe) for safe in ("", "/", "!'()*")),  # the last is JavaScript's
+        *(urllib.parse.quote_plus(value, safe=safe) for safe in ("", "!()*")),  # and .NET's
+    ):
+        yield quoted
+        yield re.sub(r"%..", lambda found: found[0].lower(), quoted)
     yield from codes(value)
     for line in value.splitlines():
         if line.strip() and line != value:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,27 @@ class Shape:
 
     placeholder: bytes = b""
     """What only examples in a manual hold."""
+    reach: tuple[int, int] = (256, 4096)
+    """Bytes before and behind the begin of a trigger that hold the whole."""
+    is_in_base64: bool = False
+    """Whether it is looked for in base64 too: what is long enough for that, and often kept so."""
+    decoded: re.Pattern[bytes] | None = None
+    """What it says itself in base64; its group ``secret`` is what must not be a placeholder."""
 
     def matches(self, match: re.Match[bytes]) -> bool:
-        value = match["secret"] if "secret" in match.re.groupindex else match[0]
+        value = _secret_in(match)
+        if self.decoded is not None:
+            plain = self.decoded.fullmatch(base64.b64decode(value + b"==="[: -len(value) % 4]))
+            if plain is None:
+                return False
+            value = _secret_in(plain)
         is_placeholder = bool(self.placeholder) and self.placeholder in value
         return not is_placeholder and entropy(value) >= self.least_entropy
+
+
+def _secret_in(match: re.Match[bytes]) -> bytes:
+    found: bytes = match["secret"] if "secret" in match.re.groupindex else match[0]
+    return found
 
 
 def entropy(value: bytes) -> float:
@@ -41,11 +58,11 @@ _NOT_IN_WORD = r"(?<![A-Za-z0-9_/+-])"
 """For prefixes that base64 may hold by chance."""
 _OWN_WORD = r"(?<![A-Za-z0-9])"
 """For prefixes that are long or strange enough; what stands before one may be the slash of a URL."""
-_END = rb"(?:[\s\"']|\\{1,4}[nrt]|%0[ADad])"
-"""What ends a line: itself, or as JSON, a shell, a programming language or a URL writes it."""
+LINE_END = rb"(?:[\s\"'#>*|;,]|\\{1,4}(?:[nrt]|u000[aAdD]|x0[aAdD])|%0[ADad]|&#(?:1[03]|x0?[aAdD]);)"
+"""What ends a line: itself, as JSON, XML, a shell, a programming language or a URL writes it, and what begins the next
+one in comments and lists. None of it is a character of base64."""
 _ARMOUR = rb"(?:[A-Za-z0-9+/=]|\\{1,4}/)"
-_BODY = rb"(?P<secret>" + _ARMOUR + rb"{32,}(?:" + _END + rb"*" + _ARMOUR + rb"){28,})"
-"""60 characters at least, whatever lies between: manuals show the first line of a key, of some 57, and dots."""
+_BODY = rb"(?P<secret>" + _ARMOUR + rb"{32,}(?:" + LINE_END + rb"*" + _ARMOUR + rb"){28,})"
 """60 characters at least, whatever lies between: manuals show the first line of a key, of some 57, and dots."""
 
 _KEYS: tuple[Shape, ...] = (
@@ -54,23 +71,25 @@ _KEYS: tuple[Shape, ...] = (
         (b"PRIVATE KEY",),
         # The shortest are Ed25519 and X25519 in PKCS#8: one line of 64 characters. SSH2 has four dashes and a blank.
         re.compile(
-            rb"-{4,5} ?BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)? ?-{4,5}" + _END + rb"+"
-            rb"(?:[A-Za-z0-9-]+: ?[^\n\\]{0,200}" + _END + rb"+){0,6}" + _BODY
+            rb"-{4,5} ?BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)? ?-{4,5}" + LINE_END + rb"+"
+            rb"(?:[A-Za-z0-9-]+: ?[^\n\\]{0,200}" + LINE_END + rb"+){0,6}" + _BODY
         ),
         4.0,
+        is_in_base64=True,
     ),
     Shape(
         "putty-private-key",
         (b"PuTTY-User-Key-File-",),
         re.compile(
             rb"PuTTY-User-Key-File-[1-3]: [a-z0-9@.-]+"
-            + _END
+            + LINE_END
             + rb"+(?:Encryption|Comment): [^\n\\]{0,300}"
-            + _END
+            + LINE_END
             + rb"+"
-            rb"(?:[A-Za-z-]+: [^\n\\]{0,300}" + _END + rb"+){1,3}" + _BODY
+            rb"(?:[A-Za-z-]+: [^\n\\]{0,300}" + LINE_END + rb"+){1,3}" + _BODY
         ),
         4.0,
+        is_in_base64=True,
     ),
     _shape(
         "openvpn-static-key",
@@ -158,12 +177,23 @@ _SERVICES: tuple[Shape, ...] = (
 )
 
 _LOGINS: tuple[Shape, ...] = (
-    _shape("json-web-token", ".eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}", 4.0),
+    replace(  # with a chain of certificates in its header (x5c), and all the groups of a user in its claims
+        _shape("json-web-token", ".eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}", 4.0),
+        reach=(16384, 16384),
+    ),
+    Shape(
+        "docker-login",
+        (b'auth"', b'auth\\"'),
+        re.compile(rb"auth\\{0,3}\"\s{0,8}:\s{0,8}\\{0,3}\"(?P<secret>[A-Za-z0-9+/]{16,}={0,2})\\{0,3}\""),
+        2.8,
+        decoded=re.compile(rb"[!-9;-~]{1,128}:(?P<secret>[ -~]{8,})"),
+    ),
     _shape("netrc-password", "machine", r"(?m)^machine\s+\S+\s+login\s+\S+\s+password\s+(?P<secret>\S{8,})", 2.5),
     _shape(
         "url-password",
         "https:// http:// ftp:// ftps://",
-        r"(?:https?|ftps?)://[A-Za-z0-9._%+-]{1,64}:(?P<secret>[A-Za-z0-9_!.~*+=%-]{12,64})@[a-z0-9.-]+\.[a-z0-9]{2,}",
+        r"(?:https?|ftps?)://[A-Za-z0-9._%+-]{1,64}:(?P<secret>[A-Za-z0-9_!.~*+=%-]{12,64})@"
+        r"(?:(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9]|localhost|\[[0-9A-Fa-f:]+\]|[A-Za-z0-9-]+:[0-9])",
         3.0,
     ),
     _shape(  # of a database, whose host is often but a word, and whose user may be left out

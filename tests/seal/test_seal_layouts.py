@@ -180,7 +180,7 @@ def test_every_part_was_found(sealed: tuple[list[ApplianceDisk], SealReport]) ->
 def test_ids_of_devices_are_new(sealed: tuple[list[ApplianceDisk], SealReport]) -> None:
     _, report = sealed
     changed = {d.name: d.paths for d in report.operations if d.name.endswith("-uuids")}
-    assert changed == {"fs-uuids": 4, "lvm-uuids": 2}  # boot, root, data and swap; one physical volume, one group
+    assert changed == {"fs-uuids": 6, "lvm-uuids": 2}  # all file systems and swap; one physical volume, one group
 
 
 def test_what_could_not_be_done_is_said(sealed: tuple[list[ApplianceDisk], SealReport]) -> None:
@@ -203,6 +203,8 @@ def test_free_space_below_lvm_was_read_back(sealed: tuple[list[ApplianceDisk], S
     found = {f.place: f for f in report.free_space}
     assert {place: f.type for place, f in found.items()} == {
         "partition 1 of disk main": "ext",
+        "partition 3 of disk main": "ext",
+        "logical volume vg/stray": "ext",
         "partition 0 of disk data": "btrfs",
         "logical volume vg/root": "xfs",
         "logical volume vg/swap": "swap",

@@ -97,7 +97,7 @@ def test_a_secret_in_one_place_is_one_hit_and_in_two_files_two() -> None:
 def test_the_armour_of_a_key_is_no_secret() -> None:
     key = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + NOISE[:70] + "\n-----END OPENSSH PRIVATE KEY-----\n"
     other = base64.b64encode(key.replace(NOISE[:70], NOISE[69::-1]).encode())
-    assert find(other, {"key": key}) == []
+    assert {h.name for h in find(other, {"key": key})} == {"private-key"}
 
 
 def test_the_excerpt_never_shows_the_secret() -> None:
@@ -178,3 +178,51 @@ def test_findings_that_are_left_out_count_as_problems_too() -> None:
     shown, more = few_of_each(judge(hits, [Place("/a")] * 100, ()))
     report = SealReport(GuestInfo(), findings=shown, more_findings=more)
     assert report.problems[-1] == "found 36 more of private-key"
+
+
+MADE = "Tr0ub4dor/and+3x"
+SPELLED = {
+    "PHP's JSON": MADE.replace("/", "\\/"),
+    "a URL of .NET": "Tr0ub4dor%2fand%2b3x",
+    "encodeURIComponent": "p'(a)!%2F",
+    "HTML of Go": "Tr0ub4dor/and&#43;3x",
+    "HTML, in decimal": "Tr0ub4dor&#47;and&#43;3x",
+    "HTML, in hex": "Tr0ub4dor&#x2f;and&#x2b;3x",
+    "HTML, in hex of OWASP": "Tr0ub4dor&#x2F;and&#x2B;3x",
+    "System.Text.Json": "Tr0ub4dor/and\\u002B3x",
+    "xxd": "00000000: 5472 3075 6234 646f 722f 616e 642b 3378  Tr0ub4dor/and+3x",
+    "xxd of one byte more": "00000000: 0a54 7230 7562 3464 6f72 2f61 6e64 2b33  .Tr0ub4dor/and+3",
+    "xxd -i": "0x54, 0x72, 0x30, 0x75, 0x62, 0x34, 0x64, 0x6f, 0x72, 0x2f, 0x61, 0x6e,\n  0x64, 0x2b, 0x33, 0x78",
+    "a list": "0x54,0x72,0x30,0x75,0x62,0x34,0x64,0x6F,0x72,0x2F,0x61,0x6E,0x64,0x2B,0x33,0x78",
+    "a string's escapes": "".join(f"\\x{b:02x}" for b in MADE.encode()),
+    "hexdump -C": "00000000  54 72 30 75 62 34 64 6f  72 2f 61 6e 64 2b 33 78  |Tr0ub4dor/and+3x|",
+    "od": " 54 72 30 75 62 34 64 6f 72 2f 61 6e 64 2b 33 78",
+    "openssl": MADE.encode().hex(":"),
+    "BitConverter": MADE.encode().hex("-").upper(),
+}
+
+
+@pytest.mark.parametrize(("program", "text"), SPELLED.items())
+def test_a_secret_is_found_as_this_program_writes_it(program: str, text: str) -> None:
+    value = "p'(a)!/" if program == "encodeURIComponent" else MADE
+    assert {h.name for h in find(text.encode(), {"p": value})} == {"secret:p"}
+
+
+@pytest.mark.parametrize("value", ["hunter2", MADE, "correct horse battery staple"])
+@pytest.mark.parametrize("end", ["\n    ", "\r\n\t", "\\n", "\\r\\n", "\\\\n", '"\n  "', "\\u000a", "&#10;", "\n# "])
+def test_a_code_that_is_wrapped_once_is_found_whatever_ends_its_lines(value: str, end: str) -> None:
+    """YAML indents a block, JSON and XML spell a line's end."""
+    for code in (base64.b64encode(f"password={value}\n".encode()).decode(), value.encode().hex()):
+        texts = [code[:at] + end + code[at:] for at in range(1, len(code))]
+        hits = find(b"".join(text.encode().ljust(1024, b"\0") for text in texts), {"p": value})
+        assert {(h.name, h.offset // 1024) for h in hits} == {("secret:p", n) for n in range(len(texts))}
+
+
+def test_pieces_of_a_short_code_are_no_secret() -> None:
+    code = base64.b64encode(b"hunter2!").decode()
+    assert find(f"{code[:6]}\n{code[:6]}.{code[6:]} {b'hunter'.hex()}".encode(), {"p": "hunter2!"}) == []
+
+
+def test_nothing_of_a_known_secret_is_shown() -> None:
+    code = base64.b64encode(MADE.encode()).decode()
+    assert [h.excerpt for h in find(f"{code[:9]}\n  {code[9:]}".encode(), {"p": MADE})] == [""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 
@@ -13,6 +14,7 @@ from tests.seal.test_secret_scan import NOISE, Bytes
 
 pytestmark = pytest.mark.unit
 
+LOGIN = base64.b64encode(b"ci-bot:Tr0ub4dor&3xyQ").decode()
 HEX = "3f9a1c7be04d58a26c1d9e70b5f4832a"
 ED25519 = "MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF"
 """What openssl writes: PKCS#8 of 48 bytes."""
@@ -50,7 +52,35 @@ KEYS = {
     "in a shell's one line": pem("PRIVATE KEY").replace("\n", " "),
     "in a program": "\n".join(f'    "{line}\\n"' for line in pem("PRIVATE KEY", f"{ED25519}\n").splitlines()),
     "in a URL": pem("PRIVATE KEY").replace("\n", "%0A"),
+    "in comments": "".join(f"# {line}\n" for line in pem("PRIVATE KEY", f"{ED25519}\n").splitlines()),
+    "in XML": pem("PRIVATE KEY", f"{ED25519}\n").replace("\n", "&#10;"),
+    "in XML, in hex": pem("PRIVATE KEY").replace("\n", "&#xD;&#xA;"),
+    "in JSON of others": pem("PRIVATE KEY").replace("\n", "\\u000a"),
+    "in a list": ",\n".join(f'"{line}"' for line in pem("PRIVATE KEY").splitlines()),
 }
+KINDS = ("Ed25519", "RSA", "PKCS#8", "EC without public part", "OpenSSH", "SSH2", "PGP")
+
+
+def wrapped(text: str, columns: int, end: str) -> str:
+    return end.join(text[i : i + columns] for i in range(0, len(text), columns))
+
+
+def in_base64(key: str) -> list[str]:
+    """As kubeconfig has it, base64(1), cloud-init in YAML, JSON; and behind what stands before it in the same file."""
+    code = base64.b64encode(key.encode()).decode()
+    files = [base64.b64encode(f"{'x' * n}\n{key}".encode()).decode() for n in (6, 7, 8)]
+    return [
+        f"    client-key-data: {code}\n",
+        wrapped(code, 76, "\n"),
+        wrapped(code, 64, "\r\n"),
+        "content: |\n    " + wrapped(code, 76, "\n    "),
+        f'{{"key": "{wrapped(code, 76, chr(92) + "n")}"}}',
+        f"key={code.replace('+', '-').replace('/', '_')}",
+        *files,
+        base64.b64encode(key.encode("utf-16-le")).decode(),
+    ]
+
+
 PUTTY_KEYS = {
     "version 2": PUTTY.format(2, "none"),
     "version 3, encrypted": PUTTY.format(3, "aes256-cbc"),
@@ -90,7 +120,15 @@ REAL = {
     "grafana-token": [f" glsa_{NOISE[:32]}_{HEX[:8]} ", f" glc_eyJ{NOISE[:80]} "],
     "heroku-key": [f" HRKU-AA{NOISE[:58]} "],
     "huggingface-token": [" hf_" + re.sub("[0-9]", "", NOISE)[:34] + " ", f" hf_{NOISE[:34]} "],
-    "json-web-token": [f" eyJ{NOISE[:30]}.eyJ{NOISE[30:60]}.{NOISE[60:100]} "],
+    "docker-login": [
+        f'{{"auths": {{"registry.example.org": {{"auth": "{LOGIN}"}}}}}}',
+        json.dumps(json.dumps({"auth": LOGIN})),
+        f'"auth":"{LOGIN}"',
+    ],
+    "json-web-token": [
+        f" eyJ{NOISE[:30]}.eyJ{NOISE[30:60]}.{NOISE[60:100]} ",
+        f" eyJ{NOISE * 25}.eyJ{NOISE * 25}.{NOISE[60:100]} ",  # with certificates in its header, and many claims
+    ],
     "linear-key": [f" lin_api_{NOISE[:40]} "],
     "netrc-password": [
         "\nmachine example.org login me password Tr0ub4dor&3xy\n",
@@ -105,9 +143,9 @@ REAL = {
     ],
     "openvpn-static-key": ["-----BEGIN OpenVPN Static key V1-----\n" + f"{HEX}\n" * 16],
     "postman-key": [f" PMAK-{HEX[:24]}-{HEX}ab "],
-    "private-key": list(KEYS.values()),
+    "private-key": [*KEYS.values(), *(text for kind in KINDS for text in in_base64(KEYS[kind]))],
     "pulumi-token": [f" pul-{HEX}{HEX[:8]} "],
-    "putty-private-key": list(PUTTY_KEYS.values()),
+    "putty-private-key": [*PUTTY_KEYS.values(), *in_base64(PUTTY_KEYS["version 2"])],
     "pypi-token": [f" pypi-AgE{NOISE[:70]} "],
     "rubygems-key": [f" rubygems_{HEX}{HEX[:16]} "],
     "sendgrid-key": [f" SG.{NOISE[:22]}.{NOISE[22:65]} "],
@@ -131,6 +169,11 @@ REAL = {
         " amqps://app:Tr0ub4dor3xyQ@mq.example.org ",
         " mongodb+srv://app:Tr0ub4dor3xyQ@cluster.example.org ",
         " ftp://user:hunter2-hunter3@ftp.example.org/ ",
+        " https://u:Tr0ub4dor3xyQ@localhost/ ",
+        " https://u:Tr0ub4dor3xyQ@10.0.0.1 ",
+        " https://u:Tr0ub4dor3xyQ@[fd00::1]:8443/ ",
+        " https://u:Tr0ub4dor3xyQ@Git.Example.COM/x.git ",
+        " http://u:Tr0ub4dor3xyQ@gitea:3000/x.git ",
     ],
     "vault-token": [f" hvs.{NOISE[:30]} ", f" hvr.{NOISE[:30]} "],
     "wireguard-private-key": [
@@ -161,6 +204,8 @@ LOOKALIKES = {
     "grafana-token": f"glsa_<token>_{HEX[:8]}",
     "heroku-key": "HRKU-AA",
     "huggingface-token": "hf_hub_download_with_a_long_name_of_it",
+    "docker-login": '"auth": "none" "auth": "c3R1ZmY=" "auth": "bm90IGEgbG9naW4gYnV0IHdvcmRz" '
+    f'"auth": "{base64.b64encode(b"username:password").decode()}" "auth": "{NOISE[:40]}" "auth": "c3Rv...c3Rv"',
     "json-web-token": "eyJhbGciOi.eyJzdWIiOi",
     "linear-key": "lin_api_" + "x" * 40,
     "netrc-password": "the machine of a login and password",
@@ -171,7 +216,10 @@ LOOKALIKES = {
     "postman-key": "PMAK-key",
     "private-key": "-----BEGIN PRIVATE KEY-----\n-----BEGIN RSA PRIVATE KEY-----\nMIIE...\n"
     + pem("RSA PRIVATE KEY", f"   {NOISE[:57]}\n    ...\n")
-    + "-----BEGIN PRIVATE KEY-----\nand here follow the words of a manual that explain at some length what is in it\n"
+    + base64.b64encode(
+        (pem("CERTIFICATE") + pem("PUBLIC KEY") + "-----BEGIN PRIVATE KEY-----\n...\n").encode()
+    ).decode()
+    + "\n-----BEGIN PRIVATE KEY-----\nand here follow the words of a manual that explain at some length what is in it\n"
     "-----BEGIN PRIVATE KEY-----\n" + "x" * 64 + "\n" + pem("PUBLIC KEY") + pem("CERTIFICATE"),
     "pulumi-token": "pul-" + "0" * 40,
     "putty-private-key": "PuTTY-User-Key-File-2: \nPuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\nComment: x\n…",
@@ -198,6 +246,13 @@ def names(text: str) -> set[str]:
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in sorted(REAL.items()) for text in texts])
 def test_a_secret_of_this_shape_is_found(name: str, text: str) -> None:
     assert names(text) == {name}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, texts[0]) for name, texts in sorted(REAL.items())])
+def test_a_secret_in_a_file_of_powershells_is_found(name: str, text: str) -> None:
+    for lead in (100, 101):
+        content = bytes(lead) + "\ufeff".encode("utf-16-le") + f"a\n{text}\n".encode("utf-16-le") + bytes(100)
+        assert {h.name for h in scan(Bytes(content), "main", Needles.of({}))} == {name}
 
 
 @pytest.mark.parametrize(("name", "text"), sorted(LOOKALIKES.items()))
