@@ -7,11 +7,10 @@ import fnmatch
 from collections.abc import Collection, Sequence
 
 from factory.errors import TemplateError
+from factory.seal.secret_scan import KNOWN
 from factory.seal.secret_shapes import SHAPES
 from factory.seal.unseen import UNSEEN
 
-_OURS = ("secret:", "build-key:")
-"""How names begin that a build gives: those of its variables, and the numbers of its keys."""
 FINDINGS = tuple(sorted({UNSEEN, *(shape.name for shape in SHAPES)}))
 
 
@@ -19,7 +18,7 @@ def check_allow(allow: Sequence[str], known: Collection[str]) -> None:
     """Raises: TemplateError for an entry that allows nothing, as none of *known* has its name; it tells the nearest."""
     for entry in allow:
         name = entry.partition(":/")[0]
-        if name.startswith(_OURS) or any(fnmatch.fnmatchcase(k, name) for k in (*known, *_OURS)):
+        if name.startswith(KNOWN) or any(fnmatch.fnmatchcase(k, name) for k in (*known, *KNOWN)):
             continue
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"findings: {', '.join(known)}"

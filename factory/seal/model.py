@@ -62,7 +62,7 @@ class GuestInfo:
 class SealOptions:
     """What one seal is told.
 
-    ``secrets`` (by name) are looked for in every encoding; ``build_keys`` are public keys (each a line of
+    ``secrets`` (by name) are looked for in many encodings; ``build_keys`` are public keys (each a line of
     authorized_keys) that must not stay; ``allow`` names findings of the secret scan that are meant to be there.
     """
 

@@ -14,7 +14,7 @@ from factory.seal.free_space import FreeSpace
 from factory.seal.model import GuestInfo
 from factory.seal.sanitise import Broken, Done
 from factory.seal.second_look import Place
-from factory.seal.secret_scan import Hit
+from factory.seal.secret_scan import KNOWN, Hit
 from factory.seal.trim import Trimmed
 from factory.seal.unseen import Unseen
 
@@ -172,4 +172,4 @@ def few_of_each(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple
 
 def _is_known(name: str) -> bool:
     """Whether it is a value that we were told, and not a likeness."""
-    return name.startswith(("secret:", "build-key:"))
+    return name.startswith(KNOWN)

@@ -1,7 +1,7 @@
 """Looks for secrets in everything that a disk holds: files, free space, swap, gaps between partitions.
 
-The raw bytes are searched, once, for all patterns at the same time (Aho-Corasick); a candidate is then checked against
-its whole shape. A secret that lies across two pieces of a fragmented file, or inside a compressed file, is not seen.
+The raw bytes are searched once, for all patterns at the same time (Aho-Corasick); a candidate is checked as a whole. A secret that lies across two pieces of a fragmented file, inside a compressed or encrypted file, or in a code that
+none of the patterns is in (base32, base64 of base64, a dump of UTF-16) is not seen: docs/reference/seal.md lists it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SECTOR = 512
 """Bytes: what is found again in one of these is told once. It is of one file, for no file system has smaller blocks."""
 _CHUNK = 8 * 2**20
 KNOWN = ("secret:", "build-key:")
-"""How the names begin of what we were told; all else is a likeness."""
+"""How the names begin of what a build tells us, its variables and the numbers of its keys; all else is a likeness."""
 
 
 @dataclass(frozen=True, slots=True)
