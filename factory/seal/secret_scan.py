@@ -1,7 +1,8 @@
 """Looks for secrets in everything that a disk holds: files, free space, swap, gaps between partitions.
 
-The raw bytes are searched once, for all patterns at the same time (Aho-Corasick); a candidate is checked as a whole. A secret that lies across two pieces of a fragmented file, inside a compressed or encrypted file, or in a code that
-none of the patterns is in (base32, base64 of base64, a dump of UTF-16) is not seen: docs/reference/seal.md lists it.
+The raw bytes are searched once, for all patterns at the same time (Aho-Corasick); a candidate is checked as a whole. A
+secret is not seen that lies across two pieces of a fragmented file, inside a compressed or encrypted file, or in a code
+that none of the patterns is in (base32, base64 of base64, a dump of UTF-16): docs/reference/seal.md lists it.
 """
 
 from __future__ import annotations
