@@ -64,6 +64,9 @@ one in comments and lists. None of it is a character of base64."""
 _ARMOUR = rb"(?:[A-Za-z0-9+/=]|\\{1,4}/)"
 _BODY = rb"(?P<secret>" + _ARMOUR + rb"{32,}(?:" + LINE_END + rb"*" + _ARMOUR + rb"){28,})"
 """60 characters at least, whatever lies between: manuals show the first line of a key, of some 57, and dots."""
+_HEADERS = rb"(?:(?!----)[\s\S]){1,1200}?" + LINE_END
+"""What stands between a key's first line and its body, as one: to try all ways in which a text may be headers takes
+minutes."""
 
 _KEYS: tuple[Shape, ...] = (
     Shape(
@@ -71,8 +74,8 @@ _KEYS: tuple[Shape, ...] = (
         (b"PRIVATE KEY",),
         # The shortest are Ed25519 and X25519 in PKCS#8: one line of 64 characters. SSH2 has four dashes and a blank.
         re.compile(
-            rb"-{4,5} ?BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)? ?-{4,5}" + LINE_END + rb"+"
-            rb"(?:[A-Za-z0-9-]+: ?[^\n\\]{0,200}" + LINE_END + rb"+){0,6}" + _BODY
+            rb"-{4,5} ?BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)? ?-{4,5}" + LINE_END + rb"++"
+            rb"(?:[A-Za-z0-9-]+:" + _HEADERS + rb")?" + _BODY
         ),
         4.0,
         is_in_base64=True,
@@ -81,12 +84,7 @@ _KEYS: tuple[Shape, ...] = (
         "putty-private-key",
         (b"PuTTY-User-Key-File-",),
         re.compile(
-            rb"PuTTY-User-Key-File-[1-3]: [a-z0-9@.-]+"
-            + LINE_END
-            + rb"+(?:Encryption|Comment): [^\n\\]{0,300}"
-            + LINE_END
-            + rb"+"
-            rb"(?:[A-Za-z-]+: [^\n\\]{0,300}" + LINE_END + rb"+){1,3}" + _BODY
+            rb"PuTTY-User-Key-File-[1-3]: [a-z0-9@.-]+" + LINE_END + rb"++(?:Encryption|Comment):" + _HEADERS + _BODY
         ),
         4.0,
         is_in_base64=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 
 import pytest
 
@@ -267,3 +268,13 @@ def test_every_shape_has_both_tests() -> None:
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.name} {shape.triggers[0].decode()}")
 def test_a_shape_is_looked_for_by_what_its_secrets_hold(shape: Shape) -> None:
     assert any(trigger in text.encode() for trigger in shape.triggers for text in REAL[shape.name])
+
+
+@pytest.mark.parametrize(
+    "text", ["a: b, " * 600, "a: " * 1200, ("a: " + "x y " * 20 + "\n") * 40, "\\" * 3000, " " * 4000]
+)
+@pytest.mark.parametrize("head", ["-----BEGIN PRIVATE KEY-----\n", "PuTTY-User-Key-File-2: a\nEncryption: "])
+def test_no_text_takes_long(head: str, text: str) -> None:
+    started = time.process_time()
+    assert names(head + text) == set()
+    assert time.process_time() - started < 2
