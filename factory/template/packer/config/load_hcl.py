@@ -116,7 +116,7 @@ def load_hcl(
         warnings=warnings_of(problems),
         variables=inputs,
         locals=local_values,
-        secrets=_secrets(inputs, local_values, builds.secrets),
+        secrets=_secrets(inputs, local_values, builds.secrets | world.pieces),
         description=next((b.description for b in made if b.description), ""),
         required_plugins=plugins,
         required_version=version,

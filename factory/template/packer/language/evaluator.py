@@ -91,6 +91,8 @@ def _template(node: ast.Template, scope: Scope) -> Value:
                 hint="use join(), jsonencode() or a for expression to make a text of it",
             )
         pieces.append(text)
+        if value.sensitive and len(node.parts) > 1:
+            scope.world.pieces.add(text)
     check_length(sum(map(len, pieces)))
     result = string("".join(pieces)) if known else Value(STRING, UNKNOWN_VALUE.data)
     return result.with_sensitivity(sensitive)

@@ -33,6 +33,8 @@ class World:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     secret: Callable[[str, tuple[str, ...]], str] | None = None
     work: Work = field(default_factory=Work, compare=False, repr=False)
+    pieces: set[str] = field(default_factory=set, compare=False, repr=False)
+    """Sensitive texts that became a part of longer ones: a secret that was computed stands for itself nowhere else."""
 
     def find(self, path: str) -> Path:
         """The file that *path* means; where none exists, the place where it is expected."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,14 +34,13 @@ class LeftOpen:
                 while wanted in names.values() and text not in names:
                     wanted += "_"
                 names.setdefault(text, wanted)
-        computed = [s.reveal() for s in config.secrets]
-        # Where a known value shows, it alone is replaced: the rest of such a text is the template's own.
-        hidden = [c for c in computed if not c.isspace() and not any(name in c for name in names)]
-        for number, text in enumerate(hidden, 1):
-            wanted = f"secret_{number}"
-            while wanted in names.values() or wanted in config.variables:
-                wanted += "_"
-            names[text] = wanted
+        numbers = itertools.count(1)
+        # The shortest first: parts of texts are among them. Where these show, they alone are replaced: the rest of such
+        # a text is the template's own.
+        for text in sorted((s.reveal() for s in config.secrets), key=len):
+            if text.isspace() or any(name in text for name in names):
+                continue
+            names[text] = next(n for i in numbers if (n := f"secret_{i}") not in {*names.values(), *config.variables})
         return cls(names)
 
     def text(self, text: str, escape: Callable[[str], str]) -> str:
