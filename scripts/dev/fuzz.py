@@ -1,4 +1,4 @@
-"""fuzz [--count N] [--seed S] [TARGET…]: throws N inputs at the parsers and evaluators of Packer's languages.
+"""fuzz [--count N] [--seed S] [TARGET…]: throws N inputs at what reads Packer's languages and boot commands.
 
 Fails on the first input that ends in anything but a result or a typed error, or that takes longer than a second of
 this process' own time; the input is printed so that it can be pasted into a test. The same seed gives the same inputs.

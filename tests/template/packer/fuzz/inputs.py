@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
+from factory.boot_command.parse import Dialect
+from factory.boot_command.parse import parse as parse_boot_command
+from factory.errors import TemplateError
 from factory.template.packer.gotemplate import Context, Surroundings, packer_functions, render, render_known
 from factory.template.packer.hcl import NOWHERE, Source, parse_body, parse_expression, parse_template
 from factory.template.packer.hcl.json_form import parse_json_body
@@ -202,7 +206,55 @@ JSON_PIECES = [
     "'",
     "nul",
 ]
+BOOT_PIECES = [
+    "<",
+    ">",
+    "<enter>",
+    "<ENTER>",
+    "<lt>",
+    "<wait>",
+    "<wait5>",
+    "<wait1m30s>",
+    "<wait-5>",
+    "<wait0>",
+    "<wait5x>",
+    "<wait1e9s>",
+    "<wait99999999999h>",
+    "<leftShiftOn>",
+    "<leftShiftOff>",
+    "<f12>",
+    "<f13>",
+    "<aOn>",
+    "<éOn>",
+    "<<on>",
+    "<>>on>",
+    "<wa\x69t>",
+    '<waitText "x" 60s>',
+    '<waitText "x',
+    "<waitText /a(/ 5s>",
+    "<waitText /(a+)+$/>",
+    "<waitText>",
+    "<waitSerial /x/i 0s>",
+    "<waitStill 2s 3s>",
+    "<waitSeed ../x 1s>",
+    "{{ .HTTPIP }}",
+    "é",
+    "\u0130",
+    "\ud800",
+    "\x00",
+    "\n",
+    "\t",
+    '"',
+    "/",
+    " ",
+    "wait",
+    "a",
+]
 SEEDS = {
+    "boot": [
+        '<esc><wait5>auto url=http://10.0.2.2/preseed.cfg<leftShiftOn>a<leftShiftOff><enter><waitText "login:" 60s>',
+        "c<waitSerial /grub> ?/i 1m><f10><wait><waitStill 2s><waitSeed preseed.cfg 60s><lt>x>",
+    ],
     "hcl": [
         'source "qemu" "x" {\n  a = "b ${var.x} %{ if true }y%{ endif }"\n  c = [1, 2, {d = 3}]\n}\n',
         'a = <<-EOT\n  x ${"y"}\n    %{ for i in [1] ~}\n z\n %{ endfor }\n  EOT\n'
@@ -260,6 +312,12 @@ def _json(text: str) -> None:
     parse_json_body(Source.of("f", text), {})
 
 
+def _boot(text: str) -> None:
+    with suppress(TemplateError):
+        parse_boot_command(text, Dialect.PACKER)
+    parse_boot_command(text)
+
+
 def _go(text: str) -> None:
     render_known(text, Context({}, GO_CONTEXT.functions, None), NOWHERE)
     render(text, GO_CONTEXT, NOWHERE)
@@ -271,6 +329,7 @@ TARGETS: Mapping[str, tuple[Callable[[str], None], list[str], list[str]]] = {
     "template": (_template, HCL_PIECES, SEEDS["hcl"]),
     "json": (_json, JSON_PIECES, SEEDS["json"]),
     "go": (_go, GO_PIECES, SEEDS["go"]),
+    "boot": (_boot, BOOT_PIECES, SEEDS["boot"]),
 }
 
 

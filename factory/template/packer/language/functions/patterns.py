@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import warnings
 from collections.abc import Iterator
 
 from factory.template.packer.language.bounds import check_length
@@ -22,7 +23,9 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         raise FunctionError(f"the pattern uses “{found}”", 0, hint="Packer's regular expressions (RE2) don't have it")
     try:
         translated, flags = translate(pattern)
-        return re.compile(translated, flags)
+        with warnings.catch_warnings():  # of set operations that Python may have one day, in words for programmers
+            warnings.simplefilter("ignore", FutureWarning)
+            return re.compile(translated, flags)
     except (re.error, OverflowError, RecursionError) as error:
         raise FunctionError(f"the pattern is not a regular expression: {error}", 0) from None
 
