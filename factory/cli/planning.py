@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from factory.engine.media import Library
 from factory.engine.store import Layer, LayerStore
 from factory.errors import FactoryError, TemplateError, in_one_line
 from factory.host.facts import HostFacts
+from factory.opening import Stamp, stamp_of
 from factory.plan.explain import changes
 from factory.plan.model import Keeps, Phase, Plan
 from factory.plan.wiring import check_wiring
@@ -43,8 +45,9 @@ class Planned:
             return Seen()
         try:
             now = await self.planned_again({})
-        except FactoryError as error:  # a script that is gone, for example
-            return Seen(in_one_line(error))
+        except FactoryError as error:  # a script that is gone, for example: perhaps of a phase that has run
+            stamps = await asyncio.to_thread(_stamps_now, phase)
+            return Seen("" if stamps == phase.sources else f"its files changed ({in_one_line(error)})", stamps)
         same = next((p for p in now.phases if p.name == phase.name), phase)
         found = changes(phase.recipe, same.recipe)
         return Seen(found[0].sentence() if found else "", same.sources)
@@ -52,6 +55,15 @@ class Planned:
     async def planned_again(self, once: Mapping[str, str]) -> Plan:
         assert self.again is not None
         return await self.again({**self.once, **once})
+
+
+def _stamps_now(phase: Phase) -> dict[str, Stamp]:
+    """Of the files that *phase* was planned from, those that are there."""
+    stamps = {}
+    for name in phase.sources:
+        with suppress(OSError):
+            stamps[name] = stamp_of(Path(name))
+    return stamps
 
 
 async def plan_build(

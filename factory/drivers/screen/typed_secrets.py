@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ _TELLING = 16
 """Characters of a long secret, in a row, that are no chance."""
 _JUMP = 3
 """Keys in a row that may be lost, added or changed."""
+_OFTEN = 8
+"""Places in one secret that the same three characters are looked for at: one that repeats itself has hundreds."""
 _HEAD = 12
 """Characters typed before a secret by which it is known where it grows."""
 _FIELD_ENDS = re.compile(rf"[_█ ]?(?:[ _]*\\?[ ]*(?:[{re.escape(FRAME)}]|$)|[ ]{{2}})")
@@ -144,8 +147,12 @@ class TypedSecrets:
         if len(known.text) < SHORTEST or known in self._known:
             return
         self._known.append(known)
+        seen = Counter[str]()
         for at in range(len(known.text) - _GRAM + 1):
-            self._grams.setdefault(known.text[at : at + _GRAM], []).append((known, at))
+            gram = known.text[at : at + _GRAM]
+            seen[gram] += 1
+            if seen[gram] <= _OFTEN:
+                self._grams.setdefault(gram, []).append((known, at))
 
     def _alike(self, flow: Flow, lines: Sequence[str]) -> Iterator[tuple[int, int]]:
         screen = _Screen(_plain(flow.text), flow, lines)
