@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -87,6 +88,8 @@ class PackerConfig:
     variables: Mapping[str, PackerVariable] = field(default_factory=dict)
     locals: Mapping[str, Value] = field(default_factory=dict)
     secrets: tuple[Secret[str], ...] = ()
+    parts: Mapping[str, AbstractSet[str]] = field(default_factory=dict, repr=False)
+    """Texts with sensitive parts, and these."""
     description: str = ""
     required_plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     required_version: str = ""

@@ -74,6 +74,7 @@ def _literal(node: ast.Literal, scope: Scope) -> Value:
 
 def _template(node: ast.Template, scope: Scope) -> Value:
     pieces: list[str] = []
+    secret: set[str] = set()
     sensitive, known = False, True
     for part in node.parts:
         value = _evaluate(part, scope)
@@ -91,9 +92,11 @@ def _template(node: ast.Template, scope: Scope) -> Value:
                 hint="use join(), jsonencode() or a for expression to make a text of it",
             )
         pieces.append(text)
-        if value.sensitive and len(node.parts) > 1:
-            scope.world.pieces.add(text)
+        if value.sensitive:
+            secret.add(text)
     check_length(sum(map(len, pieces)))
+    if secret and known:
+        scope.world.parts.setdefault("".join(pieces), set()).update(secret)
     result = string("".join(pieces)) if known else Value(STRING, UNKNOWN_VALUE.data)
     return result.with_sensitivity(sensitive)
 
@@ -165,7 +168,7 @@ def element_at(target: Value, key: Value, span: Span) -> Value:
         fields = target.fields()
         text = as_text(key)
         if text is None:
-            raise failure(span, f"a text is needed as the key, not {describe(key)}")
+            raise failure(span, f"a text is needed as the key, not {describe(key)}", sensitive=key.sensitive)
         if text not in fields:
             hint = "" if target.sensitive else did_you_mean(text, fields)
             raise failure(span, f"there is no element with the key “{text}”", hint=hint, sensitive=key.sensitive)
@@ -175,13 +178,14 @@ def element_at(target: Value, key: Value, span: Span) -> Value:
     try:
         place = convert(key, NUMBER)
     except ConversionError as error:
-        raise failure(span, f"the index is not usable: {error}") from None
+        raise failure(span, f"the index is not usable: {error}", sensitive=key.sensitive) from None
     items = target.items()
     if place.is_null or place.number() != place.number().to_integral_value():
         raise failure(span, "a whole number is needed as the index")
     position = int(place.number())
     if not 0 <= position < len(items):
-        raise failure(span, f"there is no element {position}: the list has {len(items)}, counted from 0")
+        told = f"there is no element {position}: the list has {len(items)}, counted from 0"
+        raise failure(span, told, sensitive=target.sensitive or key.sensitive)
     return items[position]
 
 

@@ -33,8 +33,8 @@ class World:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     secret: Callable[[str, tuple[str, ...]], str] | None = None
     work: Work = field(default_factory=Work, compare=False, repr=False)
-    pieces: set[str] = field(default_factory=set, compare=False, repr=False)
-    """Sensitive texts that became a part of longer ones: a secret that was computed stands for itself nowhere else."""
+    parts: dict[str, set[str]] = field(default_factory=dict, compare=False, repr=False)
+    """Texts with sensitive parts, and these: a secret that was computed stands for itself nowhere else."""
 
     def find(self, path: str) -> Path:
         """The file that *path* means; where none exists, the place where it is expected."""
@@ -84,8 +84,9 @@ def failure(span: Span, message: str, *, hint: str = "", sensitive: bool = False
 
 
 def without_quotes(message: str) -> str:
-    """*message* without what it quotes, of which further lines are a part."""
-    return re.sub(r"“.*”", "“<sensitive>”", message.partition("\n")[0])
+    """*message* without what it quotes, of which further lines are a part, and without numbers, which have no quotes."""
+    plain = re.sub(r"“.*”", "“<sensitive>”", message.partition("\n")[0])
+    return re.sub(r"(?<!\w)-?\d[\d./:]*", "<sensitive>", plain)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

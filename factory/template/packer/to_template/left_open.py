@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from factory.secret import Secret
@@ -35,10 +36,8 @@ class LeftOpen:
                     wanted += "_"
                 names.setdefault(text, wanted)
         numbers = itertools.count(1)
-        # The shortest first: parts of texts are among them. Where these show, they alone are replaced: the rest of such
-        # a text is the template's own.
-        for text in sorted((s.reveal() for s in config.secrets), key=len):
-            if text.isspace() or any(name in text for name in names):
+        for text in sorted(s.reveal() for s in config.secrets):
+            if text in names or text.isspace() or _is_told(text, names, config.parts):
                 continue
             names[text] = next(n for i in numbers if (n := f"secret_{i}") not in {*names.values(), *config.variables})
         return cls(names)
@@ -68,6 +67,14 @@ class LeftOpen:
         longest_first = sorted(values, key=len, reverse=True)
         pieces = re.split("(" + "|".join(map(re.escape, longest_first)) + ")", text)
         return "".join(_written(self.names[p]) if p in values else escape(p) for p in pieces)
+
+
+def _is_told(text: str, names: Mapping[str, str], parts: Mapping[str, AbstractSet[str]]) -> bool:
+    """Whether all that is sensitive in *text* is replaced by itself: the rest is the template's own then."""
+    if text.lower() in EVERYBODYS or (text in names and len(text) >= _SHORTEST):
+        return True
+    within = parts.get(text, frozenset())
+    return bool(within) and all(part != text and _is_told(part, names, parts) for part in within)
 
 
 def _written(name: str) -> str:

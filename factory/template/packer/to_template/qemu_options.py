@@ -10,7 +10,7 @@ from types import MappingProxyType
 from factory.template.packer.to_template.notes import Notes
 from factory.template.packer.to_template.placing import OptionError
 
-_MAC = re.compile(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}")
+_MAC = re.compile(r"[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}")
 _OPTION = re.compile(r"[a-z][a-z0-9_.-]*")
 DRIVE_AS_HERE: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -79,7 +79,7 @@ def mac_of(value: str) -> str:
     if value and not _MAC.fullmatch(value):
         hint = "six pairs of hexadecimal digits: 52:54:00:12:34:56"
         raise OptionError("qemuargs", f"“{value}” is no address of a network card", hint=hint)
-    return value
+    return value.replace("-", ":")
 
 
 def drive_options(value: str) -> Iterator[str]:
