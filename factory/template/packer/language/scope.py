@@ -84,7 +84,7 @@ def failure(span: Span, message: str, *, hint: str = "", sensitive: bool = False
 
 
 def without_quotes(message: str) -> str:
-    """*message* without what it quotes, of which further lines are a part, and without numbers, which have no quotes."""
+    """*message* without what it quotes (further lines are part of that), and without numbers: they have no quotes."""
     plain = re.sub(r"“.*”", "“<sensitive>”", message.partition("\n")[0])
     return re.sub(r"(?<!\w)-?\d[\d./:]*", "<sensitive>", plain)
 
