@@ -1,6 +1,6 @@
 """Seal, qcow2, VMDK and OVA in one go, against virt-sysprep, virt-sparsify and qemu-img one after another.
 
-    python -m benchmarks.seal --rootfs rootfs.tar        (made by: mmdebstrap … bookworm rootfs.tar)
+    python -m benchmarks.seal --rootfs FILE        (of scripts/iso/debian-rootfs FILE, or a tar of mmdebstrap's)
 
 Both get a copy of the same dirty disk (a Debian, a deleted file of random data) in the same run, on the same appliance
 and accelerator. Wall and processor time, the most temporary space, final sizes and what is left in freed blocks go to
@@ -40,6 +40,7 @@ from factory.seal.model import SealOptions
 from factory.seal.seal import seal
 from factory.seal.second_look import SecondLook
 
+LZ4 = b"\x04\x22\x4d\x18"
 MIB = 2**20
 US = "factory"
 CANARY = b"planted-by-the-benchmark-"
@@ -59,7 +60,8 @@ def make_disk(rootfs: Path, place: Path, size: int, freed: int) -> Path:
     """A partitioned raw disk with *rootfs* and *freed* bytes of a deleted file, full of canaries and noise."""
     tree, disk = place / "tree", place / "dirty.raw"
     tree.mkdir()
-    run("tar", "xf", rootfs, "-C", tree)
+    packed = ["-I", "lz4"] if rootfs.open("rb").read(4) == LZ4 else []  # as scripts/iso/debian-rootfs packs it
+    run("tar", *packed, "-xf", rootfs, "-C", tree)
     (tree / "etc/fstab").write_text("LABEL=root / ext4 errors=remount-ro 0 1\n")
     (tree / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
     (tree / "root/.bash_history").write_bytes(CANARY * 400)
