@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from factory.seal.secret_shapes import LINE_END, Shape
 
 _BREAK = rb"(?:" + LINE_END + rb"){0,64}"
 _CODE = rb"A-Za-z0-9+/_-"
-_RUN_BEFORE = re.compile(rb"(?:" + LINE_END + rb"|[" + _CODE + rb"])*+\Z")
-_RUN = re.compile(rb"(?:" + LINE_END + rb"|[" + _CODE + rb"])*+")
-_ENDS = re.compile(LINE_END)
+_RUN = re.compile(rb"(?:" + LINE_END + rb"|[" + _CODE + rb"])++")
+_ENDS = re.compile(rb"(?:" + LINE_END + rb")++")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class Check(Protocol):
@@ -89,16 +90,30 @@ class InBase64:
         return self.shape.name
 
     def find(self, window: bytes, at: int) -> tuple[int, bytes] | None:
-        runs = (_RUN_BEFORE.search(window, 0, at), _RUN.match(window, at))
-        head, tail = (_ENDS.sub(b"", run[0]) if run is not None else b"" for run in runs)
-        head = head[(len(head) - self.lead) % 4 :]
-        code = head + tail
-        code = code[: len(code) // 4 * 4].translate(bytes.maketrans(b"-_", b"+/"))
-        text, before = (
-            base64.b64decode(c).replace(b"\0", b"") for c in (code, head[: -self.lead or None])
-        )  # of UTF-16
+        start = max((run.start() for run in _RUN.finditer(window, 0, at) if run.end() == at), default=at)
+        behind = _RUN.match(window, at)
+        head = _ENDS.sub(b"", window[start:at])
+        tail = _ENDS.sub(b"", behind[0] if behind is not None else b"")
+        cut = (len(head) - self.lead) % 4
+        code = (head + tail)[cut:].translate(_URL_SAFE)
+        raw = base64.b64decode(code[: len(code) // 4 * 4])
+        text = raw.replace(b"\0", b"")  # of UTF-16
+        before = raw[: (len(head) - cut) // 4 * 3].replace(b"\0", b"")
         found = _match(self.shape, text, len(before) + 2)  # somewhere in the trigger
-        return (at, found[0]) if found is not None else None
+        if found is None:
+            return None
+        # All triggers of one secret tell the same begin, so that it is one hit.
+        first = next(itertools.islice((n for n, byte in enumerate(raw) if byte), found.start(), None))
+        return _place(window, start, cut + first * 4 // 3), found[0]
+
+
+def _place(window: bytes, start: int, number: int) -> int:
+    """Where in *window* that character of base64 is, counted from *start* on without what ends lines."""
+    for ends in _ENDS.finditer(window, start):
+        if ends.start() - start > number:
+            break
+        number += len(ends[0])
+    return start + number
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +147,11 @@ def checks_of(shape: Shape) -> Iterator[tuple[bytes, Check]]:
     for trigger in shape.triggers if shape.is_in_base64 else ():
         for raw in (trigger, trigger.decode().encode("utf-16-le")):
             for lead in range(3):
-                yield _in_base64(raw, lead), InBase64(shape, (0, 2, 3)[lead])
+                code, before = _in_base64(raw, lead), (0, 2, 3)[lead]
+                # Any column may be the last of a line: of a code that is broken once at the most, one half is whole.
+                middle = len(code) // 2
+                yield code[:middle], InBase64(shape, before)
+                yield code[middle:], InBase64(shape, (before + middle) % 4)
 
 
 def _in_base64(raw: bytes, lead: int) -> bytes:

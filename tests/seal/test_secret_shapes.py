@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import time
@@ -259,6 +260,24 @@ def test_a_secret_in_a_file_of_powershells_is_found(name: str, text: str) -> Non
 @pytest.mark.parametrize(("name", "text"), sorted(LOOKALIKES.items()))
 def test_what_only_looks_like_one_is_not(name: str, text: str) -> None:
     assert names(f" {text} ") == set()
+
+
+@pytest.mark.parametrize("end", ["\n", "\n      ", "\r\n", "\\n"], ids=["plain", "indented", "CRLF", "JSON"])
+@pytest.mark.parametrize("kind", [*KINDS, "RSA, encrypted", "PKCS#8, encrypted", "UTF-16", "PuTTY"])
+def test_a_key_in_base64_is_found_wherever_its_lines_end(kind: str, end: str) -> None:
+    """Once each, where it begins: behind 0 to 79 bytes of the same file, in both usual widths."""
+    key = PUTTY_KEYS["version 2"] if kind == "PuTTY" else KEYS.get(kind, KEYS["OpenSSH"])
+    form = "utf-16-le" if kind == "UTF-16" else "utf-8"
+    disk, places = b"", set()
+    for lead, columns in itertools.product(range(80), (64, 76)):
+        code = base64.b64encode(b"#" * lead + key.encode(form)).decode()
+        begin = lead * 4 // 3
+        places.add(len(disk) + len(wrapped(code, columns, end)[: begin + begin // columns * len(end)]))
+        disk += wrapped(code, columns, end).encode() + bytes(512)
+    name = "putty-private-key" if kind == "PuTTY" else "private-key"
+    hits = scan(Bytes(disk), "main", Needles.of({}))
+    assert {h.name for h in hits} == {name}
+    assert [h.offset for h in hits] == sorted(places)
 
 
 def test_every_shape_has_both_tests() -> None:
