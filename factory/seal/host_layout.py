@@ -12,11 +12,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from factory.disk.ext import Ext
+from factory.disk.ext_links import LinkedPaths
 from factory.disk.fat import Fat
 from factory.disk.partitions import Partition, Window, partitions
 from factory.disk.reader import DiskReader
 from factory.seal.layout import TELLING, Layout, linux_guest
-from factory.seal.mounts import UNITS, Mount, by_type, identities, parse_fstab, plan_mounts, with_units
+from factory.seal.mount_units import (
+    FOLDERS_OF_UNITS,
+    UNIT_FOLDERS,
+    enabled_units,
+    entries_of_units,
+    files_of_units,
+    with_units,
+)
+from factory.seal.mounts import FstabEntry, Mount, by_type, identities, parse_fstab, plan_mounts
 from factory.seal.unclaimed import is_of_a_loader, judge_unclaimed
 from factory.seal.unseen import Unseen
 
@@ -142,16 +151,16 @@ class _Tree:
 
 def _system_on(device: str, devices: _Devices) -> Layout | None:
     """The layout when there is a root file system on *device*."""
-    ext, facts = devices.exts[device], devices.facts
-    if ext.lookup("/etc") is None:
+    paths, facts = LinkedPaths(devices.exts[device]), devices.facts
+    if paths.real("/etc") is None:
         return None
-    release = _read(ext, "/etc/os-release") or _read(ext, "/usr/lib/os-release")
-    guest = linux_guest(release, {path for path in TELLING if ext.lookup(path) is not None})
+    release = paths.content("/etc/os-release") or paths.content("/usr/lib/os-release")
+    guest = linux_guest(release, {path for path in TELLING if paths.real(path) is not None})
     if guest is None:
         return None
     filesystems = {name: fact["TYPE"] for name, fact in facts.items() if fact.get("TYPE")}
-    units = [_text(ext, f"{UNITS}/{name}") for name in sorted(ext.folder(UNITS)) if name.endswith(".mount")]
-    plan = plan_mounts(with_units(parse_fstab(_text(ext, "/etc/fstab")), units), filesystems, identities(facts))
+    entries = with_units(parse_fstab(_text(paths, "/etc/fstab")), _units(paths))
+    plan = plan_mounts(entries, filesystems, identities(facts))
     tree = _Tree(device, devices)
     failed = tuple(mount for mount in plan.mounts if not tree.mount(mount))
     tree.mount_by_type()
@@ -175,13 +184,15 @@ def _unclaimed(others: Sequence[Mount], named: Sequence[Mount], devices: _Device
     return [unseen for unseen in found if unseen is not None]
 
 
-def _text(ext: Ext, path: str) -> str:
-    return _read(ext, path).decode("utf-8", "replace")
+def _units(paths: LinkedPaths) -> list[FstabEntry]:
+    found = []
+    for folder in UNIT_FOLDERS:
+        for name in paths.names(folder):
+            within = paths.names(f"{folder}/{name}") if name.endswith(FOLDERS_OF_UNITS) else ()
+            found += [f"{folder}/{name}", *(f"{folder}/{name}/{inner}" for inner in within)]
+    texts = {unit: [_text(paths, path) for path in files] for unit, files in files_of_units(found).items()}
+    return entries_of_units(texts, enabled_units(found))
 
 
-def _read(ext: Ext, path: str) -> bytes:
-    number = ext.lookup(path)
-    try:
-        return ext.content(number) if number is not None else b""
-    except ValueError:
-        return b""
+def _text(paths: LinkedPaths, path: str) -> str:
+    return paths.content(path).decode("utf-8", "replace")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from factory.drivers.protocols import Appliance, ApplianceCall, ApplianceCallFailed
 from factory.seal.model import Family, GuestInfo, Init
-from factory.seal.mounts import UNITS, Mount, by_type, identities, parse_fstab, plan_mounts, with_units
+from factory.seal.mount_units import UNIT_GLOBS, enabled_units, entries_of_units, files_of_units, with_units
+from factory.seal.mounts import FstabEntry, Mount, by_type, identities, parse_fstab, plan_mounts
 from factory.seal.unclaimed import is_of_a_loader, look_for_unclaimed
 from factory.seal.unseen import Unseen
 
@@ -179,10 +180,9 @@ async def _read_fstab(
     appliance: Appliance, layout: Layout, filesystems: Mapping[str, str], devices: Mapping[str, str]
 ) -> Layout:
     """Mounts what the guest's fstab and mount units name, besides the root."""
-    fstab, units = await appliance.attempt([("read_file", "/etc/fstab"), ("glob_expand", f"{UNITS}/*.mount")])
-    found = await appliance.attempt([("read_file", unit) for unit in units]) if isinstance(units, list) else []
-    entries, *more = (c.decode("utf-8", "replace") if isinstance(c, bytes) else "" for c in (fstab, *found))
-    plan = plan_mounts(with_units(parse_fstab(entries), more), filesystems, devices)
+    fstab = (await appliance.attempt([("read_file", "/etc/fstab")]))[0]
+    entries = with_units(parse_fstab(_text(fstab)), await _units(appliance))
+    plan = plan_mounts(entries, filesystems, devices)
     mounts, failed, unseen = list(layout.mounts), [], [*layout.unseen, *plan.unseen]
     for mount in plan.mounts:
         calls = replace(layout, mounts=(mount,)).mount_calls(read_only=False)
@@ -194,6 +194,18 @@ async def _read_fstab(
         else:
             mounts.append(mount)
     return replace(layout, mounts=tuple(mounts), failed=tuple(failed), unseen=tuple(unseen), swap_files=plan.swap_files)
+
+
+async def _units(appliance: Appliance) -> list[FstabEntry]:
+    listed = await appliance.attempt([("glob_expand", glob) for glob in UNIT_GLOBS])
+    paths = [path for found in listed if isinstance(found, list) for path in found]
+    files = files_of_units(paths)
+    texts = iter(await appliance.attempt([("read_file", path) for unit in files.values() for path in unit]))
+    return entries_of_units({n: [_text(next(texts)) for _ in unit] for n, unit in files.items()}, enabled_units(paths))
+
+
+def _text(answer: object) -> str:
+    return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else ""
 
 
 async def _mount_by_type(appliance: Appliance, layout: Layout, devices: Mapping[str, Mapping[str, str]]) -> Layout:

@@ -1,4 +1,7 @@
-"""Which file systems a guest mounts where: what its fstab, systemd's mount units and types of GPT partitions say."""
+"""Which file systems a guest mounts where: what its fstab and types of GPT partitions say.
+
+systemd's mount units are lines of fstab here: ``mount_units`` reads them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from dataclasses import dataclass
 
 from factory.seal.unseen import Unseen
 
-UNITS = "/etc/systemd/system"
 BY_TYPE = {
     "933ac7e1-2eb4-4f13-b844-0e14e2aef915": "/home",
     "3b8f8425-20e0-4f3b-907f-1a25a76f98e8": "/srv",
@@ -59,23 +61,6 @@ def parse_fstab(text: str) -> list[FstabEntry]:
     return entries
 
 
-def parse_mount_unit(text: str) -> FstabEntry | None:
-    """What a ``*.mount`` unit mounts (systemd.mount(5)); None for what is no device: a share, an image."""
-    values = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in text.splitlines())}
-    source, point = values.get("What", ""), values.get("Where", "")
-    is_device = source.startswith("/dev/") or re.match(r"(?:PART)?(?:UUID|LABEL)=", source)
-    if not is_device or not point.startswith("/"):
-        return None
-    return FstabEntry(source, point, values.get("Type", "auto"), tuple(values.get("Options", "").split(",")))
-
-
-def with_units(fstab: Sequence[FstabEntry], units: Sequence[str]) -> list[FstabEntry]:
-    """What *units* (the text of each) mount beside *fstab*."""
-    points = {posixpath.normpath(entry.point) for entry in fstab}
-    found = (parse_mount_unit(text) for text in units)
-    return [*fstab, *(e for e in found if e is not None and posixpath.normpath(e.point) not in points)]
-
-
 def _unescape(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), text)
 
@@ -103,6 +88,7 @@ class FstabPlan:
 def plan_mounts(entries: Sequence[FstabEntry], filesystems: Mapping[str, str], devices: Mapping[str, str]) -> FstabPlan:
     """Which of *filesystems* (device → type) go where, parents first; *devices*: every name → device."""
     mounts, unseen = [], []
+    at_boot = {resolve(e.source, devices) for e in entries if "noauto" not in e.options}
     swap_files = tuple(e.source for e in entries if e.type == "swap" and e.source.startswith("/") and not _is_device(e))
     for entry in sorted(entries, key=lambda e: e.point.count("/")):
         if entry.point in {"/", "none", "swap"} or entry.type in _NOT_MOUNTED or "bind" in entry.options:
@@ -113,6 +99,8 @@ def plan_mounts(entries: Sequence[FstabEntry], filesystems: Mapping[str, str], d
                 unseen.append(Unseen(entry.point, f"the guest has it on {entry.source}, which is on none of the disks"))
             continue
         subvolume = next((o for o in entry.options if o.startswith(("subvol=", "subvolid="))), "")
+        if "noauto" in entry.options and device in at_boot and not subvolume:
+            continue  # another place for what has its own
         if subvolume and device.startswith("btrfsvol:"):
             device = device.removeprefix("btrfsvol:").rsplit("/", 1)[0]
         mounts.append(Mount(device, posixpath.normpath(entry.point), filesystems.get(device, ""), subvolume))

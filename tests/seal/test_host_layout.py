@@ -11,12 +11,15 @@ from factory.disk.fat import Fat
 from factory.disk.reader import open_disk
 from factory.seal.host_layout import read_layout
 from factory.seal.layout import Layout
+from factory.seal.model import Family, Init
 from tests.seal.dirty_disk import MIB, program, write_tree
 
 pytestmark = pytest.mark.machine
 
 SYSTEM = {"etc/os-release": "ID=debian\n", "etc/passwd": "root:x:0:0::/root:/bin/sh\n"}
-UNIT = {"etc/systemd/system/home.mount": "[Mount]\nWhat=/dev/sda2\nWhere=/home\n"}
+OWN, VENDOR = "etc/systemd/system", "usr/lib/systemd/system"
+HOME_UNIT = "[Mount]\nWhat=/dev/sda2\nWhere=/home\n"
+WANTED = {f"{OWN}/local-fs.target.wants/home.mount": "/usr/lib/systemd/system/home.mount"}
 BOB = {"bob/.bash_history": "the history of bob\n"}
 BOOT = {"vmlinuz-6.1.0": "", "grub/grub.cfg": ""}
 LINUX, HOME = "linux", "933AC7E1-2EB4-4F13-B844-0E14E2AEF915"
@@ -28,8 +31,9 @@ def make_disk(
     *parts: tuple[Mapping[str, str], str],
     root: Sequence[str] = (),
     system: Mapping[str, str] = SYSTEM,
+    links: Mapping[str, str] = {},
 ) -> Path:
-    """A *system* with the empty folders *root* on a disk, and more partitions: ``(files, type)``."""
+    """A *system* with the empty folders *root* and *links* on a disk, and more partitions: ``(files, type)``."""
     trees = [({**system, "etc/fstab": f"/dev/sda1 / ext4 defaults 0 1\n{fstab}"}, LINUX), *parts]
     disk = folder / "disk.raw"
     with disk.open("wb") as stream:
@@ -42,6 +46,9 @@ def make_disk(
         write_tree(tree, files)
         for name in root if number == 0 else ():
             (tree / name).mkdir(parents=True)
+        for name, target in links.items() if number == 0 else ():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).symlink_to(target)
         offset = (1 + 16 * number) * MIB
         program("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-E", f"offset={offset}", "-d", tree, disk, "16M")
     return disk
@@ -84,11 +91,46 @@ def test_what_nothing_names_is_told_when_it_holds_files(tmp_path: Path) -> None:
     assert told(layout_of(disk)) == (["/"], ["/dev/sda2"])
 
 
-def test_a_mount_unit_counts_as_a_line_of_fstab(tmp_path: Path) -> None:
-    assert told(layout_of(make_disk(tmp_path, "", (BOB, LINUX), root=["home"], system={**SYSTEM, **UNIT}))) == (
-        ["/", "/home"],
-        [],
-    )
+@pytest.mark.parametrize(
+    ("files", "links"),
+    [
+        ({f"{OWN}/home.mount": HOME_UNIT}, {}),
+        ({f"{OWN}/home.mount": HOME_UNIT.replace("/dev/sda2", '"/dev/sda2"')}, {}),
+        ({f"{VENDOR}/home.mount": HOME_UNIT}, {f"{OWN}/home.mount": "/usr/lib/systemd/system/home.mount"}),
+        (
+            {f"{VENDOR}/home.mount": HOME_UNIT},
+            {f"{OWN}/home.mount": "../../../lib/systemd/system/home.mount", "lib": "usr/lib"},
+        ),
+        ({f"{VENDOR}/home.mount": HOME_UNIT}, WANTED),
+        ({"opt/units/home.mount": HOME_UNIT}, {f"{OWN}/home.mount": "/opt/units/home.mount"}),
+    ],
+    ids=["own", "quoted", "link", "relative link", "vendor's", "elsewhere"],
+)
+def test_a_mount_unit_counts_as_a_line_of_fstab(files: dict[str, str], links: dict[str, str], tmp_path: Path) -> None:
+    disk = make_disk(tmp_path, "", (BOB, LINUX), root=["home"], system={**SYSTEM, **files}, links=links)
+    assert told(layout_of(disk)) == (["/", "/home"], [])
+
+
+@pytest.mark.parametrize(("links", "unseen"), [(WANTED, ["/home"]), ({}, [])], ids=["enabled", "disabled"])
+def test_a_unit_for_a_disk_that_is_not_there_counts_where_a_boot_starts_it(
+    links: dict[str, str], unseen: list[str], tmp_path: Path
+) -> None:
+    gone = {f"{VENDOR}/home.mount": HOME_UNIT.replace("/dev/sda2", "LABEL=gone")}
+    assert told(layout_of(make_disk(tmp_path, "", system={**SYSTEM, **gone}, links=links))) == (["/"], unseen)
+
+
+@pytest.mark.parametrize("target", ["/dev/null", "home.mount", "/no/such"], ids=["masked", "circle", "dangling"])
+def test_a_unit_that_is_none_hides_the_vendors(target: str, tmp_path: Path) -> None:
+    system = {**SYSTEM, f"{VENDOR}/home.mount": HOME_UNIT}
+    disk = make_disk(tmp_path, "", (BOB, LINUX), root=["home"], system=system, links={f"{OWN}/home.mount": target})
+    assert told(layout_of(disk)) == (["/"], ["/dev/sda2"])
+
+
+def test_what_the_guest_is_stands_behind_links_too(tmp_path: Path) -> None:
+    system = {"usr/share/release": "ID=debian\n", "usr/lib/systemd/systemd": ""}
+    links = {"etc/os-release": "../usr/share/release", "lib": "usr/lib", "sbin": "usr/lib/systemd"}
+    guest = layout_of(make_disk(tmp_path, "", system=system, links=links)).guest
+    assert (guest.family, guest.init) == (Family.DEBIAN, Init.SYSTEMD)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from factory.seal.mounts import Mount, by_type, parse_fstab, parse_mount_unit, plan_mounts, with_units
+from factory.seal.mount_units import enabled_units, entries_of_units, files_of_units, parse_mount_unit, with_units
+from factory.seal.mounts import Mount, by_type, parse_fstab, plan_mounts
 from factory.seal.unclaimed import is_of_a_loader, judge_unclaimed
 
 pytestmark = pytest.mark.unit
@@ -17,6 +18,8 @@ HOME, EFI = "933ac7e1-2eb4-4f13-b844-0e14e2aef915", "c12a7328-f81f-11d2-ba4b-00a
     [
         ("[Mount]\nWhat=/dev/disk/by-uuid/1\nWhere=/srv/data\nType=ext4\n", ("/dev/disk/by-uuid/1", "/srv/data")),
         ("[Mount]\nWhat = LABEL=data\nWhere = /home\n", ("LABEL=data", "/home")),
+        ("[Mount]\nWhat = \"/dev/sda2\"\nWhere='/home'\n", ("/dev/sda2", "/home")),
+        ("[Mount]\nWhat=\\\n /dev/sda2\n#Where=/x\nWhere=/home\n", ("/dev/sda2", "/home")),
         ("[Mount]\nWhat=/var/lib/snapd/snaps/x.snap\nWhere=/snap/x/1\nType=squashfs\n", None),
         ("[Mount]\nWhat=nas:/home\nWhere=/home\nType=nfs\n", None),
         ("[Mount]\nWhat=tmpfs\nWhere=/tmp\nType=tmpfs\n", None),
@@ -28,12 +31,65 @@ def test_a_mount_unit_says_what_goes_where(text: str, place: tuple[str, str] | N
     assert (None if entry is None else (entry.source, entry.point)) == place
 
 
+def unit(source: str, point: str, more: str = "") -> list[str]:
+    return [f"[Mount]\nWhat={source}\nWhere={point}\n{more}"]
+
+
 def test_units_stand_beside_fstab_and_below_it() -> None:
-    units = ["What=LABEL=a\nWhere=/home/\n", "What=LABEL=b\nWhere=/srv\n", "What=LABEL=gone\nWhere=/data\n"]
-    entries = with_units(parse_fstab("LABEL=c /home ext4\n"), units)
+    units = {"a": unit("LABEL=a", "/home/"), "b": unit("LABEL=b", "/srv"), "c": unit("LABEL=gone", "/data")}
+    entries = with_units(parse_fstab("LABEL=c /home ext4\n"), entries_of_units(units, {"a", "b", "c"}))
     plan = plan_mounts(entries, {"/dev/sda3": "xfs"}, {"label=c": "/dev/sda2", "label=b": "/dev/sda3"})
     assert plan.mounts == (Mount("/dev/sda2", "/home", ""), Mount("/dev/sda3", "/srv", "xfs"))
     assert [u.place for u in plan.unseen] == ["/data"]
+
+
+@pytest.mark.parametrize(
+    ("source", "enabled", "points", "unseen"),
+    [
+        ("LABEL=here", True, ["/data"], []),
+        ("LABEL=here", False, ["/data"], []),
+        ("LABEL=gone", True, [], ["/data"]),
+        ("LABEL=gone", False, [], []),
+        ("LABEL=root", False, [], []),  # it has its place
+    ],
+)
+def test_a_unit_that_nothing_starts_tells_a_place_and_demands_none(
+    source: str, enabled: bool, points: list[str], unseen: list[str]
+) -> None:
+    names = {"data.mount"} if enabled else set[str]()
+    entries = entries_of_units({"data.mount": unit(source, "/data", "Options=noauto,rw")}, names)
+    devices = {"label=here": "/dev/sda2", "label=root": "/dev/sda1"}
+    plan = plan_mounts([*parse_fstab("LABEL=root / ext4"), *entries], {}, devices)
+    assert ([m.point for m in plan.mounts], [u.place for u in plan.unseen]) == (points, unseen)
+
+
+def test_the_first_folder_has_a_unit_and_its_drop_ins_follow_by_name() -> None:
+    own, vendor = "/etc/systemd/system", "/usr/lib/systemd/system"
+    paths = [
+        f"{own}/home.mount",
+        f"{own}/home.mount.d/b.conf",
+        f"{own}/local-fs.target.wants/srv.mount",
+        f"{own}/x.service",
+        f"{vendor}/data.automount.requires/y.service",
+        f"{vendor}/home.mount",
+        f"{vendor}/home.mount.d/a.conf",
+        f"{vendor}/home.mount.d/b.conf",
+        f"{vendor}/multi-user.target.requires/data.automount",
+        f"{vendor}/srv.mount",
+    ]
+    assert files_of_units(paths) == {
+        "home.mount": [f"{own}/home.mount", f"{vendor}/home.mount.d/a.conf", f"{own}/home.mount.d/b.conf"],
+        "srv.mount": [f"{vendor}/srv.mount"],
+    }
+    assert enabled_units(paths) == {"srv.mount", "data.mount"}
+
+
+def test_drop_ins_count_behind_the_unit_and_not_for_one_that_is_masked() -> None:
+    changed = {
+        "home.mount": [*unit("LABEL=a", "/home"), "[Mount]\nWhat=LABEL=b\n"],
+        "srv.mount": ["", *unit("LABEL=c", "/srv")],
+    }
+    assert [(e.source, e.point) for e in entries_of_units(changed, ())] == [("LABEL=b", "/home")]
 
 
 def test_the_type_of_a_partition_says_where_it_goes() -> None:

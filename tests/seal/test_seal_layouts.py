@@ -34,7 +34,6 @@ NEEDS = driver_needs(Ova(controller="pvscsi", network="vmxnet3")) + driver_needs
 KEY = "-----BEGIN PRIVATE KEY-----\n" + "MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n" * 3
 FSTAB = """\
 /dev/mapper/vg-root / xfs defaults 0 0
-LABEL=boot /boot ext4 defaults 0 0
 /dev/vg/swap none swap sw 0 0
 LABEL=data /home btrfs subvol=@home 0 0
 /dev/sda1 /not-there ext4 defaults 0 0
@@ -61,6 +60,8 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
         "/usr/lib64/libgnutls.so.30": f"self-test\n{KEY}",
         "/opt/app/tls/key.pem": KEY,
         "/usr/lib64/libown.so": f"nobody ships this\n{KEY}",
+        "/usr/lib/systemd/system/boot.mount": '[Mount]\nWhat = "/dev/disk/by-label/boot"\nWhere=/boot\n',
+        "/etc/systemd/system/var-gone.mount": "[Mount]\nWhat=LABEL=gone\nWhere=/var/gone\n",  # nothing starts it
         "/usr/lib/modules/6.1.0/modules.dep": "kernel/drivers/net/vmxnet3/vmxnet3.ko.xz:\n",
     }
     shipped = header("gnutls", {(path := "/usr/lib64/libgnutls.so.30"): files[path].encode()})
@@ -114,6 +115,7 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
             for path, content in files.items():
                 await g.batch([("mkdir_p", path.rsplit("/", 1)[0]), ("write", path, content.encode())])
             await g.call("write", "/boot/initramfs-6.1.0.img", initramfs)
+            await g.call("ln_s", "/usr/lib/systemd/system/boot.mount", "/etc/systemd/system/boot.mount")
             await g.call("mkdir_p", "/usr/lib/sysimage/rpm")
             await g.call("write", "/usr/lib/sysimage/rpm/rpmdb.sqlite", in_sqlite(shipped))
             await g.batch([("write", "/tmp-file", DELETED.encode() * 500), ("sync",), ("rm", "/tmp-file"), ("sync",)])
