@@ -26,13 +26,19 @@ _OF_LOADERS = frozenset(
 """Types of partitions, as blkid writes them."""
 _EMPTY = frozenset({"lost+found", "system volume information", "$recycle.bin", "aquota.user", "aquota.group"})
 _KERNEL = re.compile(
-    r"vmlinu[xz].*|initr(?:d|amfs).*|kernel\w*\.img|[uz]?image(?:\.gz)?|bootmgr|bootcode\.bin|start\w*\.elf|ldlinux\.\w+"
+    r"vmlinu[xz].*|[uz]?image(?:-\d.*|\.gz)?|kernel\w*\.img|u?initr(?:d|amfs).*|bootmgr|bootcode\.bin|start\w*\.elf|ldlinux\.\w+"
+)
+"""What boots a system, and its first part: where one is, the names of ``_BESIDE_ONE`` are those of a boot partition."""
+_OF_LOADERS_ALONE = re.compile(
+    r"grub2?|efi|loader|boot|(?:ext|iso|sys)linux|recovery|nvvars|startup\.nsh|uboot\.env|u-boot.*|mlo|spl|.*\.dtbo?|dtbs?-?.*"
+    r"|boot(?:nxt|sect\.bak|\.scr(?:\.uimg)?|\.cmd|\.ini)|system\.map.*|symvers.*|\.vmlinu[xz].*"
 )
 _BESIDE_ONE = re.compile(
-    r"grub2?|efi|loader|boot|[a-z]+linux|recovery|config-.*|system\.map.*|symvers.*|\.vmlinuz.*|nvvars|startup\.nsh"
-    r"|boot(?:nxt|sect\.bak|\.scr|\.cmd|\.ini)|uboot\.env|u-boot.*|.*\.dtb|dtbs?.*|overlays|machine-id"
+    r"config-.*|sysctl\.conf-.*|(?:vmcoreinfo|abi|retpoline|modloop)-.*|(?:xen|tboot)(?:-.*)?(?:\.gz)?|memtest.*|machine-id"
+    r"|[0-9a-f]{32}|(?:amd|intel)-ucode\.img|.*\.c32|(?:ext|sys)linux\.(?:conf|cfg)|boot\.readme|do_purge_kernels|rescue"
+    r"|uenv\.txt|overlays|(?:cmdline|config|usercfg|syscfg|issue)\.txt|fixup\w*\.dat|armstub\w*\.bin|licen[cs]e\.\w+"
+    r"|copying\.linux|\.alpine-release|\.next"
 )
-_OF_A_SYSTEM = frozenset({"etc", "home", "root", "usr", "var", "users", "windows"})
 
 
 def is_of_a_loader(facts: Mapping[str, str]) -> bool:
@@ -44,9 +50,12 @@ def judge_unclaimed(device: str, type_: str, names: Collection[str]) -> Unseen |
     """What is to be said of a file system, by the *names* in its topmost folder; None where nothing is to clean."""
     there = [name for name in sorted(names) if name.lower() not in _EMPTY]
     lower = {name.lower() for name in there}
-    boots = any(map(_KERNEL.fullmatch, lower)) and not lower & _OF_A_SYSTEM
-    if not there or boots or all(map(_BESIDE_ONE.fullmatch, lower)):
+    boots = {name for name in lower if _KERNEL.fullmatch(name)}
+    known = (_OF_LOADERS_ALONE, _BESIDE_ONE) if boots else (_OF_LOADERS_ALONE,)
+    strange = {name for name in lower - boots if not any(pattern.fullmatch(name) for pattern in known)}
+    if not strange:
         return None
+    there.sort(key=lambda name: name.lower() not in strange)  # what is worth a look is told first
     held = ", ".join(there[:2]) + (f" and {len(there) - 2} more" if len(there) > 2 else "")
     return Unseen(device, f"nothing in the guest says where this {type_} is mounted, and it holds {held}")
 

@@ -107,14 +107,17 @@ def test_the_type_of_a_partition_says_where_it_goes() -> None:
         "",
         "lost+found",
         "System Volume Information,$RECYCLE.BIN",
-        "lost+found,grub,vmlinuz-6.1.0-18-amd64,initrd.img-6.1.0-18-amd64,config-6.1.0-18-amd64,System.map-6.1.0,custom",
+        "lost+found,grub,vmlinuz-6.1.0-18-amd64,initrd.img-6.1.0-18-amd64,config-6.1.0-18-amd64,System.map-6.1.0,memtest86+x64.efi",
         "grub2,loader,efi,.vmlinuz-5.14.0.x86_64.hmac,vmlinuz-5.14.0.x86_64,initramfs-5.14.0.x86_64.img,symvers-5.14.gz",
         "vmlinuz-lts,initramfs-lts,config-6.6-lts,System.map-6.6-lts,extlinux.conf,boot",
         "EFI",
         "EFI,startup.nsh,NvVars",
         "Boot,bootmgr,BOOTNXT,System Volume Information,$RECYCLE.BIN,BOOTSECT.BAK",
         "Recovery,System Volume Information",
-        "bootcode.bin,start4.elf,fixup4.dat,cmdline.txt,config.txt,kernel8.img,overlays,bcm2711-rpi-4-b.dtb,user-data",
+        "bootcode.bin,start4.elf,fixup4.dat,cmdline.txt,config.txt,kernel8.img,overlays,bcm2711-rpi-4-b.dtb,issue.txt",
+        "extlinux,dtbs-lts,vmlinuz-lts,initramfs-lts,ldlinux.sys,ldlinux.c32,libutil.c32,intel-ucode.img,boot",
+        "4fa3c1d29b7e4a6f8d0e5b6c7a819203,vmlinuz-0-rescue-4fa3c1d29b7e4a6f8d0e5b6c7a819203,loader,efi",
+        "boot.scr,uEnv.txt,zImage,uInitrd-6.6,dtb-6.6,config-6.6,lost+found",
     ],
 )
 def test_a_partition_of_a_loader_and_an_empty_one_hold_nothing_of_the_guest(names: str) -> None:
@@ -126,7 +129,11 @@ def test_a_partition_of_a_loader_and_an_empty_one_hold_nothing_of_the_guest(name
     [
         ("lost+found,bob", "bob"),
         ("bob,efi", "bob, efi"),  # a user may have any name
-        ("etc,usr,var,boot,vmlinuz,initrd.img", "boot, etc and 4 more"),  # a second system
+        ("lost+found,vmlinuz-6.1,initrd.img-6.1,secret-stuff", "secret-stuff, initrd.img-6.1 and 1 more"),
+        ("vmlinuz,initrd.img,user-data,grub", "user-data, grub and 2 more"),
+        ("bootcode.bin,start4.elf,config.txt,userconf.txt", "userconf.txt, bootcode.bin and 2 more"),
+        ("config.txt,overlays", "config.txt, overlays"),  # a user's, where nothing boots
+        ("etc,usr,var,boot,vmlinuz,initrd.img", "etc, usr and 4 more"),  # a second system
         ("@,@home", "@, @home"),
         ("user-data,meta-data", "meta-data, user-data"),
         ("Users,bootmgr,Windows", "Users, Windows and 1 more"),
