@@ -25,13 +25,14 @@ _OF_LOADERS = frozenset(
 )
 """Types of partitions, as blkid writes them."""
 _EMPTY = frozenset({"lost+found", "system volume information", "$recycle.bin", "aquota.user", "aquota.group"})
-_KERNEL = re.compile(
-    r"vmlinu[xz].*|[uz]?image(?:-\d.*|\.gz)?|kernel\w*\.img|u?initr(?:d|amfs).*|bootmgr|bootcode\.bin|start\w*\.elf|ldlinux\.\w+"
+_BOOTING = re.compile(
+    r"vmlinu[xz].*|[uz]?image(?:-\d.*|\.gz)?|kernel\w*\.img|u?initr(?:d|amfs).*|bootmgr|bootcode\.bin|start\w*\.elf"
+    r"|ldlinux\.\w+|grub2?|loader|(?:ext|iso|sys)linux"
 )
-"""What boots a system, and its first part: where one is, the names of ``_BESIDE_ONE`` are those of a boot partition."""
+"""Kernels and loaders: beside one of these the names of ``_BESIDE_ONE`` are a boot partition's too."""
 _OF_LOADERS_ALONE = re.compile(
-    r"grub2?|efi|loader|boot|(?:ext|iso|sys)linux|recovery|nvvars|startup\.nsh|uboot\.env|u-boot.*|mlo|spl|.*\.dtbo?|dtbs?-?.*"
-    r"|boot(?:nxt|sect\.bak|\.scr(?:\.uimg)?|\.cmd|\.ini)|system\.map.*|symvers.*|\.vmlinu[xz].*"
+    r"efi|boot|recovery|nvvars|startup\.nsh|uboot\.env|u-boot.*|mlo|spl|.*\.dtbo?|dtbs?-?.*|system\.map.*|symvers.*"
+    r"|boot(?:nxt|sect\.bak|\.scr(?:\.uimg)?|\.cmd|\.ini)|\.vmlinu[xz].*"
 )
 _BESIDE_ONE = re.compile(
     r"config-.*|sysctl\.conf-.*|(?:vmcoreinfo|abi|retpoline|modloop)-.*|(?:xen|tboot)(?:-.*)?(?:\.gz)?|memtest.*|machine-id"
@@ -50,7 +51,7 @@ def judge_unclaimed(device: str, type_: str, names: Collection[str]) -> Unseen |
     """What is to be said of a file system, by the *names* in its topmost folder; None where nothing is to clean."""
     there = [name for name in sorted(names) if name.lower() not in _EMPTY]
     lower = {name.lower() for name in there}
-    boots = {name for name in lower if _KERNEL.fullmatch(name)}
+    boots = {name for name in lower if _BOOTING.fullmatch(name)}
     known = (_OF_LOADERS_ALONE, _BESIDE_ONE) if boots else (_OF_LOADERS_ALONE,)
     strange = {name for name in lower - boots if not any(pattern.fullmatch(name) for pattern in known)}
     if not strange:

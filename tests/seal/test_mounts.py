@@ -117,6 +117,7 @@ def test_the_type_of_a_partition_says_where_it_goes() -> None:
         "bootcode.bin,start4.elf,fixup4.dat,cmdline.txt,config.txt,kernel8.img,overlays,bcm2711-rpi-4-b.dtb,issue.txt",
         "extlinux,dtbs-lts,vmlinuz-lts,initramfs-lts,ldlinux.sys,ldlinux.c32,libutil.c32,intel-ucode.img,boot",
         "4fa3c1d29b7e4a6f8d0e5b6c7a819203,vmlinuz-0-rescue-4fa3c1d29b7e4a6f8d0e5b6c7a819203,loader,efi",
+        "4fa3c1d29b7e4a6f8d0e5b6c7a819203,EFI,loader",  # of systemd-boot: its kernels lie in the folder
         "boot.scr,uEnv.txt,zImage,uInitrd-6.6,dtb-6.6,config-6.6,lost+found",
     ],
 )
@@ -134,6 +135,7 @@ def test_a_partition_of_a_loader_and_an_empty_one_hold_nothing_of_the_guest(name
         ("bootcode.bin,start4.elf,config.txt,userconf.txt", "userconf.txt, bootcode.bin and 2 more"),
         ("config.txt,overlays", "config.txt, overlays"),  # a user's, where nothing boots
         ("etc,usr,var,boot,vmlinuz,initrd.img", "etc, usr and 4 more"),  # a second system
+        ("4fa3c1d29b7e4a6f8d0e5b6c7a819203", "4fa3c1d29b7e4a6f8d0e5b6c7a819203"),  # a journal is called so too
         ("@,@home", "@, @home"),
         ("user-data,meta-data", "meta-data, user-data"),
         ("Users,bootmgr,Windows", "Users, Windows and 1 more"),
