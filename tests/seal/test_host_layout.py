@@ -126,6 +126,12 @@ def test_a_unit_that_is_none_hides_the_vendors(target: str, tmp_path: Path) -> N
     assert told(layout_of(disk)) == (["/"], ["/dev/sda2"])
 
 
+def test_a_file_in_the_place_of_a_folder_holds_no_units(tmp_path: Path) -> None:
+    files = {f"{OWN}/x.wants": "home.mount" * 1000, "usr/local/lib": "a", "lib/systemd/system": HOME_UNIT}
+    disk = make_disk(tmp_path, "", (BOB, LINUX), root=["home"], system={**SYSTEM, **files})
+    assert told(layout_of(disk)) == (["/"], ["/dev/sda2"])
+
+
 def test_what_the_guest_is_stands_behind_links_too(tmp_path: Path) -> None:
     system = {"usr/share/release": "ID=debian\n", "usr/lib/systemd/systemd": ""}
     links = {"etc/os-release": "../usr/share/release", "lib": "usr/lib", "sbin": "usr/lib/systemd"}

@@ -115,7 +115,10 @@ def make_disks(driver: GuestfsDriver, folder: Path) -> list[ApplianceDisk]:
             for path, content in files.items():
                 await g.batch([("mkdir_p", path.rsplit("/", 1)[0]), ("write", path, content.encode())])
             await g.call("write", "/boot/initramfs-6.1.0.img", initramfs)
-            await g.call("ln_s", "/usr/lib/systemd/system/boot.mount", "/etc/systemd/system/boot.mount")
+            wants = "/etc/systemd/system/local-fs.target.wants"
+            await g.call("mkdir_p", wants)
+            for place in ("/etc/systemd/system", wants):
+                await g.call("ln_s", "/usr/lib/systemd/system/boot.mount", f"{place}/boot.mount")
             await g.call("mkdir_p", "/usr/lib/sysimage/rpm")
             await g.call("write", "/usr/lib/sysimage/rpm/rpmdb.sqlite", in_sqlite(shipped))
             await g.batch([("write", "/tmp-file", DELETED.encode() * 500), ("sync",), ("rm", "/tmp-file"), ("sync",)])
