@@ -87,7 +87,7 @@ def export(qcow2: Path, manifest: Manifest, requests: tuple[tuple[str, dict[str,
         )
     )  # fmt: skip
     about = {"drivers": manifest.drivers.model_dump() if manifest.drivers else None}
-    verify = {"passed": False, "request": manifest.verify.request} if manifest.verify else None
+    verify = {"passed": False, "request": manifest.verify.request.model_dump(mode="json")} if manifest.verify else None
     write_manifest(folder, exports, about=about, verify=verify)
     return exports
 
