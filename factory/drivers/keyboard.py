@@ -28,7 +28,7 @@ from factory.boot_command.actions import (
 from factory.boot_command.keymap import Chord, Layout, check
 from factory.deadline import Deadline, pause
 from factory.drivers.key_portions import batches, event, pieces, runs
-from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, misread_by, so_far
+from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, misread_by, row_now, so_far
 from factory.drivers.keyboard_pace import SPEEDS, Pace, sense_pace
 from factory.drivers.keyboard_words import LineWords, SecretsOnScreen
 from factory.drivers.protocols import Qmp
@@ -237,9 +237,12 @@ class Keyboard:
         if judgement.echo is Echo.RIGHT:
             self._saw(chunk, judgement.field)
             return after
-        if judgement.echo is Echo.UNSEEN and attempts < ATTEMPTS:
-            # It was there, and was wiped: what went wrong then is not right now.
-            raise self._words.error(f"{self._words.quoted(chunk)} again, but the screen does not show it", after)
+        if judgement.echo is Echo.UNSEEN and self._echoes:
+            # This line is shown, or was and has been wiped: what is not to be seen now is not right.
+            again = " again" if attempts < ATTEMPTS else ""
+            raise self._words.error(
+                f"{self._words.quoted(chunk)}{again}, but the screen does not show it", after, "", chunk
+            )
         if judgement.echo is Echo.UNSEEN:
             # A password, or a program that shows nothing: typing it again would do harm, and looking takes time.
             self._pending, self._unseen = chunk, self._unseen + 1
@@ -251,7 +254,7 @@ class Keyboard:
         if misread_by(judgement.shown, chunk, self._layout):  # it would be so however often it is typed
             await self._say_who_misread(before, after, chunk, judgement.shown)
         self._tally.retyped += len(chunk)
-        current = await self._wipe(before, judgement.shown, chunk) if attempts > 1 else None
+        current = await self._wipe(before, after, judgement, chunk) if attempts > 1 else None
         if current is None:
             why = "however slowly it is typed" if attempts <= 1 else "and it cannot be wiped"
             raise self._words.error(f"{what}, {why}", after, judgement.shown, chunk)
@@ -278,7 +281,9 @@ class Keyboard:
         self._unseen, self._echoes = 0, True
         # Some of what stands before a chunk must be seen with it, or nobody knows where it begins.
         self._field = max(self._field, field)
-        room = max(_SMALLEST, self._field // 2) if self._field else max(_FIRST, len(self._known) - _FIRST)
+        # Fields that jump by half their width show little more than that.
+        seen = (self._field or len(self._known)) // 2 - _SMALLEST
+        room = max(_SMALLEST if self._field else _FIRST, seen)
         self._room = min(room, CHUNK)
 
     async def _look_again(self, before: Sequence[str], unseen: str) -> None:
@@ -305,21 +310,29 @@ class Keyboard:
         after = await self._rest(before, stands, lambda after: so_far(before, after, self._known, chunk))
         return judge(before, after, self._known, chunk, self._layout), after
 
-    async def _wipe(self, before: Sequence[str], shown: str, chunk: str) -> Sequence[str] | None:
-        """Takes back what is *shown* behind the known part of the line.
+    async def _wipe(
+        self, before: Sequence[str], wrong: Sequence[str], judgement: Judgement, chunk: str
+    ) -> Sequence[str] | None:
+        """Takes back what the screen *wrong* shows behind the known part of the line.
 
         Returns: the screen without it; None when it does not go away.
         """
-        last = ""
+
+        def left(after: Sequence[str]) -> str | None:
+            return left_over(before, after, self._known, row_now(judgement.row, wrong, after))
+
+        last, shown = "", judgement.shown
         for _ in range(ATTEMPTS):
             await self._send([Chord("backspace")] * len(shown))
-            after = await self._rest(before, lambda after: not left_over(before, after, self._known))
-            shown = left_over(before, after, self._known)
-            if not shown:
+            after = await self._rest(before, lambda after: left(after) == "")
+            rest = left(after)
+            if rest is None:  # the known part is gone, too: nobody knows how much of it
+                return None
+            if not rest:
                 return after  # a field may show another part of the line than before
-            if shown == last and judge(before, after, self._known, chunk).echo is Echo.UNSEEN:
+            if rest == last and judge(before, after, self._known, chunk).echo is Echo.UNSEEN:
                 return after  # a prompt, which has appeared only after the first keys
-            last = shown
+            last = shown = rest
         return None
 
     async def _rest(

@@ -13,14 +13,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from factory.boot_command.keymap import LAYOUTS, Layout
-from factory.drivers.keyboard_field import end_of_known, end_shown
+from factory.drivers.keyboard_field import LEAST, Field, end_of_known, end_shown, field_with
 
 _TAIL = 24
 _NARROWEST = 40  # no screen has fewer columns
 _WRAP = r"(?:\\?[ ]*[│|┃║*]?(?:[ ]*\n){1,3}[ ]*[│|┃║*]?[ ]*)?"
 _BLANK = r"(?: |(?=\n))"  # lines have no blanks at their ends
+_NO_WRAP = str.maketrans(dict.fromkeys("\\ │|┃║*\n"))  # without what may stand where a line wraps
 _SIMILAR = 0.6
 _TELLING = 4  # characters in the order of those that were typed, which are no chance
 _REPEATED = 8
@@ -43,6 +45,7 @@ class Judgement:
 
     echo: Echo
     shown: str = ""
+    row: int = -1  # where that begins
     field: int = 0
     """Characters of the line that a field shows which has scrolled the others out; 0 where none is known to have."""
 
@@ -61,11 +64,9 @@ def judge(
     changed = _changed_rows(before, after)
     if not changed:
         return Judgement(Echo.UNSEEN)
-    expected = known[-_TAIL:] + chunk
-    place = _find(after, expected, changed)
-    if place:
-        stuttered = _stuttered(before, after, known, chunk, place)
-        return Judgement(Echo.WRONG, stuttered) if stuttered else Judgement(Echo.RIGHT)
+    if place := _right(before, after, known, chunk, changed):
+        stuttered = _stuttered(before, after, known, chunk, changed, place)
+        return Judgement(Echo.WRONG, stuttered, place[0]) if stuttered else Judgement(Echo.RIGHT)
     if field := _in_field(before, after, known, chunk, changed):
         return Judgement(Echo.RIGHT, field=field)
     for new in _new_texts(before, after, known, changed):
@@ -76,7 +77,7 @@ def judge(
             text, typed = text.replace(" ", ""), typed.replace(" ", "")
         as_long = new.at_a_prompt and _stands_for(text, typed) and (new.located or len(text) >= _UNTOLD)
         if as_long or _resembles(text, typed) or (keyboard and misread_by(text, typed, keyboard)):
-            return Judgement(Echo.WRONG, new.text)
+            return Judgement(Echo.WRONG, new.text, new.row)
     return Judgement(Echo.UNSEEN)
 
 
@@ -88,7 +89,7 @@ def so_far(before: Sequence[str], after: Sequence[str], known: str, chunk: str) 
 
     def stands(length: int) -> bool:
         begun = chunk[:length]
-        return bool(_find(after, known[-_TAIL:] + begun, changed) or _in_field(before, after, known, begun, changed))
+        return bool(_right(before, after, known, begun, changed) or _in_field(before, after, known, begun, changed))
 
     least, most = 0, len(chunk) if changed else 0
     while least < most:
@@ -97,10 +98,52 @@ def so_far(before: Sequence[str], after: Sequence[str], known: str, chunk: str) 
     return least if shown in {"", chunk[:least].replace(" ", "")} else 0
 
 
+def _right(
+    before: Sequence[str], after: Sequence[str], known: str, chunk: str, changed: frozenset[int]
+) -> tuple[int, int] | None:
+    """Row and column just behind *chunk*, where it stands behind all that was seen of the line; None when it does not.
+
+    A part of that would not do: a line may say the same thing twice, and lack a key in the second one.
+    """
+    standing = _standing(tuple(before), known)
+    if len(standing) < min(_TAIL, len(known.rstrip())):
+        return None
+    return max(_places(after, known[len(known.rstrip()) - len(standing) :] + chunk, changed), default=None)
+
+
+@lru_cache(maxsize=8)  # asked again with every look
+def _standing(before: tuple[str, ...], known: str) -> str:
+    """The end of *known*, as much of it as the screen shows."""
+    known = known.rstrip()
+    if any(known in line for line in before):
+        return known
+    least, most = 0, len(known)
+    rows = frozenset(range(len(before)))
+    while least < most:
+        middle = (least + most + 1) // 2
+        least, most = (middle, most) if _places(before, known[-middle:], rows) else (least, middle - 1)
+    return known[len(known) - least :]
+
+
 def _in_field(before: Sequence[str], after: Sequence[str], known: str, chunk: str, changed: frozenset[int]) -> int:
     """How much of the line's end stands in a field that has scrolled; without *known*, keys may as well be lost."""
-    rows = [row for row in changed if row < len(before)] if known.strip() else []
-    return max((end_shown(before[row], after[row], known, chunk) for row in rows), default=0)
+    fields = _fields(before, after, known, changed)
+    return max((end_shown(before[row], after[row], known, chunk, field) for row, field in fields), default=0)
+
+
+def _fields(
+    before: Sequence[str], after: Sequence[str], known: str, rows: frozenset[int]
+) -> Iterator[tuple[int, Field]]:
+    """The rows that may have shown the end of *known* in a field."""
+    known = known.rstrip()
+    for row in rows if known.strip() else ():
+        field = field_with(before[row], after[row], known) if row < len(before) else None
+        if not field:
+            continue
+        more = known[-field.shown - LEAST :]
+        # A line that has wrapped into this row shows more of itself above.
+        if field.whole or (row, field.end) not in _places(before, more, frozenset({row})):
+            yield row, field
 
 
 def misread_by(shown: str, typed: str, keyboard: Layout) -> str:
@@ -166,7 +209,9 @@ def _is_among(few: str, many: str) -> bool:
     return all(character in left for character in few)
 
 
-def _stuttered(before: Sequence[str], after: Sequence[str], known: str, chunk: str, place: tuple[int, int]) -> str:
+def _stuttered(
+    before: Sequence[str], after: Sequence[str], known: str, chunk: str, changed: frozenset[int], place: tuple[int, int]
+) -> str:
     """What stands there when the first or last key of *chunk* came more than once; else empty."""
     row, end = place
     old = before[row].rstrip() if row < len(before) else ""
@@ -175,17 +220,38 @@ def _stuttered(before: Sequence[str], after: Sequence[str], known: str, chunk: s
     begin = start
     while not known and first != " " and begin > len(old) and text[begin - 1] == first:
         begin -= 1
-    behind = text[end:]
-    again = behind if behind and last != " " and not old[end:] and set(behind) == {last} else ""
+    again = ""
+    while last != " " and (more := _right(before, after, known, chunk + again + last, changed)):
+        row, end = more
+        if (before[row] if row < len(before) else "")[end - 1 : end] == last:
+            break  # it is no part of the line, but stays behind it
+        again += last
     front = first * (start - begin)
     return front + chunk + again if front or again else ""
 
 
-def left_over(before: Sequence[str], after: Sequence[str], known: str) -> str:
-    """What still stands behind *known* after wiping; empty when all is gone."""
+def left_over(before: Sequence[str], after: Sequence[str], known: str, row: int | None = None) -> str | None:
+    """What still stands behind *known* after wiping: empty when all is gone, None when *known* is not seen.
+
+    Args:
+        row: of *after*, in which the line begins; only needed while nothing of it is known. Another row that changes
+            (a clock, a log) is not to be wiped.
+    """
     before = _scrolled(before, after)
     changed = _changed_rows(before, after)
-    return next((new.text for new in _new_texts(before, after, known, changed)), "")
+    if not known.strip():
+        texts = _new_texts(before, after, known, changed)
+        return next((new.text for new in texts if row is None or new.row == row), "")
+    found = _behind_known(before, after, known, changed, frozenset(range(len(after))))
+    if not found:
+        return None
+    # Keys are taken back from the end: where a row has room left, what stands below it is not theirs.
+    return found.text if found.fills else found.in_row
+
+
+def row_now(row: int, then: Sequence[str], now: Sequence[str]) -> int:
+    """Where a row of the screen *then* stands *now*, when that has scrolled."""
+    return row - (len(then) - len(_scrolled(then, now)))
 
 
 def _changed_rows(before: Sequence[str], after: Sequence[str]) -> frozenset[int]:
@@ -193,20 +259,22 @@ def _changed_rows(before: Sequence[str], after: Sequence[str]) -> frozenset[int]
     return frozenset(i for i, line in enumerate(after) if line.rstrip() != padded[i].rstrip())
 
 
-def _find(lines: Sequence[str], text: str, rows: frozenset[int]) -> tuple[int, int] | None:
-    """Row and column just behind the last place where *text* stands and ends on one of *rows*."""
+def _places(lines: Sequence[str], text: str, rows: frozenset[int]) -> list[tuple[int, int]]:
+    """Rows and columns just behind the places where *text* stands and ends on one of *rows*."""
     stripped = text.rstrip()
     if not stripped:
-        return None
-    pattern = re.compile(_WRAP.join(_BLANK if c == " " else re.escape(c) for c in stripped))
+        return []
     whole = "\n".join(lines)
-    found = None
+    if stripped.translate(_NO_WRAP) not in whole.translate(_NO_WRAP):
+        return []  # by far the most often, and much faster than the pattern
+    pattern = re.compile(_WRAP.join(_BLANK if c == " " else re.escape(c) for c in stripped))
+    found = []
     position = 0
     while match := pattern.search(whole, position):
         row = whole.count("\n", 0, match.end())
         if row in rows:
             start_of_row = whole.rfind("\n", 0, match.end()) + 1
-            found = (row, match.end() - start_of_row + len(text) - len(stripped))
+            found.append((row, match.end() - start_of_row + len(text) - len(stripped)))
         position = match.start() + 1
     return found
 
@@ -216,29 +284,48 @@ class _NewText:
     """A text that came to stand on the screen. ``located``: behind the known part of the line."""
 
     text: str
+    row: int
     located: bool
     at_a_prompt: bool
     """It stands where nothing was, behind the prompt, so that it is what was typed, or takes its place."""
     wrapped: bool
+    in_row: str = ""  # what of it is in its first row
+    fills: bool = True  # … which has no room left
 
 
 def _new_texts(before: Sequence[str], after: Sequence[str], known: str, changed: frozenset[int]) -> Iterator[_NewText]:
     """The text that came to stand on the screen behind *known*; where nothing is known, what is new in each row."""
-    place = _find(after, known[-_TAIL:], changed | {r - 1 for r in changed}) if known.strip() else None
-    if not place and known.strip():
-        ends = [(r, end_of_known(before[r], after[r], known)) for r in changed if r < len(before)]
-        place = next(((r, column) for r, column in ends if column is not None), None)
-    if place:
-        row, column = place
-        old = before[row] if row < len(before) else ""
-        text, wrapped = _behind(before, after, changed, row, column)
-        yield _NewText(text, True, _on_blanks(old, after[row], column), wrapped)
-        return
+    if known.strip():
+        found = _behind_known(before, after, known, changed, changed | {r - 1 for r in changed})
+        if found:
+            yield found
+            return
     for row in sorted(changed):
         old = before[row] if row < len(before) else ""
         column = len(_common_prefix(old, after[row]))
         text, wrapped = _behind(before, after, changed, row, column)
-        yield _NewText(text, False, _is_prompt(before, after, changed, row, column), wrapped)
+        yield _NewText(text, row, False, _is_prompt(before, after, changed, row, column), wrapped)
+
+
+def _behind_known(
+    before: Sequence[str], after: Sequence[str], known: str, changed: frozenset[int], rows: frozenset[int]
+) -> _NewText | None:
+    """The text behind *known*, where that stands and ends on one of *rows*."""
+    places = _places(after, known[-_TAIL:], rows)
+    stayed = set(places).intersection(_places(before, known[-_TAIL:], rows))
+    place = max(stayed or places, default=None)
+    if not place:
+        fields = _fields(before, after, known, rows)
+        ends = [(row, end_of_known(before[row], after[row], known, field)) for row, field in fields]
+        place = next(((row, column) for row, column in ends if column is not None), None)
+    if not place:
+        return None
+    row, column = place
+    old = before[row] if row < len(before) else ""
+    text, wrapped = _behind(before, after, changed, row, column)
+    in_row, _ = _behind(before, after, frozenset(), row, column)
+    fills = _is_full(after, row)
+    return _NewText(text, row, True, _on_blanks(old, after[row], column), wrapped, in_row, fills)
 
 
 def _is_prompt(before: Sequence[str], after: Sequence[str], changed: frozenset[int], row: int, column: int) -> bool:
@@ -282,16 +369,32 @@ def _behind(
 ) -> tuple[str, bool]:
     """The text from a place on, in the rows that a wrapped line fills; and whether it fills several."""
     wrapped = False
-    width = max(_NARROWEST, *(len(line.rstrip()) for line in after))
+    width = _width(after)
     text = after[row][column:]
     old = before[row] if row < len(before) else ""
     text = text[: len(text) - len(_common_suffix(text, old[column:]))] if old[column:].strip() else text
     while (following := _next_row(after, changed, row)) is not None:
-        if len(after[row].rstrip()) < width - 1 and following < len(before) and before[following].strip():
+        if len(after[row].rstrip()) < width - 1 and following < len(before) and before[following].strip(_FRAME):
             break
         row, wrapped = following, True
-        text = text.rstrip("\\ ") + after[row].strip()
+        text = text.rstrip("\\ ") + _within_frame(before[row] if row < len(before) else "", after[row])
     return text.rstrip(), wrapped
+
+
+def _is_full(lines: Sequence[str], row: int) -> bool:
+    line = lines[row].rstrip()
+    return line[-2:-1] != " " if line[-1:] in _FRAME else len(line) >= _width(lines) - 1
+
+
+def _width(lines: Sequence[str]) -> int:
+    return max(_NARROWEST, *(len(line.rstrip()) for line in lines))
+
+
+def _within_frame(old: str, new: str) -> str:
+    """What has come into a row, without what stands to both sides of it."""
+    old, new = old.rstrip(), new.rstrip()
+    begin = len(_common_prefix(old, new))
+    return new[begin : max(begin, len(new) - len(_common_suffix(old, new)))].strip()
 
 
 def _next_row(after: Sequence[str], changed: frozenset[int], row: int) -> int | None:

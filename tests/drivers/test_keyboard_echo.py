@@ -17,6 +17,10 @@ def screen(*lines: str) -> Sequence[str]:
     return [*TOP, *lines]
 
 
+def wrong(shown: str, row: int = len(TOP)) -> Judgement:
+    return Judgement(Echo.WRONG, shown, row)
+
+
 def test_right() -> None:
     assert judge(screen("boot: "), screen("boot: install"), "", "install").echo is Echo.RIGHT
     assert judge(screen("boot: install"), screen("boot: install seed=x"), "install", " seed=x").echo is Echo.RIGHT
@@ -33,7 +37,7 @@ def test_what_was_there_before_does_not_count() -> None:
 
 @pytest.mark.parametrize("shown", ["instal", "insttall", "ibstall", "nstall", "install "[:6] + "k"])
 def test_wrong(shown: str) -> None:
-    assert judge(screen("boot: "), screen(f"boot: {shown}"), "", "install") == Judgement(Echo.WRONG, shown)
+    assert judge(screen("boot: "), screen(f"boot: {shown}"), "", "install") == wrong(shown)
 
 
 TYPED = "install auto=true priority=critical url=http://10.0.2.2:8000/seed"
@@ -49,7 +53,7 @@ TYPED = "install auto=true priority=critical url=http://10.0.2.2:8000/seed"
     ],
 )  # fmt: skip
 def test_keys_that_are_lost_or_come_twice_are_no_password(shown: str, typed: str) -> None:
-    assert judge(screen("boot: "), screen(f"boot: {shown}"), "", typed) == Judgement(Echo.WRONG, shown)
+    assert judge(screen("boot: "), screen(f"boot: {shown}"), "", typed) == wrong(shown)
 
 
 def test_a_prompt_that_ends_like_the_text_begins_is_no_key_that_came_twice() -> None:
@@ -60,7 +64,7 @@ def test_a_prompt_that_ends_like_the_text_begins_is_no_key_that_came_twice() -> 
 
 def test_wrong_behind_what_is_known() -> None:
     got = judge(screen("boot: install"), screen("boot: install sed=x"), "install", " seed=x")
-    assert got == Judgement(Echo.WRONG, " sed=x")
+    assert got == wrong(" sed=x")
 
 
 @pytest.mark.parametrize("after", ["Password: ", "Password: *******", "Password: :-)"])
@@ -70,7 +74,7 @@ def test_unseen(after: str) -> None:
 
 def test_a_countdown_beside_it_does_not_hide_what_is_wrong() -> None:
     before = ["boot in 10 s", "", "boot: "]
-    assert judge(before, ["boot in 9 s", "", "boot: instal"], "", "install") == Judgement(Echo.WRONG, "instal")
+    assert judge(before, ["boot in 9 s", "", "boot: instal"], "", "install") == wrong("instal")
     assert judge(before, ["boot in 9 s", "", "boot: install"], "", "install").echo is Echo.RIGHT
     assert judge(before, ["boot in 9 s", "", "boot: "], "", "install").echo is Echo.UNSEEN
 
@@ -78,8 +82,8 @@ def test_a_countdown_beside_it_does_not_hide_what_is_wrong() -> None:
 def test_wrapped_at_the_edge() -> None:
     start = "boot: " + "x" * 70
     assert judge(screen(start), screen(start + " vga", "=normal"), "x" * 70, " vga=normal").echo is Echo.RIGHT
-    wrong = judge(screen(start), screen(start + " vga", "=norml"), "x" * 70, " vga=normal")
-    assert wrong == Judgement(Echo.WRONG, " vga=norml")
+    got = judge(screen(start), screen(start + " vga", "=norml"), "x" * 70, " vga=normal")
+    assert got == wrong(" vga=norml")
 
 
 def test_wrapped_as_grub_does() -> None:
@@ -100,10 +104,8 @@ def test_wrapped_as_isolinux_does() -> None:
     # After Ctrl-U it leaves a row blank besides.
     after = screen("boot: " + typed[:74], "", typed[74:], "", "vga=normal")
     assert judge(before, after, typed[:60], typed[60:] + " vga=normal").echo is Echo.RIGHT
-    wrong = judge(
-        before, screen("boot: " + typed[:74], typed[74:], "vga=norml"), typed[:60], typed[60:] + " vga=normal"
-    )
-    assert wrong == Judgement(Echo.WRONG, typed[60:] + "vga=norml")
+    got = judge(before, screen("boot: " + typed[:74], typed[74:], "vga=norml"), typed[:60], typed[60:] + " vga=normal")
+    assert got == wrong(typed[60:] + "vga=norml")
 
 
 def test_scrolled() -> None:
@@ -185,7 +187,7 @@ def test_another_layout_is_told_where_the_line_wraps_and_scrolls() -> None:
     assert len(shown) == len(typed)
     before = ["a", "b", f"boot: {known}"]
     after = ["b", f"boot: {known} {shown[:6]}".rstrip(), shown[6:]]
-    assert judge(before, after, known, f" {typed}", layout("fr")) == Judgement(Echo.WRONG, f" {shown.replace(' ', '')}")
+    assert judge(before, after, known, f" {typed}", layout("fr")) == wrong(f" {shown.replace(' ', '')}", row=1)
 
 
 @pytest.mark.parametrize(
@@ -222,25 +224,71 @@ def test_wiping_leaves_nothing_on_a_screen_that_has_scrolled() -> None:
 @pytest.mark.parametrize("size", [8, 32])
 @pytest.mark.parametrize("frame", ["| {} |", "[{}]", "boot: {}", "{}", "│{}│▒ x"])
 def test_a_field_that_scrolls_at_its_left_edge(width: int, size: int, frame: str) -> None:
-    """Each place of a line in which a chunk may be typed; what is shown of the chunk is right."""
+    """Each place of a line in which a chunk may be typed. It is right where something is seen of what stands before."""
     for at in range(1, len(TYPED) - size):
         known, chunk = TYPED[:at], TYPED[at : at + size]
-        if chunk[-1] == " ":
+        if " " in (known[-1], chunk[-1]):
             continue
         before, after = (screen(frame.format(text[-width:].ljust(width))) for text in (known, known + chunk))
         got = judge(before, after, known, chunk, layout("us"))
-        assert got.echo is Echo.RIGHT, (known, chunk, got)
+        assert (got.echo is Echo.RIGHT) == (at + size <= width or width >= size + 4), (known, chunk, got)
         if at > 1 and width >= 2 * size:
             lossy = screen(frame.format((known + chunk[:3] + chunk[4:])[-width:].ljust(width)))
-            wrong = judge(before, lossy, known, chunk, layout("us"))
+            got = judge(before, lossy, known, chunk, layout("us"))
             if chunk[3] not in chunk[2:5:2]:
-                assert wrong.echo is Echo.WRONG, (known, chunk)
+                assert got.echo is Echo.WRONG, (known, chunk)
 
 
 def test_a_field_may_mark_what_it_has_scrolled_out() -> None:
     known, chunk = "install seed=http://10.0.2.2:41679", "/8GksuX-n"
     before, after = screen(f"> {known}"), screen(f"> <{(known + chunk)[-20:]}")
     assert judge(before, after, known, chunk).echo is Echo.RIGHT
+
+
+@pytest.mark.parametrize("thrown_away", range(1, 16))
+def test_a_line_whose_beginning_is_thrown_away_is_in_no_such_field(thrown_away: int) -> None:
+    known, chunk = "install seed=htt", "p://10.0.2.2:41679/8GksuX"
+    for typed in (chunk, "p " * 10, "tttttttt"):
+        before, after = screen(f"boot: {known}"), screen(f"boot: {typed[thrown_away:]}")
+        assert judge(before, after, known, typed).echo is not Echo.RIGHT
+
+
+@pytest.mark.parametrize(("known", "lost"), [("aaaaaaaa", "aaaaaaa"), ("abababab", "ababab"), ("k=1 k=1 ", "k=1k=1 ")])
+def test_a_line_that_says_the_same_again_is_in_no_such_field(known: str, lost: str) -> None:
+    assert judge(screen(f"boot: {known}"), screen(f"boot: {known}{known}"), known, known).echo is Echo.RIGHT
+    assert judge(screen(f"boot: {known}"), screen(f"boot: {known}{lost}"), known, known).echo is not Echo.RIGHT
+    whole = known * 6
+    assert judge(screen(f"boot: {whole}"), screen(f"boot: {whole}{lost}"), whole, known).echo is not Echo.RIGHT
+
+
+@pytest.mark.parametrize("now", ["boot:", "", "boot: install", "Loading vmlinuz..."])
+def test_a_line_that_goes_away_is_not_seen(now: str) -> None:
+    before = screen("boot: install seed=http://10.")
+    assert judge(before, screen(now), "install seed=http://10.", "0.2.2").echo is Echo.UNSEEN
+    assert left_over(before, screen(now), "install seed=http://10.") is None
+
+
+def test_a_row_that_changes_beside_the_line_is_not_left_over() -> None:
+    assert left_over(screen("boot: install", ""), screen("boot: install", "[ 2.1] usb"), "install") == ""
+    assert left_over(screen("boot: install", ""), screen("boot: install s", "[ 2.1] usb"), "install") == " s"
+    assert left_over(["at 12:00:01", "boot: "], ["at 12:00:02", "boot:"], "", row=1) == ""
+    assert left_over(["at 12:00:01", "boot: "], ["at 12:00:02", "boot: in"], "", row=1) == "in"
+
+
+@pytest.mark.parametrize("width", [30, 46, 60])
+def test_keys_that_are_lost_where_a_frame_is_wrapped_in_are_wrong(width: int) -> None:
+    """The frame is no part of what stands there, and a help text below may be wider than its rows."""
+
+    def box(line: str) -> Sequence[str]:
+        rows = [line[i : i + width - 1] for i in range(0, len(line), width - 1)]
+        shown = [row + "\\" for row in rows[:-1]] + [rows[-1].ljust(width), " " * width]
+        return screen(*[f"│{row}│" for row in shown][:4], "x" * 70)
+
+    known = TYPED[: width - 4]
+    got = judge(box(known), box(known + "quet splash"), known, "quiet splash")
+    assert (got.echo, got.shown) == (Echo.WRONG, "quet splash")
+    came_twice = judge(box(known), box(known + "quiett"), known, "quiet")
+    assert (came_twice.echo, came_twice.shown) == (Echo.WRONG, "quiett")
 
 
 def test_what_stands_there_as_it_was_typed_is_read_in_no_other_layout() -> None:
