@@ -349,14 +349,14 @@ class Keyboard:
         assert self._pace is not None
         deadline = Deadline.after(_ECHO_BUDGET, "the echo of typed text")
         await self._pace.drained(deadline)
-        last: Sequence[str] = ()
+        last: Sequence[str] | None = None
         still_since = time.monotonic()
         there = most = 0
         while True:
             after = await self._look() or before
-            if done(after):
-                return after
-            if list(after) != list(last):
+            if last is None or list(after) != list(last):
+                if done(after):
+                    return after
                 last, still_since, there = after, time.monotonic(), begun(after)
             if there > most:
                 most, deadline = there, Deadline.after(_ECHO_BUDGET, "the rest of an echo")

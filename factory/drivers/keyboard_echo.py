@@ -17,12 +17,10 @@ from functools import lru_cache
 
 from factory.boot_command.keymap import LAYOUTS, Layout
 from factory.drivers.keyboard_field import LEAST, Field, end_of_known, end_shown, field_with
+from factory.drivers.keyboard_wrap import FRAME, places
 
 _TAIL = 24
 _NARROWEST = 40  # no screen has fewer columns
-_WRAP = r"(?:\\?[ ]*[│|┃║*]?(?:[ ]*\n){1,3}[ ]*[│|┃║*]?[ ]*)?"
-_BLANK = r"(?: |(?=\n))"  # lines have no blanks at their ends
-_NO_WRAP = str.maketrans(dict.fromkeys("\\ │|┃║*\n"))  # without what may stand where a line wraps
 _SIMILAR = 0.6
 _TELLING = 4  # characters in the order of those that were typed, which are no chance
 _REPEATED = 8
@@ -30,7 +28,6 @@ _BESIDE = 2  # other rows that may change while a line is typed whose letters ar
 _UNTOLD = 2  # of an echo with other letters: one character alone may be anything's
 _MASKS = frozenset("*•·●○■█▪∙#.xX")  # what prompts for passwords show instead
 _SCROLLED = 4  # rows, by one chunk at most
-_FRAME = "│|┃║ "
 
 
 class Echo(Enum):
@@ -108,7 +105,7 @@ def _right(
     standing = _standing(tuple(before), known)
     if len(standing) < min(_TAIL, len(known.rstrip())):
         return None
-    return max(_places(after, known[len(known.rstrip()) - len(standing) :] + chunk, changed), default=None)
+    return max(places(after, known[len(known.rstrip()) - len(standing) :] + chunk, changed), default=None)
 
 
 @lru_cache(maxsize=8)  # asked again with every look
@@ -121,7 +118,7 @@ def _standing(before: tuple[str, ...], known: str) -> str:
     rows = frozenset(range(len(before)))
     while least < most:
         middle = (least + most + 1) // 2
-        least, most = (middle, most) if _places(before, known[-middle:], rows) else (least, middle - 1)
+        least, most = (middle, most) if places(before, known[-middle:], rows) else (least, middle - 1)
     return known[len(known) - least :]
 
 
@@ -142,7 +139,7 @@ def _fields(
             continue
         more = known[-field.shown - LEAST :]
         # A line that has wrapped into this row shows more of itself above.
-        if field.whole or (row, field.end) not in _places(before, more, frozenset({row})):
+        if field.whole or (row, field.end) not in places(before, more, frozenset({row})):
             yield row, field
 
 
@@ -259,26 +256,6 @@ def _changed_rows(before: Sequence[str], after: Sequence[str]) -> frozenset[int]
     return frozenset(i for i, line in enumerate(after) if line.rstrip() != padded[i].rstrip())
 
 
-def _places(lines: Sequence[str], text: str, rows: frozenset[int]) -> list[tuple[int, int]]:
-    """Rows and columns just behind the places where *text* stands and ends on one of *rows*."""
-    stripped = text.rstrip()
-    if not stripped:
-        return []
-    whole = "\n".join(lines)
-    if stripped.translate(_NO_WRAP) not in whole.translate(_NO_WRAP):
-        return []  # by far the most often, and much faster than the pattern
-    pattern = re.compile(_WRAP.join(_BLANK if c == " " else re.escape(c) for c in stripped))
-    found = []
-    position = 0
-    while match := pattern.search(whole, position):
-        row = whole.count("\n", 0, match.end())
-        if row in rows:
-            start_of_row = whole.rfind("\n", 0, match.end()) + 1
-            found.append((row, match.end() - start_of_row + len(text) - len(stripped)))
-        position = match.start() + 1
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class _NewText:
     """A text that came to stand on the screen. ``located``: behind the known part of the line."""
@@ -311,13 +288,13 @@ def _behind_known(
     before: Sequence[str], after: Sequence[str], known: str, changed: frozenset[int], rows: frozenset[int]
 ) -> _NewText | None:
     """The text behind *known*, where that stands and ends on one of *rows*."""
-    places = _places(after, known[-_TAIL:], rows)
-    stayed = set(places).intersection(_places(before, known[-_TAIL:], rows))
-    place = max(stayed or places, default=None)
+    ends = set(places(after, known[-_TAIL:], rows))
+    stayed = ends.intersection(places(before, known[-_TAIL:], rows))
+    place = max(stayed or ends, default=None)
     if not place:
         fields = _fields(before, after, known, rows)
-        ends = [(row, end_of_known(before[row], after[row], known, field)) for row, field in fields]
-        place = next(((row, column) for row, column in ends if column is not None), None)
+        columns = [(row, end_of_known(before[row], after[row], known, field)) for row, field in fields]
+        place = next(((row, column) for row, column in columns if column is not None), None)
     if not place:
         return None
     row, column = place
@@ -335,10 +312,10 @@ def _is_prompt(before: Sequence[str], after: Sequence[str], changed: frozenset[i
     tells how far it is ("Loading ...") has no prompt.
     """
     old = before[row] if row < len(before) else ""
-    prompt = old[:column].rstrip().strip(_FRAME)
+    prompt = old[:column].rstrip().strip(FRAME)
     if not prompt or prompt.endswith(".") or not _on_blanks(old, after[row], column):
         return False
-    last = max(r for r, line in enumerate(after) if line.strip(_FRAME))
+    last = max(r for r, line in enumerate(after) if line.strip(FRAME))
     wrapped: list[int] = []
     at = row
     while (following := _next_row(after, changed, at)) is not None:
@@ -374,7 +351,7 @@ def _behind(
     old = before[row] if row < len(before) else ""
     text = text[: len(text) - len(_common_suffix(text, old[column:]))] if old[column:].strip() else text
     while (following := _next_row(after, changed, row)) is not None:
-        if len(after[row].rstrip()) < width - 1 and following < len(before) and before[following].strip(_FRAME):
+        if len(after[row].rstrip()) < width - 1 and following < len(before) and before[following].strip(FRAME):
             break
         row, wrapped = following, True
         text = text.rstrip("\\ ") + _within_frame(before[row] if row < len(before) else "", after[row])
@@ -383,7 +360,7 @@ def _behind(
 
 def _is_full(lines: Sequence[str], row: int) -> bool:
     line = lines[row].rstrip()
-    return line[-2:-1] != " " if line[-1:] in _FRAME else len(line) >= _width(lines) - 1
+    return line[-2:-1] != " " if line[-1:] in FRAME else len(line) >= _width(lines) - 1
 
 
 def _width(lines: Sequence[str]) -> int:

@@ -13,6 +13,9 @@ from factory.errors import Evidence, UnexpectedScreen
 class SecretsOnScreen(Protocol):
     """Who is told what the screen comes to show."""
 
+    def held_by(self, text: str) -> bool:
+        """Whether *text* holds a secret: a whole one, for a word of one is in many a line."""
+
     def typing(self, text: str) -> None:
         """*text*, which holds a secret, is typed now."""
 
@@ -32,7 +35,7 @@ class LineWords:
     def __init__(
         self, line: str, layout: Layout, redact: Callable[[str], str], secrets: SecretsOnScreen | None = None
     ) -> None:
-        self._secret = redact(line) != line
+        self._secret = secrets.held_by(line) if secrets else redact(line) != line
         self._secrets = secrets if self._secret else None
         if self._secrets:
             self._secrets.typing(line)

@@ -2,72 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable
 
 import pytest
 
-from factory.boot_command.keymap import Chord, layout
-from factory.boot_command.parse import parse
-from factory.deadline import Deadline
-from factory.drivers import keyboard
-from factory.drivers.keyboard import Keyboard, TypingReport
-from factory.drivers.keyboard_pace import Pace
+from factory.drivers.screen.masking import mask_lines
+from factory.drivers.screen.typed_secrets import TypedSecrets
 from factory.errors import UnexpectedScreen
-from factory.quantity import Duration
+from factory.secret import Redactor
+from tests.drivers.prompts import Prompt, type_at
 
 pytestmark = pytest.mark.unit
-
-
-class Prompt:
-    """A guest with a prompt. ``shows`` turns what was typed into what stands there."""
-
-    def __init__(self, reads: str, shows: Callable[[str], str], prompt: str = "boot:") -> None:
-        self.now, self.line, self.entered, self.wiped = 0.0, "", False, 0
-        self._reads, self._shows, self._prompt = layout(reads), shows, prompt
-        self._shift = False
-
-    async def execute(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
-        assert command == "input-send-event"
-        for event in (arguments or {})["events"]:
-            key, down = event["data"]["key"]["data"], event["data"]["down"]
-            if key == "shift":
-                self._shift = down
-            elif down:
-                self._press(key)
-
-    def _press(self, key: str) -> None:
-        if key == "ret":
-            self.entered = True
-        elif key == "backspace":
-            self.line, self.wiped = self.line[:-1], self.wiped + 1
-        else:
-            self.line += "".join(self._reads.shows([Chord(key, ("shift",) if self._shift else ())]))
-
-    async def read_lines(self) -> Sequence[str]:
-        shown = self._shows(self.line)
-        return ["a boot loader", f"{self._prompt} {shown}".rstrip()]
-
-    # --- its pace: it takes every key at once
-
-    async def ready(self, count: int) -> None: ...
-
-    async def sent(self, count: int, events: int) -> None: ...
-
-    async def drained(self, deadline: Deadline) -> None: ...
-
-
-def type_at(prompt: Prompt, text: str, name: str, patch: pytest.MonkeyPatch, **further: Any) -> TypingReport:
-    async def pause(duration: Duration) -> None:
-        prompt.now += float(duration)
-
-    patch.setattr(keyboard, "pause", pause)
-    patch.setattr(time, "monotonic", lambda: prompt.now)
-    hands = Keyboard(prompt, layout(name), screen=prompt, pace=cast("Pace", prompt), **further)
-    return asyncio.run(hands.type(parse(text + "<enter>").actions, waits=cast("Any", None)))
-
 
 SEED = "install seed=http://10.0.2.2:41679/8GksuX-ndNvQppqk/seed"
 LINE = f"{SEED} and so on and so forth quiet"
@@ -199,6 +144,9 @@ def test_what_stands_in_a_secrets_place_is_told_to_who_masks_the_screen(monkeypa
     said: list[str] = []
 
     class Secrets:
+        def held_by(self, text: str) -> bool:
+            return "Hunter2Secretzyx9" in text
+
         def typing(self, text: str) -> None:
             assert prompt.line == ""
             said.append(text)
@@ -216,3 +164,21 @@ def test_what_stands_in_a_secrets_place_is_told_to_who_masks_the_screen(monkeypa
     assert " staH" in said, "the first chunk, with the first letter of the secret"
     assert said[-1].strip() == prompt.line[::2], "what stands there in the end"
     assert not caught.value.evidence.screen
+
+
+def test_a_word_of_a_secret_hides_no_ordinary_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the screen shows of it is masked, and the rest is told."""
+    redactor = Redactor()
+    redactor.add("debian123")
+    secrets = TypedSecrets(redactor)
+
+    def masked(text: str) -> str:
+        lines = text.split("\n")
+        return "\n".join(mask_lines(lines, secrets.spans(lines)))
+
+    prompt = Prompt("us", lambda line: line.replace("p", ""))
+    with pytest.raises(UnexpectedScreen, match="but the screen shows") as caught:
+        type_at(
+            prompt, "auto url=http://x/preseed.cfg hostname=debian", "us", monkeypatch, redact=masked, secrets=secrets
+        )
+    assert "a boot loader" in caught.value.evidence.screen

@@ -90,6 +90,10 @@ class TypedSecrets:
         self._last: tuple[object, Spans] | None = None
         self._lock = threading.Lock()
 
+    def held_by(self, text: str) -> bool:
+        """Whether *text* holds a secret as it is: a word of one, or something like it, does not count."""
+        return any(True for _ in self._redactor.spans(text))
+
     def typing(self, text: str) -> None:
         """*text*, which holds a secret, is typed now: where it grows is known by what stands before it."""
         with self._lock:

@@ -1,0 +1,110 @@
+"""Whatever a guest does to a line that it shows: Enter is pressed on what was meant, or not at all."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pytest
+
+from factory.errors import UnexpectedScreen
+from tests.drivers.prompts import SCREENS, Prompt, Shown, type_at
+
+pytestmark = pytest.mark.unit
+
+LINES = (
+    "install seed=http://10.0.2.2:41679/8GksuX-ndNvQppqk/seed quiet",
+    "auto=true priority=critical url=http://10.0.2.2:40001/abcd/preseed.cfg debian-installer/locale=en_US "
+    "keyboard-configuration/xkb-keymap=us netcfg/get_hostname=debian vga=788 --- quiet",
+    "inst.ks=http://10.0.2.2/ks.cfg inst.ks=http://10.0.2.2/ks.cfg inst.ks=http://10.0.2.2/ks.cfg",
+    "  indented  text",
+    "root",
+)
+REPEATED = "0000000000000000 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+"""In a field that has scrolled nobody could tell how many of them there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How likely a key is lost, and comes twice; after how many characters the guest empties the line, once."""
+
+    lost: float = 0
+    twice: float = 0
+    emptied: int = 0
+    late: float = 0  # seconds before anything is shown
+
+
+class FaultyPrompt(Prompt):
+    def __init__(self, shown: Shown, faults: Faults, seed: int) -> None:
+        super().__init__("us", str)
+        self._screen, self._faults, self._random, self._emptied = shown, faults, random.Random(seed), False
+
+    def _press(self, key: str) -> None:
+        if self.entered or key in {"ret", "backspace"}:
+            super()._press(key)
+            return
+        chance = self._random.random()
+        for _ in range(0 if chance < self._faults.lost else 2 if chance > 1 - self._faults.twice else 1):
+            super()._press(key)
+        if not self._emptied and len(self.line) == self._faults.emptied:
+            self.line, self._emptied = "", True
+
+    async def read_lines(self) -> Sequence[str]:
+        return self._screen(self.line if self.now >= self._faults.late else "", self.now)
+
+
+def type_faulty(screen: str, line: str, faults: Faults, patch: pytest.MonkeyPatch, seed: int = 0) -> FaultyPrompt:
+    """Raises nothing but what it may."""
+    prompt = FaultyPrompt(SCREENS[screen], faults, seed)
+    with suppress(UnexpectedScreen):
+        type_at(prompt, line, "us", patch)
+    assert prompt.line == line or not prompt.entered, (faults, seed)
+    return prompt
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_where_no_key_is_lost_nothing_fails_and_nothing_is_typed_again(
+    screen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for line in LINES:
+        prompt = type_faulty(screen, line, Faults(), monkeypatch)
+        assert (prompt.entered, prompt.wiped) == (True, 0), line
+
+
+@pytest.mark.parametrize("screen", [name for name in SCREENS if "field" not in name])
+def test_an_echo_that_comes_late_is_none_that_fails(screen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in LINES:
+        assert type_faulty(screen, line, Faults(late=2.5), monkeypatch).entered
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [Faults(lost=0.03), Faults(lost=0.15), Faults(twice=0.03), Faults(0.03, 0.03), Faults(lost=0.05, late=2.5)],
+    ids=lambda faults: f"lost {faults.lost} twice {faults.twice} late {faults.late}",
+)
+@pytest.mark.parametrize("screen", SCREENS)
+def test_lost_and_doubled_keys_are_not_entered(screen: str, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    type_faulty(screen, LINES[len(screen) % 3], faults, monkeypatch)
+    if "field" not in screen:
+        type_faulty(screen, REPEATED, faults, monkeypatch)
+
+
+@pytest.mark.parametrize("lost", [0, 0.03])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_line_that_is_emptied_in_the_middle_is_not_entered(
+    screen: str, lost: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in range(3, 60, 19):
+        type_faulty(screen, LINES[at % 3], Faults(lost=lost, emptied=at), monkeypatch, seed=at)
+
+
+def test_some_lost_keys_are_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would not do to fail always."""
+    outcomes = [
+        type_faulty(screen, line, Faults(lost=0.03), monkeypatch, seed).entered
+        for seed, screen in enumerate(SCREENS)
+        for line in LINES[:1]
+    ]
+    assert sum(outcomes) > 0.8 * len(outcomes)
