@@ -58,8 +58,11 @@ def end_shown(old: str, new: str, known: str, typed: str, field: Field) -> int:
     line, known = (known + typed).rstrip(), known.rstrip()
     added = len(line) - len(known)
 
+    fill = old[field.end : field.end + 1]
+
     def ends(column: int) -> bool:
-        return _is_end(column, new, old, new) and new[column : column + 1] != line[-1]  # which came twice
+        came_twice = new[column : column + 1] == line[-1] != fill
+        return not came_twice and _is_end(column, new, old, new)
 
     if new.startswith(old[field.begin : field.end], field.begin):
         # It has not moved: what was typed must stand behind it, whether or not that could be a line's end by chance.
