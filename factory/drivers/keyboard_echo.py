@@ -209,9 +209,14 @@ def _is_among(few: str, many: str) -> bool:
 def _stuttered(
     before: Sequence[str], after: Sequence[str], known: str, chunk: str, changed: frozenset[int], place: tuple[int, int]
 ) -> str:
-    """What stands there when the first or last key of *chunk* came more than once; else empty."""
+    """What stands there when the first or last key of *chunk* came more than once; else empty.
+
+    With nothing known that is only told of a prompt: a key that has called up another screen stands anywhere on it.
+    """
     row, end = place
     old = before[row].rstrip() if row < len(before) else ""
+    if not known and not _is_prompt(before, after, changed, row, len(_common_prefix(old, after[row]))):
+        return ""
     text, start = after[row].rstrip(), end - len(chunk)
     first, last = chunk[0], chunk[-1]
     begin = start

@@ -294,3 +294,11 @@ def test_keys_that_are_lost_where_a_frame_is_wrapped_in_are_wrong(width: int) ->
 def test_what_stands_there_as_it_was_typed_is_read_in_no_other_layout() -> None:
     for name in LAYOUTS:
         assert misread_by("79/8Gks", "79/8Gks", layout(name)) == ""
+
+
+def test_a_key_that_calls_up_another_screen_has_not_come_twice() -> None:
+    """As GRUB's "e" does, whose editor shows words with two of them."""
+    menu = ["GNU GRUB", "", "*Install", " Help", "", "Use the arrow keys, e to edit"]
+    editor = ["GNU GRUB", "", "setparams 'Install'", "linux /vmlinuz", "", "Press Ctrl-x; see ee below", "eleven"]
+    assert judge(menu, editor, "", "e").echo is Echo.RIGHT
+    assert judge(menu, editor, "", "c").echo is not Echo.WRONG
