@@ -22,7 +22,7 @@ def test_the_debian_installer_asks_for_a_language(bench: Bench) -> None:
     """On a framebuffer, in colours and frames, in a font of its own (GNU Unifont): read by no serial line's help."""
     kernel = KernelSpec(INSTALLER / "linux", INSTALLER / "initrd.gz", "vga=788 no_timer_check --- quiet")
     spec = bench.spec(memory="1 GiB", kernel=kernel)
-    ends = AwaitPowerOff(Finished.RESET, Duration(240), Duration(10))
+    ends = AwaitPowerOff(Finished.RESET, Duration(240), Duration(20))
     found = bench.fails(StartMachine(spec, Role.INSTALL), ends)
     assert found.verdict.rule == "installer-asks"
     assert found.verdict.sentence.startswith(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 
 from factory.template.packer.language.types import is_mapping
 from factory.template.packer.language.values import Value, number_text
 
 _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_SHORT = re.compile(r"\\.")
+_LONG = {"\\b": "\\u0008", "\\f": "\\u000c"}
+"""Go spells these as code points, except in its newest releases."""
 
 
 def json_text(value: Value) -> str:
@@ -29,5 +33,5 @@ def json_text(value: Value) -> str:
 
 def quoted(text: str) -> str:
     encoded = json.dumps(text, ensure_ascii=False).translate(_HTML)
-    # Go spells these two as code points, except in its newest releases.
-    return encoded.replace("\\b", "\\u0008").replace("\\f", "\\u000c") if "\b" in text or "\f" in text else encoded
+    # An escaped backslash may stand before a letter that is no escape.
+    return _SHORT.sub(lambda found: _LONG.get(found[0], found[0]), encoded)
