@@ -54,7 +54,7 @@ class NothingChanges:
         return Seen()
 
     async def planned_again(self, once: Mapping[str, str]) -> Plan:
-        raise NotImplementedError("nothing changes, so nobody asks")
+        raise AssertionError("nothing changes, so nobody asks")
 
 
 class Freshness:
