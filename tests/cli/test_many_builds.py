@@ -105,6 +105,19 @@ class World:
         self.run(ordered)
         self.built.append(last_layer(ordered.planned).key)
 
+    def keys_of_attempts(self, ends: list[PlanOutdated]) -> list[str]:
+        """Of a build that is well in the end, whose first attempts have these *ends*."""
+        keys = []
+
+        def run(ordered: Ordered) -> None:
+            keys.append(last_layer(ordered.planned).key)
+            if ends:
+                raise ends.pop(0)
+
+        self.run = run
+        assert self.build("below", on_error=OnError.CLEAN) == 0
+        return keys
+
     def _check(self, planned: Planned, facts: HostFacts) -> list[Any]:
         if self.refused and self.refused in self.script(planned):
             raise HostError("it wants more memory than there is")
@@ -172,15 +185,7 @@ def test_a_failure_is_tried_again_only_where_that_is_wanted(world: World) -> Non
 def test_a_file_that_was_saved_meanwhile_is_planned_anew(world: World) -> None:
     """Whatever is wanted after a failure: nothing has failed."""
     ends = [PlanOutdated("seal", "motd changed", ran=False), PlanOutdated("seal", "motd changed", ran=True)]
-    keys = []
-
-    def run(ordered: Ordered) -> None:
-        keys.append(last_layer(ordered.planned).key)
-        if ends:
-            raise ends.pop(0)
-
-    world.run = run
-    assert world.build("below", on_error=OnError.CLEAN) == 0
+    keys = world.keys_of_attempts(ends)
     assert [note for note in world.notes if "planned anew" in note] == [
         "seal: motd changed since it was planned; it is planned anew and goes on from the last layer",
         "seal: motd changed while it ran; it is planned anew and goes on from the last layer",
@@ -192,15 +197,7 @@ def test_a_file_that_was_saved_meanwhile_is_planned_anew(world: World) -> None:
 @pytest.mark.parametrize(("ran", "times"), [(True, 2), (False, 4)])
 def test_a_file_that_never_stands_still_ends_no_build_and_names_no_layer(world: World, ran: bool, times: int) -> None:
     ends = [PlanOutdated("seal", "log changed", ran=ran) for _ in range(times)]
-    keys = []
-
-    def run(ordered: Ordered) -> None:
-        keys.append(last_layer(ordered.planned).key)
-        if ends:
-            raise ends.pop(0)
-
-    world.run = run
-    assert world.build("below", on_error=OnError.CLEAN) == 0
+    keys = world.keys_of_attempts(ends)
     assert world.once == [set()] * times + [{"seal"}]
     assert len(set(keys[:-1])) == 1
     assert keys[-1] != keys[0], "what is not known to be that is not stored as that"
