@@ -7,9 +7,7 @@ import stat
 from dataclasses import dataclass
 
 from factory.disk.ext import Ext
-
-_MOST = 40
-"""Links that Linux follows for one path (``MAXSYMLINKS``)."""
+from factory.disk.path_walk import walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +18,17 @@ class LinkedPaths:
 
     def real(self, path: str) -> str | None:
         """The path without links that *path* leads to; None when it leads to nothing."""
-        todo, real, followed = _names(path), "/", 0
-        while todo:
-            name = todo.pop()
-            if name == "..":
-                real = posixpath.dirname(real)
-                continue
-            here = posixpath.join(real, name)
-            number = self.ext.lookup(here) if self._is_folder(real) else None
-            if number is None or followed > _MOST:
-                return None
-            target = self.ext.target(number)
-            if target is None:
-                real = here
-                continue
-            followed += 1
-            real = "/" if target.startswith(b"/") else real
-            todo += _names(target.decode("utf-8", "surrogateescape"))
-        return real
+        way = walk(path)
+        try:
+            name = next(way)
+            while True:
+                number = self.ext.lookup(name.path) if self._is_folder(posixpath.dirname(name.path)) else None
+                if number is None:
+                    return None
+                target = self.ext.target(number)
+                name = way.send(None if target is None else target.decode("utf-8", "surrogateescape"))
+        except StopIteration as arrived:
+            return str(arrived.value)
 
     def names(self, path: str) -> list[str]:
         """Sorted, of a folder; nothing when it is none."""
@@ -56,8 +47,3 @@ class LinkedPaths:
     def _is_folder(self, real: str) -> bool:
         number = self.ext.lookup(real)
         return number is not None and stat.S_ISDIR(self.ext.status(number)[0])
-
-
-def _names(path: str) -> list[str]:
-    """The last first."""
-    return [name for name in path.split("/") if name not in {"", "."}][::-1]

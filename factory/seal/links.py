@@ -5,10 +5,8 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass, field
 
+from factory.disk.path_walk import MOST_LINKS, walk
 from factory.seal.files import GuestFiles
-
-_MOST = 40
-"""Links that Linux follows for one path (``MAXSYMLINKS``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class Links:
         The last is no link, unless they lead in a circle.
         """
         trail = [await self.in_its_folder(path)]
-        while len(trail) < _MOST and (target := await self._target(trail[-1])) is not None:
+        while len(trail) < MOST_LINKS and (target := await self._target(trail[-1])) is not None:
             following = await self.in_its_folder(posixpath.join(posixpath.dirname(trail[-1]), target))
             if following in trail:
                 break
@@ -33,21 +31,13 @@ class Links:
 
     async def in_its_folder(self, path: str) -> str:
         """*path* in the folder that really holds it; what it names may be a link itself."""
-        todo, real, followed = [name for name in path.split("/") if name not in {"", "."}][::-1], "/", 0
-        while todo:
-            name = todo.pop()
-            if name == "..":
-                real = posixpath.dirname(real)
-                continue
-            here = posixpath.join(real, name)
-            target = await self._target(here) if todo and followed < _MOST else None
-            if target is None:
-                real = here
-                continue
-            followed += 1
-            real = "/" if target.startswith("/") else real
-            todo += [part for part in target.split("/") if part not in {"", "."}][::-1]
-        return real
+        way = walk(path)
+        try:
+            name = next(way)
+            while True:
+                name = way.send(None if name.last else await self._target(name.path))
+        except StopIteration as arrived:
+            return str(arrived.value)
 
     async def _target(self, path: str) -> str | None:
         if path not in self._targets:

@@ -7,6 +7,7 @@ collection, a condition or a key is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from factory.template.packer.hcl import syntax as ast
 from factory.template.packer.hcl.source import Span
@@ -70,59 +71,72 @@ def text_loop(node: ast.Loop, scope: Scope, evaluate: Evaluate) -> Value:
 
 def for_tuple(node: ast.ForTuple, scope: Scope, evaluate: Evaluate) -> Value:
     """``[for … : …]``."""
-    collection = evaluate(node.collection, scope)
-    sensitive = collection.sensitive
-    if collection.is_unknown:
-        return UNKNOWN_VALUE.with_sensitivity(sensitive)
+    turns = _Turns(node, scope, evaluate)
     results: list[Value] = []
     extent = 1
-    for names in _iterate(collection, node.collection.span, node.key, node.value):
-        inner = scope.child(names)
-        accepted = _accepted(node.condition, inner, evaluate)
-        sensitive = sensitive or accepted.sensitive
-        if accepted.is_unknown:
-            return UNKNOWN_VALUE.with_sensitivity(sensitive)
-        if accepted.data:
-            results.append(evaluate(node.result, inner))
-            extent += results[-1].extent
-            check_elements(extent)
-    return tuple_value(results).with_sensitivity(sensitive)
+    for inner in turns:
+        results.append(evaluate(node.result, inner))
+        extent += results[-1].extent
+        check_elements(extent)
+    return turns.made(tuple_value(results))
 
 
 def for_object(node: ast.ForObject, scope: Scope, evaluate: Evaluate) -> Value:
     """``{for … : … => …}``."""
-    collection = evaluate(node.collection, scope)
-    sensitive = collection.sensitive
-    if collection.is_unknown:
-        return UNKNOWN_VALUE.with_sensitivity(sensitive)
+    turns = _Turns(node, scope, evaluate)
     groups: dict[str, list[Value]] = {}
     extent = 1
-    for names in _iterate(collection, node.collection.span, node.key, node.value):
-        inner = scope.child(names)
-        accepted = _accepted(node.condition, inner, evaluate)
-        sensitive = sensitive or accepted.sensitive
-        if accepted.is_unknown:
-            return UNKNOWN_VALUE.with_sensitivity(sensitive)
-        if not accepted.data:
-            continue
-        key = evaluate(node.result_key, inner)
-        sensitive = sensitive or key.sensitive
-        text = key_text(node.result_key, key)
+    for inner in turns:
+        text = key_text(node.result_key, turns.told_by(evaluate(node.result_key, inner)))
         if text is None:
-            return UNKNOWN_VALUE.with_sensitivity(sensitive)
+            break
         if text in groups and not node.grouped:
             raise failure(
                 node.result_key.span,
                 f"the key “{text}” comes up twice in this for expression",
                 hint="put “...” after the value to collect all values of a key in a list",
-                sensitive=sensitive,
+                sensitive=turns.sensitive,
             )
         result = evaluate(node.result, inner)
         groups.setdefault(text, []).append(result)
         extent += result.extent
         check_elements(extent)
-    fields = {k: tuple_value(v) if node.grouped else v[0] for k, v in groups.items()}
-    return object_value(fields).with_sensitivity(sensitive)
+    return turns.made(object_value({k: tuple_value(v) if node.grouped else v[0] for k, v in groups.items()}))
+
+
+@dataclass(slots=True)
+class _Turns:
+    """The turns of a ``for`` whose condition holds, and what the whole result is told by them."""
+
+    node: ast.ForTuple | ast.ForObject
+    scope: Scope
+    evaluate: Evaluate
+    sensitive: bool = False
+    _unknown: bool = False
+
+    def __iter__(self) -> Iterator[Scope]:
+        """The names of each turn; ends where it is not known yet what the collection or a condition is."""
+        collection = self.told_by(self.evaluate(self.node.collection, self.scope))
+        if collection.is_unknown:
+            return
+        for names in _iterate(collection, self.node.collection.span, self.node.key, self.node.value):
+            inner = self.scope.child(names)
+            condition = self.node.condition
+            accepted = self.told_by(condition_of(condition, inner, self.evaluate) if condition else boolean(True))
+            if accepted.is_unknown:
+                return
+            if accepted.data:
+                yield inner
+
+    def told_by(self, value: Value) -> Value:
+        """Notes that *value* tells which elements there are, or under which key."""
+        self.sensitive = self.sensitive or value.sensitive
+        self._unknown = self._unknown or value.is_unknown
+        return value
+
+    def made(self, value: Value) -> Value:
+        """The result: *value*, if all is known that tells what is in it."""
+        return (UNKNOWN_VALUE if self._unknown else value).with_sensitivity(self.sensitive)
 
 
 def _iterate(collection: Value, span: Span, key: str, value: str) -> Iterator[dict[str, Value]]:
@@ -146,7 +160,3 @@ def _iterate(collection: Value, span: Span, key: str, value: str) -> Iterator[di
     for k, v in pairs:
         names = {value: v.with_sensitivity(hidden)}
         yield {key: k.with_sensitivity(hidden), **names} if key else names
-
-
-def _accepted(condition: ast.Expression | None, scope: Scope, evaluate: Evaluate) -> Value:
-    return boolean(True) if condition is None else condition_of(condition, scope, evaluate)
