@@ -1,17 +1,15 @@
 """Hands: types boot commands on a machine's keyboard over QMP, as fast as the guest takes keys and no faster.
 
-A keystroke's down and up travel in one ``input-send-event``, so no key is ever held long enough to repeat. Where the
-screen can be read, what was typed is read back; what came out wrong is wiped and typed again, slower.
+Where the screen can be read, what was typed is read back; what came out wrong is wiped and typed again, slower.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from factory.boot_command.actions import (
     Action,
@@ -27,12 +25,13 @@ from factory.boot_command.actions import (
 )
 from factory.boot_command.keymap import Chord, Layout, check
 from factory.deadline import Deadline, pause
-from factory.drivers.key_portions import batches, event, pieces, runs
+from factory.drivers.key_portions import pieces, runs
 from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, misread_by, row_now, so_far
-from factory.drivers.keyboard_pace import SPEEDS, Pace, sense_pace
+from factory.drivers.keyboard_pace import Pace
 from factory.drivers.keyboard_words import LineWords, SecretsOnScreen
+from factory.drivers.keystrokes import Keystrokes
 from factory.drivers.protocols import Qmp
-from factory.errors import FactoryError, TemplateError
+from factory.errors import TemplateError
 from factory.events import Emit, Note, Typed, ignore
 from factory.quantity import Duration
 
@@ -87,7 +86,6 @@ class TypingReport:
 @dataclass(slots=True)
 class _Tally:
     characters: int = 0
-    keystrokes: int = 0
     verified: int = 0
     retyped: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -115,16 +113,13 @@ class Keyboard:
         redact: Callable[[str], str] = str,
         secrets: SecretsOnScreen | None = None,
     ) -> None:
-        self._qmp = qmp
+        self._keys = Keystrokes(qmp, layout, pace)
         self._layout = layout
         self._screen = screen
-        self._pace = pace
         self._emit = emit
         self._redact = redact
         self._secrets = secrets
-        self._held: list[str] = []
         self._tally = _Tally()
-        self._speed = 0
         self._known = ""
         self._words = LineWords("", layout, redact)
         self._untyped = ""
@@ -148,9 +143,7 @@ class Keyboard:
             raise TemplateError(problems)
         self._tally = _Tally()
         self._known = ""
-        started = time.monotonic()
-        if self._pace is None:
-            self._pace = await sense_pace(self._qmp)
+        started, sent = time.monotonic(), self._keys.count
         try:
             for run in runs(actions):
                 if isinstance(run, str):
@@ -159,25 +152,28 @@ class Keyboard:
                     self._known = ""
                     await self._act(run, waits)
         finally:
-            await self._let_go()
+            await self._keys.release_all()
         tally, duration = self._tally, Duration(time.monotonic() - started)
         self._emit(Typed(tally.characters, tally.retyped, float(duration)))
         return TypingReport(
-            tally.characters, tally.keystrokes, tally.verified, tally.retyped, duration, tuple(tally.warnings)
+            tally.characters,
+            self._keys.count - sent,
+            tally.verified,
+            tally.retyped,
+            duration,
+            tuple(tally.warnings),
         )
 
     async def _act(self, action: Action, waits: WaitHandler) -> None:
         match action:
             case Press(key):
-                await self._send(self._layout.keycodes(key))
+                await self._keys.send(self._layout.keycodes(key))
             case Hold(key):
                 (chord,) = self._layout.keycodes(key)
-                for code in (*chord.modifiers, chord.key):
-                    await self._key(code, down=True)
+                await self._keys.hold(chord)
             case Release(key):
                 (chord,) = self._layout.keycodes(key)
-                for code in (chord.key, *reversed(chord.modifiers)):
-                    await self._key(code, down=False)
+                await self._keys.release(chord)
             case Wait(duration):
                 await waits.wait(duration)
             case WaitText(pattern, budget):
@@ -198,7 +194,7 @@ class Keyboard:
         for part in re.findall(r"[^\n\r\t]+|[\n\r\t]", run):
             if part in "\n\r\t":
                 self._known = ""
-                await self._send(self._layout.chords(part))
+                await self._keys.send(self._layout.chords(part))
             else:
                 self._words = LineWords(part, self._layout, self._redact, self._secrets)
                 await self._line(part)
@@ -208,13 +204,13 @@ class Keyboard:
         """Types what stands on one line."""
         self._pending, self._unseen, self._echoes, self._room, self._field = "", 0, False, _FIRST, 0
         self._untyped = part
-        screen = await self._look() if not self._held else None
+        screen = await self._look() if not self._keys.any_held else None
         while self._untyped and screen is not None and self._unseen < _UNSEEN_CHUNKS:
             chunk = next(pieces(self._untyped, self._room))
             self._untyped = self._untyped[len(chunk) :]
             screen = await self._checked(chunk, screen, ATTEMPTS)
         if rest := self._untyped:
-            await self._write(rest)
+            await self._keys.write(rest)
             if self._pending and screen is not None:
                 await self._look_again(screen, self._pending + rest)
 
@@ -228,7 +224,7 @@ class Keyboard:
 
         Returns: the screen as it is now; as it was before what is not seen yet.
         """
-        await self._write(chunk)
+        await self._keys.write(chunk)
         chunk, self._pending = self._pending + chunk, ""
         if not chunk.strip():
             self._known += chunk
@@ -266,7 +262,7 @@ class Keyboard:
     async def _say_who_misread(self, before: Sequence[str], after: Sequence[str], chunk: str, shown: str) -> NoReturn:
         """Types on first, which does no harm without Enter: the more stands there, the fewer layouts it fits."""
         if rest := self._untyped[: max(0, CHUNK - len(chunk))]:
-            await self._write(rest)
+            await self._keys.write(rest)
             judgement, longer = await self._echo(before, chunk + rest)
             if misread_by(judgement.shown, chunk + rest, self._layout):
                 after, chunk, shown = longer, chunk + rest, judgement.shown
@@ -296,7 +292,7 @@ class Keyboard:
             raise self._words.error(what, after, judgement.shown, unseen)
 
     def _slow_down(self, what: str) -> None:
-        self._speed = min(self._speed + 1, len(SPEEDS) - 1)
+        self._keys.slow_down()
         message = f"{what}: wiped it, typing it again slower"
         self._tally.warnings.append(message)
         self._emit(Note(message, "warning"))
@@ -323,7 +319,7 @@ class Keyboard:
 
         last, shown = "", judgement.shown
         for _ in range(ATTEMPTS):
-            await self._send([Chord("backspace")] * len(shown))
+            await self._keys.send([Chord("backspace")] * len(shown))
             after = await self._rest(before, lambda after: left(after) == "")
             rest = left(after)
             if rest is None:  # the known part is gone, too: nobody knows how much of it
@@ -346,9 +342,8 @@ class Keyboard:
         Args:
             begun: how much is there of what is waited for; while that becomes more, the guest is slow, not wrong.
         """
-        assert self._pace is not None
         deadline = Deadline.after(_ECHO_BUDGET, "the echo of typed text")
-        await self._pace.drained(deadline)
+        await self._keys.taken(deadline)
         last: Sequence[str] | None = None
         still_since = time.monotonic()
         there = most = 0
@@ -370,47 +365,3 @@ class Keyboard:
 
     async def _look(self) -> Sequence[str] | None:
         return await self._screen.read_lines() if self._screen else None
-
-    # --- keys ---------------------------------------------------------------------------------------------------------
-
-    async def _write(self, text: str) -> None:
-        await self._send([c for character in text for c in self._layout.chords(character)])
-
-    async def _send(self, chords: Sequence[Chord]) -> None:
-        """Sends chords in batches that fit the queue, each when the guest has taken the one before."""
-        assert self._pace is not None
-        speed = SPEEDS[self._speed]
-        for batch in batches(chords, speed.bytes):
-            events = [e for chord in batch for e in self._events(chord)]
-            await self._pace.ready(len(batch))
-            await self._qmp.execute("input-send-event", {"events": events})
-            await self._pace.sent(len(batch), len(events))
-            self._tally.keystrokes += len(batch)
-            if speed.pause:
-                await pause(speed.pause)
-
-    def _events(self, chord: Chord) -> Iterator[dict[str, Any]]:
-        # A modifier that the boot command holds already is neither pressed again nor let go.
-        modifiers = [m for m in chord.modifiers if m not in self._held]
-        for code in (*modifiers, chord.key):
-            yield event(code, down=True)
-        for code in (chord.key, *reversed(modifiers)):
-            yield event(code, down=False)
-
-    async def _key(self, code: str, *, down: bool) -> None:
-        assert self._pace is not None
-        await self._pace.ready(1)
-        # Noted before it is sent: a key whose command was cancelled half-way may be down.
-        if down and code not in self._held:
-            self._held.append(code)
-        await self._qmp.execute("input-send-event", {"events": [event(code, down=down)]})
-        if not down and code in self._held:
-            self._held.remove(code)
-        await self._pace.sent(0, 1)
-
-    async def _let_go(self) -> None:
-        """Releases every held key, the last first. A machine that is gone holds none."""
-        held, self._held = self._held[::-1], []
-        for code in held:
-            with suppress(FactoryError):
-                await self._qmp.execute("input-send-event", {"events": [event(code, down=False)]})

@@ -12,7 +12,7 @@ import pytest
 from factory.boot_command.keymap import Chord, layout
 from factory.boot_command.parse import parse
 from factory.deadline import Deadline
-from factory.drivers import keyboard
+from factory.drivers import keyboard, keystrokes
 from factory.drivers.keyboard import Keyboard, TypingReport
 from factory.drivers.keyboard_pace import Pace
 from factory.quantity import Duration
@@ -60,7 +60,8 @@ def type_at(prompt: Prompt, text: str, name: str, patch: pytest.MonkeyPatch, **f
     async def pause(duration: Duration) -> None:
         prompt.now += float(duration)
 
-    patch.setattr(keyboard, "pause", pause)
+    for module in (keyboard, keystrokes):
+        patch.setattr(module, "pause", pause)
     patch.setattr(time, "monotonic", lambda: prompt.now)
     hands = Keyboard(prompt, layout(name), screen=prompt, pace=cast("Pace", prompt), **further)
     return asyncio.run(hands.type(parse(text + "<enter>").actions, waits=cast("Any", None)))
