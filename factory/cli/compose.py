@@ -17,7 +17,7 @@ from factory.drivers.libvirt import Libvirt
 from factory.drivers.process import gone_with_us
 from factory.drivers.qemu.checkpoint import QemuCheckpoints
 from factory.drivers.qemu.disk_image import QemuImg
-from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.qemu.driver import QemuDriver
 from factory.drivers.screen.recorder import RecorderLimits
 from factory.drivers.ssh import SshCommunicator, SshSettings
 from factory.drivers.ssh_banner import wait_for_banner

@@ -17,7 +17,7 @@ from factory.cli.image_tools import ImageTools, run_with_tools
 from factory.cli.places import Places, places
 from factory.disk.driver_readiness import Drivers
 from factory.drivers.machine_spec import CpuSpec, MachineSpec, NicSpec, UefiSpec
-from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.qemu.driver import QemuDriver
 from factory.drivers.ssh import SshCommunicator
 from factory.drivers.ssh_banner import wait_for_banner
 from factory.engine.run_directory import clean, open_run

@@ -20,7 +20,7 @@ from factory.cli.live_runs import find_run, living_machine
 from factory.cli.looking import look, save_picture, watch
 from factory.deadline import Deadline, poll
 from factory.drivers.machine_spec import Bus, DiskSpec, MachineSpec
-from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.qemu.driver import QemuDriver
 from factory.drivers.qemu.observer import MachineGone
 from factory.drivers.screen.senses import Senses
 from factory.drivers.screen.waits import ScreenWaits

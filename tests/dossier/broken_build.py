@@ -20,7 +20,7 @@ from factory.drivers import protocols
 from factory.drivers.http_server import HttpSeedServer
 from factory.drivers.machine_spec import CpuSpec, FloppySpec, MachineSpec, Reboot
 from factory.drivers.qemu.disk_image import QemuImg
-from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.qemu.driver import QemuDriver
 from factory.drivers.ssh import SshCommunicator
 from factory.drivers.ssh_keys import generate_build_key
 from factory.engine.journal import Journal

@@ -15,7 +15,7 @@ from factory.cli.adapters import GuestTypist, MachineScreens
 from factory.deadline import Deadline
 from factory.drivers.machine_spec import Bus, DiskSpec, MachineSpec
 from factory.drivers.protocols import Machine, ScreenReader, Typist
-from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.qemu.driver import QemuDriver
 from factory.engine.scope import StepScope
 from factory.errors import DeadlineExpired, StepError, UnexpectedScreen
 from factory.events import ignore

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from factory.drivers.protocols import MachineDriver
-from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.qemu.driver import QemuDriver
 from factory.engine.machine_state import move_on
 from factory.engine.scope import StepScope
 from factory.plan.resources import MachineState, TpmAt

@@ -16,7 +16,7 @@ from factory.drivers.guestfs.appliance import GuestfsDriver
 from factory.drivers.guestfs.environment import ApplianceSettings
 from factory.drivers.protocols import Communicator, GuestAddress, Machine, ScreenReader
 from factory.drivers.qemu.disk_image import QemuImg
-from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.qemu.driver import QemuDriver
 from factory.drivers.ssh import SshCommunicator
 from factory.drivers.ssh_banner import wait_for_banner
 from factory.errors import MachineStalled, StepError

@@ -18,7 +18,7 @@ from factory.disk.driver_readiness import Drivers
 from factory.drivers.machine_spec import MachineSpec, NicSpec
 from factory.drivers.protocols import Appliance, ApplianceDriver, DiskImages, MachineDriver
 from factory.drivers.qemu.disk_image import QemuImg
-from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.qemu.driver import QemuDriver
 from factory.drivers.ssh import SshCommunicator
 from factory.drivers.ssh_banner import wait_for_banner
 from factory.errors import StepError, VerificationFailed

@@ -15,7 +15,8 @@ import pytest
 from factory.deadline import Deadline
 from factory.drivers.machine_spec import Bus, DiskSpec, MachineSpec
 from factory.drivers.protocols import Machine
-from factory.drivers.qemu.machine import QemuDriver, QemuMachine
+from factory.drivers.qemu.driver import QemuDriver
+from factory.drivers.qemu.machine import QemuMachine
 from factory.events import Event
 from factory.quantity import Duration, Size
 

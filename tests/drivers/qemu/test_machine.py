@@ -28,7 +28,7 @@ from factory.drivers.machine_spec import (
 )
 from factory.drivers.process import run
 from factory.drivers.protocols import MachineDriver, ShutdownReason
-from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.qemu.driver import QemuDriver
 from factory.errors import DeadlineExpired, HostError, StepError
 from factory.events import QmpEvent
 from factory.quantity import Duration, Size

@@ -166,7 +166,7 @@ import asyncio, signal, sys
 from pathlib import Path
 from factory.deadline import pause
 from factory.drivers.machine_spec import MachineSpec
-from factory.drivers.qemu.machine import QemuDriver
+from factory.drivers.qemu.driver import QemuDriver
 from factory.events import ignore
 from factory.quantity import Duration, Size
 

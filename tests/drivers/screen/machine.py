@@ -20,7 +20,8 @@ from factory.drivers.machine_spec import (
     MachineSpec,
     UefiSpec,
 )
-from factory.drivers.qemu.machine import QemuDriver, QemuMachine
+from factory.drivers.qemu.driver import QemuDriver
+from factory.drivers.qemu.machine import QemuMachine
 from factory.events import ignore
 from factory.quantity import Duration, Size
 
