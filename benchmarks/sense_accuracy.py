@@ -24,7 +24,7 @@ from benchmarks.typing_rate import ROOT, text_of
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
 from factory.deadline import Deadline
-from factory.drivers.keyboard import Keyboard
+from factory.drivers.keyboard.keyboard import Keyboard
 from factory.drivers.machine_spec import KernelSpec
 from factory.drivers.screen.codepage import CP437
 from factory.drivers.screen.font_library import FontLibrary
@@ -33,9 +33,9 @@ from factory.drivers.screen.glyphs import UNKNOWN, GlyphReader
 from factory.drivers.screen.senses import ScreenText, Sense, Senses
 from factory.drivers.screen.waits import ScreenWaits
 from factory.quantity import Duration, Size
+from tests.drivers.keyboard.test_machine import Waits
 from tests.drivers.screen.boot_sectors import all_codes
 from tests.drivers.screen.machine import GRUB_MENU, Guest, grub_iso, guest
-from tests.drivers.test_keyboard_machine import Waits
 
 INSTALLER = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64")
 REPEATS = 7

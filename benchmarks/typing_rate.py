@@ -24,13 +24,13 @@ from pathlib import Path
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
 from factory.deadline import Deadline
-from factory.drivers.keyboard import Keyboard
+from factory.drivers.keyboard.keyboard import Keyboard
 from factory.drivers.screen.senses import Senses
 from factory.drivers.screen.waits import ScreenWaits
 from factory.quantity import Duration
+from tests.drivers.keyboard.test_machine import Waits
 from tests.drivers.screen.boot_sectors import echo
 from tests.drivers.screen.machine import grub_iso, guest
-from tests.drivers.test_keyboard_machine import Waits
 
 ROOT = Path(__file__).parent.parent
 LINE = 180

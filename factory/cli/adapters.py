@@ -12,7 +12,7 @@ from factory.boot_command.parse import Dialect, parse
 from factory.deadline import Deadline
 from factory.drivers import floppy, iso
 from factory.drivers.iso_view import IsoView
-from factory.drivers.keyboard import Keyboard
+from factory.drivers.keyboard.keyboard import Keyboard
 from factory.drivers.machine_spec import MachineSpec
 from factory.drivers.protocols import Activity, BootWaits, Machine, MachineDriver, Outcome, TypingReport
 from factory.drivers.qemu.activity import MachineProbe

@@ -10,7 +10,7 @@ import pytest
 
 from factory.cli import adapters
 from factory.cli.adapters import GuestTypist, MachineScreens
-from factory.drivers.keyboard import TypingReport as Typed
+from factory.drivers.keyboard.keyboard import TypingReport as Typed
 from factory.drivers.protocols import Machine, ScreenReader, Typist
 from factory.engine.scope import StepScope
 from factory.events import Emit, Event, Note

@@ -12,13 +12,13 @@ import pytest
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
 from factory.deadline import Deadline
-from factory.drivers.keyboard import Keyboard
+from factory.drivers.keyboard.keyboard import Keyboard
 from factory.drivers.screen.senses import Senses
 from factory.drivers.screen.waits import ScreenWaits
 from factory.errors import UnexpectedScreen
 from factory.quantity import Duration
+from tests.drivers.keyboard.test_machine import Waits
 from tests.drivers.screen.machine import guest
-from tests.drivers.test_keyboard_machine import Waits
 
 pytestmark = pytest.mark.machine
 SEED = "install seed=http://10.0.2.2:41679/8GksuX-ndNvQppqk/seed"

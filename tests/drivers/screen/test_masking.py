@@ -11,7 +11,7 @@ import pytest
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
 from factory.deadline import Deadline, poll
-from factory.drivers.keyboard import Keyboard
+from factory.drivers.keyboard.keyboard import Keyboard
 from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.fonts import FontShelf
 from factory.drivers.screen.frame import Frame, Grid

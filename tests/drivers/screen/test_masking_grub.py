@@ -12,7 +12,7 @@ import pytest
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
 from factory.deadline import Deadline
-from factory.drivers.keyboard import Keyboard
+from factory.drivers.keyboard.keyboard import Keyboard
 from factory.drivers.screen.font_library import FontLibrary
 from factory.drivers.screen.fonts import FontShelf
 from factory.drivers.screen.frame import Frame
@@ -23,8 +23,8 @@ from factory.drivers.screen.waits import ScreenWaits
 from factory.errors import DeadlineExpired, UnexpectedScreen
 from factory.events import EventBus, ScreenChanged, Stamped
 from factory.quantity import Duration, Size
+from tests.drivers.keyboard.test_machine import Waits
 from tests.drivers.screen.machine import grub_iso, guest
-from tests.drivers.test_keyboard_machine import Waits
 
 pytestmark = pytest.mark.machine
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageSequence
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
 from factory.deadline import Deadline, poll
-from factory.drivers.keyboard import Keyboard
+from factory.drivers.keyboard.keyboard import Keyboard
 from factory.drivers.screen.film import HOLD, MOST, Shot, make_film, seconds
 from factory.drivers.screen.frame import Frame
 from factory.drivers.screen.recorder import (

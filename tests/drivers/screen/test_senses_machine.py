@@ -14,7 +14,7 @@ import pytest
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
 from factory.deadline import Deadline, poll
-from factory.drivers.keyboard import Keyboard, TypingReport
+from factory.drivers.keyboard.keyboard import Keyboard, TypingReport
 from factory.drivers.machine_spec import KernelSpec
 from factory.drivers.protocols import Outcome
 from factory.drivers.screen.codepage import CP437
@@ -27,9 +27,9 @@ from factory.drivers.screen.waits import ScreenWaits
 from factory.errors import DeadlineExpired, UnexpectedScreen
 from factory.quantity import Duration, Size
 from factory.secret import Redactor
+from tests.drivers.keyboard.test_machine import Waits
 from tests.drivers.screen.boot_sectors import all_codes, deaf, echo, late_prompt, own_glyph
 from tests.drivers.screen.machine import GRUB_MENU, OVMF, Guest, grub_iso, guest
-from tests.drivers.test_keyboard_machine import Waits
 
 pytestmark = pytest.mark.machine
 INSTALLER = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from factory.boot_command.keymap import LAYOUTS, layout
-from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over
-from factory.drivers.keyboard_likeness import misread_by, way_out
+from factory.drivers.keyboard.echo import Echo, Judgement, judge, left_over
+from factory.drivers.keyboard.likeness import misread_by, way_out
 
 pytestmark = pytest.mark.unit
 TOP = ["tinyOS installer", ""]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from factory.errors import UnexpectedScreen
-from tests.drivers.prompts import SCREENS, Prompt, Shown, type_at
+from tests.drivers.keyboard.prompts import SCREENS, Prompt, Shown, type_at
 
 pytestmark = pytest.mark.unit
 

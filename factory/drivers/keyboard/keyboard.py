@@ -25,12 +25,12 @@ from factory.boot_command.actions import (
 )
 from factory.boot_command.keymap import Chord, Layout, check
 from factory.deadline import Deadline, pause
-from factory.drivers.key_portions import pieces, runs
-from factory.drivers.keyboard_echo import Echo, Judgement, judge, left_over, row_now, so_far
-from factory.drivers.keyboard_likeness import misread_by
-from factory.drivers.keyboard_pace import Pace
-from factory.drivers.keyboard_words import LineWords, SecretsOnScreen
-from factory.drivers.keystrokes import Keystrokes
+from factory.drivers.keyboard.echo import Echo, Judgement, judge, left_over, row_now, so_far
+from factory.drivers.keyboard.keystrokes import Keystrokes
+from factory.drivers.keyboard.likeness import misread_by
+from factory.drivers.keyboard.pace import Pace
+from factory.drivers.keyboard.portions import pieces, runs
+from factory.drivers.keyboard.words import LineWords, SecretsOnScreen
 from factory.drivers.protocols import Qmp
 from factory.errors import TemplateError
 from factory.events import Emit, Note, Typed, ignore

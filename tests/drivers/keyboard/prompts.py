@@ -12,9 +12,9 @@ import pytest
 from factory.boot_command.keymap import Chord, layout
 from factory.boot_command.parse import parse
 from factory.deadline import Deadline
-from factory.drivers import keyboard, keystrokes
-from factory.drivers.keyboard import Keyboard, TypingReport
-from factory.drivers.keyboard_pace import Pace
+from factory.drivers.keyboard import keyboard, keystrokes
+from factory.drivers.keyboard.keyboard import Keyboard, TypingReport
+from factory.drivers.keyboard.pace import Pace
 from factory.quantity import Duration
 
 

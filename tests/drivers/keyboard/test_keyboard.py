@@ -10,7 +10,7 @@ from factory.drivers.screen.masking import mask_lines
 from factory.drivers.screen.typed_secrets import TypedSecrets
 from factory.errors import UnexpectedScreen
 from factory.secret import Redactor
-from tests.drivers.prompts import Prompt, type_at
+from tests.drivers.keyboard.prompts import Prompt, type_at
 
 pytestmark = pytest.mark.unit
 

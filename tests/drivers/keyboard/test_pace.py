@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from factory.deadline import Deadline
-from factory.drivers import keyboard_pace
-from factory.drivers.keyboard_pace import PS2_QUEUE, RING_KEYS, ClockPace, Ps2Pace, sense_pace
+from factory.drivers.keyboard import pace
+from factory.drivers.keyboard.pace import PS2_QUEUE, RING_KEYS, ClockPace, Ps2Pace, sense_pace
 from factory.errors import DeadlineExpired, StepError
 from factory.quantity import Duration
 
@@ -77,12 +77,12 @@ async def type_all(model: Model, keys: int) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit test does not sleep: what is waited for in seconds must come in some turns of the loop."""
     for name in ("_RING_LATENCY", "_SUSPICIOUS"):
-        monkeypatch.setattr(keyboard_pace, name, 1e-4)
+        monkeypatch.setattr(pace, name, 1e-4)
 
     async def turn(duration: Duration) -> None:
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(keyboard_pace, "pause", turn)
+    monkeypatch.setattr(pace, "pause", turn)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 A line that is being typed may wrap, with or without a mark (GRUB writes a backslash), at the right edge or before it
 (isolinux begins a new row after as many characters as a row has, prompt not counted), scroll the screen, or run out of
 a field at its left edge; so only the tail of what is known to be there is looked for, and in a narrow field
-(``keyboard_field``) what it still shows of the line.
+(``field``) what it still shows of the line.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from enum import Enum
 from functools import lru_cache
 
 from factory.boot_command.keymap import Layout
-from factory.drivers.keyboard_field import LEAST, Field, end_of_known, end_shown, field_with
-from factory.drivers.keyboard_likeness import is_mask, misread_by, resembles, stands_for
-from factory.drivers.keyboard_wrap import FRAME, places
+from factory.drivers.keyboard.field import LEAST, Field, end_of_known, end_shown, field_with
+from factory.drivers.keyboard.likeness import is_mask, misread_by, resembles, stands_for
+from factory.drivers.keyboard.wrap import FRAME, places
 
 _TAIL = 24
 _NARROWEST = 40  # no screen has fewer columns

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from factory.boot_command.keymap import Layout
-from factory.drivers.keyboard_likeness import way_out
+from factory.drivers.keyboard.likeness import way_out
 from factory.errors import Evidence, UnexpectedScreen
 
 

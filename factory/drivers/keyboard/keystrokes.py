@@ -11,8 +11,8 @@ from typing import Any
 
 from factory.boot_command.keymap import Chord, Layout
 from factory.deadline import Deadline, pause
-from factory.drivers.key_portions import batches, event
-from factory.drivers.keyboard_pace import SPEEDS, Pace, sense_pace
+from factory.drivers.keyboard.pace import SPEEDS, Pace, sense_pace
+from factory.drivers.keyboard.portions import batches, event
 from factory.drivers.protocols import Qmp
 from factory.errors import FactoryError
 

@@ -12,8 +12,8 @@ import pytest
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
 from factory.deadline import pause
-from factory.drivers.keyboard import Keyboard
-from factory.drivers.keyboard_pace import ClockPace, Ps2Pace, sense_pace
+from factory.drivers.keyboard.keyboard import Keyboard
+from factory.drivers.keyboard.pace import ClockPace, Ps2Pace, sense_pace
 from factory.errors import DeadlineExpired, TemplateError
 from factory.quantity import Duration
 from tests.drivers.screen.boot_sectors import deaf, echo, scan_codes
