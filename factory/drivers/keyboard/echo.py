@@ -17,6 +17,7 @@ from factory.boot_command.keymap import Layout
 from factory.drivers.keyboard.field import LEAST, Field, end_of_known, end_shown, field_with
 from factory.drivers.keyboard.likeness import is_mask, misread_by, resembles, stands_for
 from factory.drivers.keyboard.wrap import FRAME, places
+from factory.drivers.screen.glyphs import UNKNOWN
 
 _TAIL = 24
 _NARROWEST = 40  # no screen has fewer columns
@@ -63,6 +64,8 @@ def judge(
         return Judgement(Echo.RIGHT, field=field)
     for new in _new_texts(before, after, known, changed):
         text, typed = new.text.strip(), chunk.strip()
+        if 2 * text.count(UNKNOWN) > len(text):  # nobody can say what it is
+            continue
         if not text or (not known.strip() and is_mask(text, typed)):
             continue
         if new.wrapped:  # blanks at the end of a row can't be seen
@@ -100,7 +103,9 @@ def _right(
     standing = _standing(tuple(before), known)
     if len(standing) < min(_TAIL, len(known.rstrip())):
         return None
-    return max(places(after, known[len(known.rstrip()) - len(standing) :] + chunk, changed), default=None)
+    line = known[len(known.rstrip()) - len(standing) :] + chunk
+    unread = len(line.replace(" ", "")) // 2  # no more: what is not known might be anything that has changed
+    return max(places(after, line, changed, unread), default=None)
 
 
 @lru_cache(maxsize=8)  # asked again with every look

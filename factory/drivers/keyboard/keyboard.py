@@ -251,11 +251,13 @@ class Keyboard:
         if misread_by(judgement.shown, chunk, self._layout):  # it would be so however often it is typed
             await self._say_who_misread(before, after, chunk, judgement.shown)
         self._tally.retyped += len(chunk)
-        current = await self._wipe(before, after, judgement, chunk) if attempts > 1 else None
+        if attempts <= 1:
+            raise self._words.error(f"{what}, however slowly it is typed", after, judgement.shown, chunk)
+        self._keys.slow_down()  # also for the keys that wipe: one that came twice would take what stands right
+        current = await self._wipe(before, after, judgement, chunk)
         if current is None:
-            why = "however slowly it is typed" if attempts <= 1 else "and it cannot be wiped"
-            raise self._words.error(f"{what}, {why}", after, judgement.shown, chunk)
-        self._slow_down(what)
+            raise self._words.error(f"{what}, and it cannot be wiped", after, judgement.shown, chunk)
+        self._warn(f"{what}: wiped it, typing it again slower")
         for piece in pieces(chunk, max(_SMALLEST, len(chunk) // 4)):
             current = await self._checked(piece, current, attempts - 1)
         return current
@@ -292,9 +294,7 @@ class Keyboard:
             what = self._words.what_went_wrong(unseen, judgement.shown)
             raise self._words.error(what, after, judgement.shown, unseen)
 
-    def _slow_down(self, what: str) -> None:
-        self._keys.slow_down()
-        message = f"{what}: wiped it, typing it again slower"
+    def _warn(self, message: str) -> None:
         self._tally.warnings.append(message)
         self._emit(Note(message, "warning"))
 

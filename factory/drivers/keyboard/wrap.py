@@ -6,42 +6,58 @@ A line wraps with or without a mark (GRUB writes a backslash), and within a fram
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from factory.drivers.screen.glyphs import UNKNOWN
 
 FRAME = "│|┃║ "
 _WRAP = re.compile(r"\\?[ ]*[│|┃║*]?(?:[ ]*\n){1,3}[ ]*[│|┃║*]?[ ]*")
 _NO_WRAP = str.maketrans(dict.fromkeys("\\ │|┃║*\n"))  # without what may stand where a line wraps
 
 
-def places(lines: Sequence[str], text: str, rows: frozenset[int]) -> list[tuple[int, int]]:
-    """Rows and columns just behind the places where *text* stands and ends on one of *rows*."""
+def places(lines: Sequence[str], text: str, rows: frozenset[int], unread: int | None = None) -> list[tuple[int, int]]:
+    """Rows and columns just behind the places where *text* stands and ends on one of *rows*.
+
+    A character that no sense knows may be any of the text's, up to *unread* of them (None: all).
+    """
     stripped = text.rstrip()
     whole = "\n".join(lines)
-    if not stripped or stripped.translate(_NO_WRAP) not in whole.translate(_NO_WRAP):
+    if not stripped or (UNKNOWN not in whole and stripped.translate(_NO_WRAP) not in whole.translate(_NO_WRAP)):
         return []  # by far the most often
     found = []
-    starts = [at for at, character in enumerate(whole) if character == text[0] or (text[0], character) == (" ", "\n")]
-    for end in sorted({end for start in starts for end in _ends(whole, start, stripped)}):
+    most = len(stripped) if unread is None else unread
+    starts = [at for at, character in enumerate(whole) if _may_be(character, text[0])]
+    for end in sorted({end for start in starts for end in _ends(whole, start, stripped, most)}):
         row = whole.count("\n", 0, end)
         if row in rows:
             found.append((row, end - (whole.rfind("\n", 0, end) + 1) + len(text) - len(stripped)))
     return found
 
 
-def _ends(whole: str, start: int, text: str) -> set[int]:
-    """Where *text* may end that begins at *start*. (As one pattern it would take a tenth of a second to compile.)"""
-    ends = _behind(whole, start, text[0])
-    for character in text[1:]:
+def _may_be(shown: str, character: str) -> bool:
+    return shown == character or (shown == UNKNOWN and character != " ") or (character, shown) == (" ", "\n")
+
+
+def _ends(whole: str, start: int, text: str, most: int) -> Iterable[int]:
+    """Where *text* may end that begins at *start*, with *most* unknown characters.
+
+    (As one pattern it would take a tenth of a second to compile.)
+    """
+    ends = {start: 0}  # → unknown characters up to there
+    for index, character in enumerate(text):
+        before, ends = ends, {}
+        for at, unknown in before.items():
+            for begin in (at, *(_wrapped(whole, at) if index else ())):
+                shown = whole[begin : begin + 1]
+                if not _may_be(shown, character):
+                    continue
+                end = begin if shown == "\n" else begin + 1  # lines have no blanks at their ends
+                many = unknown + (shown == UNKNOWN)
+                if many <= min(most, ends.get(end, most)):
+                    ends[end] = many
         if not ends:
             break
-        ends = {end for at in ends for begin in (at, *_wrapped(whole, at)) for end in _behind(whole, begin, character)}
     return ends
-
-
-def _behind(whole: str, at: int, character: str) -> set[int]:
-    if whole[at : at + 1] == character:
-        return {at + 1}
-    return {at} if character == " " and whole[at : at + 1] == "\n" else set()  # lines have no blanks at their ends
 
 
 def _wrapped(whole: str, at: int) -> Sequence[int]:

@@ -34,6 +34,7 @@ class Faults:
     twice: float = 0
     emptied: int = 0
     late: float = 0  # seconds before anything is shown
+    unread: str = ""  # characters that no sense knows in the guest's font
 
 
 class FaultyPrompt(Prompt):
@@ -52,7 +53,8 @@ class FaultyPrompt(Prompt):
             self.line, self._emptied = "", True
 
     async def read_lines(self) -> Sequence[str]:
-        return self._screen(self.line if self.now >= self._faults.late else "", self.now)
+        shown = self._screen(self.line if self.now >= self._faults.late else "", self.now)
+        return [row.translate(dict.fromkeys(map(ord, self._faults.unread), "\ufffd")) for row in shown]
 
 
 def type_faulty(screen: str, line: str, faults: Faults, patch: pytest.MonkeyPatch, seed: int = 0) -> FaultyPrompt:
@@ -71,6 +73,24 @@ def test_where_no_key_is_lost_nothing_fails_and_nothing_is_typed_again(
     for line in LINES:
         prompt = type_faulty(screen, line, Faults(), monkeypatch)
         assert (prompt.entered, prompt.wiped) == (True, 0), line
+
+
+UNREAD = "fv'`~"
+
+
+@pytest.mark.parametrize("screen", [name for name in SCREENS if "field" not in name])
+def test_characters_that_no_sense_knows_are_not_wrong(screen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in (*LINES, "mount /dev/vda1 /mnt && cat /etc/fstab", "echo 'five `~' && vi", "'`f~"):
+        prompt = type_faulty(screen, line, Faults(unread=UNREAD), monkeypatch)
+        assert (prompt.entered, prompt.wiped) == (True, 0), line
+
+
+@pytest.mark.parametrize("screen", [name for name in SCREENS if "field" not in name])
+@pytest.mark.parametrize("faults", [Faults(lost=0.03, unread=UNREAD), Faults(twice=0.03, unread=UNREAD)], ids=str)
+def test_lost_keys_are_seen_beside_characters_that_no_sense_knows(
+    screen: str, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    type_faulty(screen, "mount /dev/vda1 /mnt && cat /etc/fstab", faults, monkeypatch)
 
 
 @pytest.mark.parametrize("screen", [name for name in SCREENS if "field" not in name])
