@@ -36,11 +36,29 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     tiers = {"unit", "machine", "e2e"}
     missing = [item.nodeid for item in items if not tiers & {mark.name for mark in item.iter_markers()}]
     if missing:
         raise pytest.UsageError("these tests name no tier (unit, machine or e2e): " + ", ".join(missing[:10]))
+    if config.getoption("dist", "no") != "no":  # several processes: what takes longest is begun first
+        items.sort(key=lambda item: _together(item) != _BUILDS)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_together(item)))
+
+
+_BUILDS = "builds"
+
+
+def _together(item: pytest.Item) -> str:
+    """Tests that one process runs, one after the other: they share what takes long to make.
+
+    Whole builds go on from each other's layers; some folders have a machine or a disk for all their tests.
+    """
+    folder, *rest = item.path.relative_to(Path(__file__).parent).parts
+    if folder in {"e2e", "drills"}:
+        return _BUILDS
+    return folder if folder in {"seal", "dossier"} else "/".join((folder, *rest))
 
 
 def _forbidden(what: str) -> Callable[..., NoReturn]:

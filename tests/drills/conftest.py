@@ -40,7 +40,7 @@ def drill(tiny: Outcome, place: Place, tmp_path_factory: pytest.TempPathFactory)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _done:
+    if not _done:  # none were run, or other processes have
         return
     terminalreporter.section("drills")
     hits = [kill for kill in _done if kill.hit]
