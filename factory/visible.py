@@ -15,11 +15,11 @@ _SEPARATORS = "\u2028\u2029\ufeff"
 UNSEEN = f"\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}{_SEPARATORS}"
 """As in a regular expression's brackets: characters that are no text; TAB and LF are."""
 _COLOUR = r"\x1b\[[0-9;:]*m"
-_SEQUENCE = (
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI (ECMA-48), its 8-bit form included
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC
-    r"|\x1b[ -/]*[0-~]"
-)
+CSI = r"(?:\x1b\[|\x9b)"
+"""Begins a control sequence (ECMA-48), its 8-bit form included."""
+STRING = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*"
+"""A control string without its end: OSC, DCS, SOS, PM, APC. None of those that are used goes over several lines."""
+_SEQUENCE = rf"{CSI}[0-?]*[ -/]*[@-~]|{STRING}(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]"
 _SHOWN = re.compile(f"({_COLOUR})|{_SEQUENCE}|([{UNSEEN}])")
 _ESCAPED = re.compile(f"[\x7f-\x9f{_BIDI}{_SEPARATORS}]")
 

@@ -12,7 +12,9 @@ pytestmark = pytest.mark.unit
 
 PACKAGE = Path(__file__).parents[2] / "factory"
 
-LEAVES = {"errors", "quantity", "secret", "log_files", "digest", "events", "deadline", "visible", "opening"}
+LEAVES = {"errors", "quantity", "secret", "log_files", "digest", "events", "deadline", "visible", "opening"} | {
+    "control_sequences"
+}
 SEAMS = {"drivers.iso_view", "drivers.machine_spec", "drivers.protocols"}
 MAY_IMPORT: dict[str, set[str]] = {
     "boot_command": LEAVES,
@@ -36,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 LEAF_ORDER = {
     "errors": set(), "quantity": set(), "secret": set(), "log_files": {"secret"}, "digest": {"secret", "opening"},
     "events": {"secret"}, "deadline": {"errors", "quantity"}, "visible": set(), "opening": set(),
+    "control_sequences": {"visible"},
 }  # fmt: skip
 FORBIDDEN_NAMES = {"util", "utils", "common", "helpers", "base", "core", "manager", "misc"}
 
