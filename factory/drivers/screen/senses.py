@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from factory.control_sequences import plain
 from factory.drivers.protocols import Qmp
 from factory.drivers.screen.blankness import is_blank
 from factory.drivers.screen.font_library import FontLibrary
@@ -37,6 +38,9 @@ _EXACT = 0.97
 """Of the cells that hold something must be known glyphs, for a line to be compared with what was typed."""
 _READABLE = 0.5
 _SERIAL_TAIL = Size(256 * 1024)
+_FRAME = re.compile(r"[\s|\u2500-\u25ff\u23ba-\u23bd]+")
+"""Blanks, and what frames, their shadows and scroll bars are drawn of."""
+_RULE = frozenset("-+=_*~.#")
 _WORTH_LEARNING = 2000
 """Characters that the serial line must have said before a font is learned from it."""
 
@@ -86,13 +90,31 @@ class ScreenText:
         return self.sense is not Sense.OCR and self.confidence >= _EXACT
 
     def search(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """Finds *pattern* in the text as it stands, or as it was before the console broke its lines."""
-        return pattern.search(self.text) or pattern.search(self.unwrapped)
+        """Finds *pattern* in the text as it stands, or as it was before the console broke its lines.
+
+        Nobody can see where a line ends: it may go on with a blank, as a prompt does, or with blanks to the screen's
+        edge. *pattern* may match there as well.
+        """
+        found = pattern.search(self.text) or pattern.search(self.unwrapped)
+        if found:
+            return found
+        room = self.columns or max(map(len, self.lines), default=0) + 1
+        longer = replace(self, lines=tuple([line if len(line) >= room else f"{line} " for line in self.lines]))
+        found = pattern.search(longer.text) or pattern.search(longer.unwrapped)
+        if found or not self.columns:
+            return found
+        return pattern.search("\n".join([line.ljust(self.columns) for line in self.lines]))
 
     def excerpt(self, lines: int = 5) -> str:
-        """The last lines that say something, for error messages."""
-        said = [line.strip() for line in self.lines if any(c.isalnum() for c in line)]
+        """The last lines that say something, be it a prompt's sign alone, for error messages."""
+        said = [line.strip() for line in self.lines if not _is_drawn(line)]
         return "\n".join(said[-lines:])
+
+
+def _is_drawn(line: str) -> bool:
+    """True for a line that says nothing: a blank one, a piece of a frame, a rule. A sign alone may be a prompt."""
+    rest = _FRAME.sub("", line)
+    return not rest or (len(rest) > 1 and _RULE.issuperset(rest))
 
 
 class ScreenMachine(Qmp, Protocol):
@@ -278,7 +300,7 @@ class Senses:
 
     async def _learn(self, frame: Frame, read: GlyphText | None) -> GlyphText | None:
         """Reads with glyphs learned from what the serial line said, where that is better than *read*."""
-        serial = self._machine.serial_text(_SERIAL_TAIL)
+        serial = plain(self._machine.serial_text(_SERIAL_TAIL))
         if len(serial) < _WORTH_LEARNING or serial == self._taught:
             return None
         self._taught = serial
