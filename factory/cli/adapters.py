@@ -126,7 +126,7 @@ class MachineScreens:
     def __init__(self, fonts: Path, redactor: Redactor | None = None) -> None:
         self._fonts, self._redactor = fonts, redactor
         self._senses: dict[int, Senses] = {}
-        self._waits: dict[int, ScreenWaits] = {}
+        self._waits: dict[tuple[int, str], ScreenWaits] = {}
 
     def senses(self, machine: Machine) -> Senses:
         """What reads this machine, and remembers its fonts and cell grid from one look to the next."""
@@ -135,10 +135,11 @@ class MachineScreens:
             self._senses[machine.pid] = Senses(machine, library, recogniser=ocr.recogniser(), redactor=self._redactor)
         return self._senses[machine.pid]
 
-    def waits(self, machine: Machine) -> ScreenWaits:
-        if machine.pid not in self._waits:
-            self._waits[machine.pid] = ScreenWaits(self.senses(machine), machine)
-        return self._waits[machine.pid]
+    def waits(self, machine: Machine, reader: str = "") -> ScreenWaits:
+        key = (machine.pid, reader)
+        if key not in self._waits:
+            self._waits[key] = ScreenWaits(self.senses(machine), machine)
+        return self._waits[key]
 
     async def read_text(self, machine: Machine) -> str:
         senses = self.senses(machine)
@@ -152,12 +153,16 @@ class MachineScreens:
     async def wait_for_text(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
         return (await self.waits(machine).for_text(pattern, deadline)).text
 
-    async def wait_for_any(self, machine: Machine, outcomes: Sequence[Outcome], deadline: Deadline) -> Outcome:
-        outcome, _ = await self.waits(machine).for_any(outcomes, deadline)
+    async def wait_for_any(
+        self, machine: Machine, outcomes: Sequence[Outcome], deadline: Deadline, *, reader: str = ""
+    ) -> Outcome:
+        outcome, _ = await self.waits(machine, reader).for_any(outcomes, deadline)
         return outcome
 
-    async def wait_for_serial(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
-        return await self.waits(machine).for_serial(pattern, deadline)
+    async def wait_for_serial(
+        self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline, *, reader: str = ""
+    ) -> str:
+        return await self.waits(machine, reader).for_serial(pattern, deadline)
 
     async def wait_still(self, machine: Machine, still: Duration, deadline: Deadline) -> None:
         await self.waits(machine).for_still(still, deadline)

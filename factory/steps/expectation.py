@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from factory.boot_command.outcomes import outcome_pattern
-from factory.deadline import Deadline
 from factory.drivers.protocols import (
     ActivityProbe,
     Machine,
@@ -25,18 +24,24 @@ from factory.plan.step import Scope, Step
 from factory.quantity import Duration
 from factory.steps.late import late_values
 from factory.steps.machine_waits import MachineWaits
-from factory.steps.watch import watching, watching_qemu
+from factory.steps.watch import watching_qemu
 from factory.steps.while_running import while_running
 from factory.template.late import render_late
 from factory.template.model import DEFAULT_STALL, FAIL, Expect
 
+_READER = "what is expected"
+"""All of them read the serial line as one, from the machine's start: what the boot command has waited for there may be
+what they wait for."""
+
 
 class Hands:
-    """Types on the scope's machine, and adds up how that went."""
+    """Types on the scope's machine, and adds up how that went. Its waits read the serial line as *reader*."""
 
-    def __init__(self, scope: Scope, layout: str, stall: Duration, dialect: str = "factory") -> None:
+    def __init__(
+        self, scope: Scope, layout: str, stall: Duration, dialect: str = "factory", *, reader: str = ""
+    ) -> None:
         self.scope, self.stall = scope, stall
-        self.waits = MachineWaits(scope, stall)
+        self.waits = MachineWaits(scope, stall, reader)
         self._layout, self._dialect = layout, dialect
         self._reports: list[TypingReport] = []
 
@@ -95,9 +100,7 @@ async def _branch(hands: Hands, expect: Expect) -> None:
         for where, branches in places.items()
         for key, branch in branches.items()
     ]
-    deadline = Deadline.after(expect.deadline, awaited(expect))
-    async with watching(scope, deadline, hands.stall) as watched:
-        found = await scope.get(ScreenReader).wait_for_any(scope.get(Machine), outcomes, watched)
+    found = await hands.waits.wait_any(outcomes, expect.deadline, awaited(expect))
     scope.detail(f"the {found.where.value} shows {found.name!r}")
     late = late_values(scope)
     text = "".join(render_late(part, late) for part in places[found.where][found.name])
@@ -126,5 +129,5 @@ class AwaitExpectation(Step):
     @asynccontextmanager
     async def _enter(self, scope: Scope) -> AsyncIterator[None]:
         async with while_running(scope, f"this was awaited: {awaited(self.expect)}"):
-            await meet(Hands(scope, self.layout, self.stall), self.expect)
+            await meet(Hands(scope, self.layout, self.stall, reader=_READER), self.expect)
         yield

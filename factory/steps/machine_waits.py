@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
-from factory.boot_command.sensed_waits import SEED_BUDGET, SERIAL_BUDGET, STILL_BUDGET, STILL_FOR, TEXT_BUDGET
+from factory.boot_command.sensed_waits import SEED_BUDGET, SERIAL_BUDGET, STILL_FOR, TEXT_BUDGET, still_budget
 from factory.deadline import Deadline, pause
-from factory.drivers.protocols import Machine, ScreenReader, SeedEndpoint
+from factory.drivers.protocols import Machine, Outcome, ScreenReader, SeedEndpoint
 from factory.errors import DeadlineExpired
 from factory.plan.step import Scope
 from factory.quantity import Duration
@@ -18,10 +19,14 @@ _WORTH_A_LOOK = Duration(10)
 
 
 class MachineWaits:
-    """``BootWaits`` on the scope's machine. Each raises MachineStalled when that hangs for *stall*."""
+    """``BootWaits`` on the scope's machine. Each raises MachineStalled when that hangs for *stall*.
 
-    def __init__(self, scope: Scope, stall: Duration) -> None:
-        self._scope, self._stall = scope, stall
+    Args:
+        reader: in whose name the serial line is read (``protocols.ScreenReader``).
+    """
+
+    def __init__(self, scope: Scope, stall: Duration, reader: str = "") -> None:
+        self._scope, self._stall, self._reader = scope, stall, reader
         self._machine, self._screen = scope.get(Machine), scope.get(ScreenReader)
         self._seed = scope.find(SeedEndpoint)
 
@@ -41,15 +46,20 @@ class MachineWaits:
         async with self._watch(deadline) as watched:
             await self._screen.wait_for_text(self._machine, pattern, watched)
 
-    async def wait_still(self, still: Duration = STILL_FOR, budget: Duration = STILL_BUDGET) -> None:
-        deadline = Deadline.after(budget, f"the screen to stand still for {still}")
+    async def wait_still(self, still: Duration = STILL_FOR, budget: Duration | None = None) -> None:
+        deadline = Deadline.after(budget or still_budget(still), f"the screen to stand still for {still}")
         async with self._watch(deadline) as watched:
             await self._screen.wait_still(self._machine, still, watched)
 
     async def wait_serial(self, pattern: re.Pattern[str], budget: Duration = SERIAL_BUDGET) -> None:
         deadline = Deadline.after(budget, f"the serial line to say {_shown(pattern)}")
         async with self._watch(deadline) as watched:
-            await self._screen.wait_for_serial(self._machine, pattern, watched)
+            await self._screen.wait_for_serial(self._machine, pattern, watched, reader=self._reader)
+
+    async def wait_any(self, outcomes: Sequence[Outcome], budget: Duration, what: str) -> Outcome:
+        """Waits for the first of several, *what* in words."""
+        async with self._watch(Deadline.after(budget, what)) as watched:
+            return await self._screen.wait_for_any(self._machine, outcomes, watched, reader=self._reader)
 
     async def wait_seed(self, path: str = "", budget: Duration = SEED_BUDGET) -> None:
         if self._seed is None:

@@ -44,7 +44,7 @@ class TypeBootCommand(Step):
             scope.detail("the guest goes on from memory: nothing is typed")
             yield
             return
-        hands = Hands(scope, self.layout, self.stall, self.dialect)
+        hands = Hands(scope, self.layout, self.stall, self.dialect, reader="the boot command")
         async with while_running(scope, "its boot command was typed"):
             await self._type(scope, hands)
         scope.detail(hands.told())

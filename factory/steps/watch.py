@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from factory.control_sequences import plain
 from factory.deadline import Deadline, Shift, pause
 from factory.drivers.protocols import LOOP, Activity, ActivityProbe, GuestConnection, Machine
 from factory.errors import (
@@ -61,7 +62,7 @@ _PANIC = re.compile(
 
 def panic_in(serial: str) -> str:
     """Why a Linux kernel says that it panicked; empty when it does not."""
-    found = _PANIC.search(serial)
+    found = _PANIC.search(plain(serial))
     return found[1].strip() if found else ""
 
 

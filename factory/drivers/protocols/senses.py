@@ -33,7 +33,11 @@ class Outcome:
 
 
 class ScreenReader(Protocol):
-    """The senses (``drivers/screen``)."""
+    """The senses (``drivers/screen``).
+
+    Each ``reader`` of a serial line, a name, reads it for himself from the machine's start: what his own waits have
+    matched is past for his next ones, and for nobody else's.
+    """
 
     async def read_text(self, machine: Machine) -> str:
         """What a person would read on the machine's screen now, without secrets; empty when nothing can be read."""
@@ -44,14 +48,21 @@ class ScreenReader(Protocol):
     async def wait_for_text(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
         """Waits until the screen shows *pattern* and returns the screen. Raises: DeadlineExpired with what it saw."""
 
-    async def wait_for_any(self, machine: Machine, outcomes: Sequence[Outcome], deadline: Deadline) -> Outcome:
+    async def wait_for_any(
+        self, machine: Machine, outcomes: Sequence[Outcome], deadline: Deadline, *, reader: str = ""
+    ) -> Outcome:
         """Waits for the first of several: of several at once a fatal one, else the first named.
 
         Raises: UnexpectedScreen when a fatal one appears; DeadlineExpired with what it saw instead.
         """
 
-    async def wait_for_serial(self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline) -> str:
-        """Waits until the serial line has said *pattern* since the last such wait matched. Raises: DeadlineExpired."""
+    async def wait_for_serial(
+        self, machine: Machine, pattern: re.Pattern[str], deadline: Deadline, *, reader: str = ""
+    ) -> str:
+        """Waits until the serial line has said *pattern*, behind what this reader's wait before has matched.
+
+        Raises: DeadlineExpired.
+        """
 
     async def wait_still(self, machine: Machine, still: Duration, deadline: Deadline) -> None:
         """Waits until nothing has changed on the screen for *still*. Raises: DeadlineExpired."""

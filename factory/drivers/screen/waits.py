@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from factory.boot_command.sensed_waits import SERIAL_BUDGET, STILL_FOR, TEXT_BUDGET, still_budget
+from factory.control_sequences import PlainText, plain
 from factory.deadline import Deadline, pause
 from factory.drivers.protocols import Outcome, Where
 from factory.drivers.screen.blankness import is_blank
@@ -16,13 +18,14 @@ from factory.quantity import Duration, Size
 
 LOOK_EVERY = Duration(0.2)
 _SERIAL_TAIL = Size(2**20)
+_LAST_WORDS = Size(8 * 1024)
 
 
 class ScreenWaits:
     """Waits on one machine. Without a deadline, each has the budget that it has in a boot command."""
 
     def __init__(self, senses: Senses, machine: ScreenMachine) -> None:
-        self._senses = senses
+        self._senses, self._machine = senses, machine
         self._heard = SerialReader(machine)
 
     async def look(self) -> ScreenText:
@@ -68,7 +71,8 @@ class ScreenWaits:
     def _found(self, outcome: Outcome, read: ScreenText) -> str | None:
         """The line that shows it; None when it is not there."""
         if outcome.where is Where.SERIAL:
-            return self._heard.search(outcome.pattern)
+            heard = self._heard.find(outcome.pattern)
+            return _line_of(heard) or heard[0] if heard else None
         match = read.search(outcome.pattern)
         return (_line_of(match) or self._senses.shown(read).excerpt(1)) if match else None
 
@@ -95,7 +99,7 @@ class ScreenWaits:
         if deadline is None:
             deadline = Deadline.after(still_budget(still), f"the screen to stand still for {still}")
         last: object = None
-        since = time.monotonic()
+        changes, since = -1, time.monotonic()  # the first look is no change
         while True:
             read = await self.look()
             # Where there is text it is compared, so that a cursor may blink; a picture is compared pixel by pixel.
@@ -104,13 +108,12 @@ class ScreenWaits:
                 frame = await self._senses.frame()
                 now = (read.lines, frame.pixels if frame and not is_blank(frame) else b"")
             if now != last:
-                last, since = now, time.monotonic()
+                changes, last, since = changes + 1, now, time.monotonic()
             elif time.monotonic() - since >= still:
                 return read
             if deadline.expired:
-                raise deadline.error(
-                    seen=f"it kept changing; {self._seen(read)}", hint=_HINT, evidence=self._evidence(read)
-                )
+                stood = _stood(Duration(round(time.monotonic() - since, 1)), changes)
+                raise deadline.error(seen=f"{stood}; {self._seen(read)}", hint=_HINT, evidence=self._evidence(read))
             await pause(Duration(min(LOOK_EVERY, still / 4, deadline.left + 0.001)))
 
     # What is quoted is an excerpt, in which nobody would know a piece of a secret: it is masked as a whole before.
@@ -127,32 +130,55 @@ class ScreenWaits:
         return f"{where} shows:\n{shown}" if shown else f"{where} is blank"
 
     def _said(self, serial: ScreenText) -> str:
+        if not serial.lines:  # a screen that has been cleared: what was said before tells more than that it is blank
+            serial = replace(serial, lines=tuple(plain(self._machine.serial_text(_LAST_WORDS)).splitlines()))
         said = self._senses.shown(serial).excerpt(3)
         return f"the serial line said last: {said}" if said else "the serial line has said nothing"
 
 
 class SerialReader:
-    """Reads the serial line on and on: what was matched once is not matched again."""
+    """Reads the serial line on and on, as a person does: what was matched once is not matched again.
+
+    Control sequences are no text (``control_sequences.PlainText``). The first look goes back to the machine's start, as
+    far as the machine still knows what it said.
+    """
 
     def __init__(self, machine: ScreenMachine) -> None:
         self._machine = machine
         self._seen = ""
-        self._pending = ""
+        self._read = PlainText()
+        self._text = ""
+        self._consumed = 0
 
     def search(self, pattern: re.Pattern[str]) -> str | None:
-        """The first match in what has not been consumed; consumes up to its end."""
+        """As ``find``: what matched."""
+        match = self.find(pattern)
+        return match[0] if match else None
+
+    def find(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """The first match in what has not been consumed, with what was said around it; consumes up to its end."""
         self._fetch()
-        match = pattern.search(self._pending)
-        if not match:
-            return None
-        self._pending = self._pending[match.end() :]
-        return match[0]
+        match = pattern.search(self._text, self._consumed)
+        if match:
+            self._consumed = match.end()
+        return match
 
     def _fetch(self) -> None:
         # What may still become something else is left for the next look: half a line end, half a character.
         tail = self._machine.serial_text(_SERIAL_TAIL).replace("\r\n", "\n").rstrip("\r\ufffd")
-        self._pending += added(self._seen, tail)
+        new = self._read.feed(added(self._seen, tail))
         self._seen = tail
+        forgotten = max(0, len(self._text) + len(new) - int(_SERIAL_TAIL))
+        if new:
+            self._text = (self._text + new)[forgotten:]
+        self._consumed = max(0, self._consumed - forgotten)
+
+
+def _stood(quiet: Duration, changes: int) -> str:
+    """How a screen stood still, but not for long enough."""
+    if not changes:
+        return f"it had not changed since the wait began, {quiet} before, and no time was left"
+    return f"it kept changing, the last time {quiet} before"
 
 
 def added(before: str, after: str) -> str:

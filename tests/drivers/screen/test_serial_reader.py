@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from random import Random
 from typing import Any
 
 import pytest
@@ -57,6 +58,44 @@ def test_half_a_character_is_waited_for(line: Line, reader: SerialReader) -> Non
     assert reader.search(re.compile("x")) is None
     line.said = "café au lait"
     assert reader.search(re.compile("café au lait")) == "café au lait"
+
+
+OK = "[\x1b[0;32m  OK  \x1b[0m] Reached target \x1b[0;1;39mMulti-User System\x1b[0m.\r\n"
+
+
+def test_what_a_person_reads_is_found(line: Line, reader: SerialReader) -> None:
+    line.said = OK
+    assert reader.search(re.compile(r"^\[  OK  \] Reached target Multi-User", re.MULTILINE))
+
+
+def test_a_colour_that_has_come_in_half_hides_nothing(line: Line, reader: SerialReader) -> None:
+    for end in range(len(OK)):
+        line.said = OK[:end]
+        assert reader.search(re.compile("never")) is None
+    line.said = OK
+    assert reader.search(re.compile("Reached target Multi-User System[.]"))
+
+
+def test_a_title_that_never_ends_hides_little(line: Line, reader: SerialReader) -> None:
+    line.said = "\x1b]0;"
+    assert reader.search(re.compile("login")) is None
+    line.said += "x" * 5000 + "login: "
+    assert reader.search(re.compile("login")) == "login"
+
+
+def test_a_match_is_found_in_its_line_also_where_its_start_is_consumed(line: Line, reader: SerialReader) -> None:
+    line.said = "installer: started\ninstaller: copying files\n"
+    assert reader.search(re.compile("\ninstaller:"))
+    found = reader.find(re.compile("copying"))
+    assert found
+    assert found.string[: found.end()].endswith("\ninstaller: copying")
+
+
+def test_a_flood_is_forgotten(line: Line, reader: SerialReader) -> None:
+    for number in range(40):
+        line.said += f"line {number}: {Random(number).randbytes(2**15).hex()}\n"
+        assert reader.search(re.compile("never")) is None
+    assert reader.search(re.compile(r"^line 39", re.MULTILINE)) == "line 39"
 
 
 @given(st.text(".\nab", max_size=60), st.text(".\nab", max_size=60), st.integers(8, 40))
