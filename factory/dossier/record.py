@@ -7,22 +7,16 @@ a build that was killed: by the journal alone.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from factory.control_sequences import plain
 from factory.opening import read_content, require_content
-from factory.visible import UNSEEN
 
 JOURNAL, PLAN = "journal.jsonl", "plan.json"
-_CONTROL = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[@-Z\\-_]"
-    rf"|[{UNSEEN}]"
-)
-"""Terminal control sequences (ECMA-48: CSI, single characters, OSC) and what is no text; TAB and LF are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,5 +213,9 @@ def _entries(lines: Iterator[str]) -> Iterator[Entry]:
 
 def readable(text: str) -> str:
     """Text from a terminal without its control sequences; a carriage return alone begins its line anew."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    return "\n".join(_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in lines)
+    return "\n".join(map(_last_written, text.replace("\r\n", "\n").split("\n")))
+
+
+def _last_written(line: str) -> str:
+    """What was written last from the start of the line on: not what only sets a colour or erases the rest."""
+    return next((said for piece in reversed(line.split("\r")) if (said := plain(piece))), "")

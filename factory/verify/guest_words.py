@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from factory.control_sequences import plain
 from factory.verify.model import Identity
 
 PROMPT = re.compile(r"\blogin: *(?:\n|\[|\Z)")
@@ -29,14 +30,19 @@ _STOPPED = re.compile(
     r"|mounting [^\n]* on / failed[^\n]*"
     r"|Mounting root failed[^\n]*"
     r"|BdsDxe: No bootable option or device was found[^\n]*"
-    r"|Shell> \Z"
+    r"|Shell>\s*\Z"
 )
 
 
 def stopped(text: str) -> str:
     """The line that says that this guest will not come up any more; empty while there is hope."""
-    found = _STOPPED.search(text)
+    found = _STOPPED.search(plain(text))
     return found[0].strip() if found else ""
+
+
+def prompts(text: str) -> bool:
+    """Whether a getty waits for somebody, at the end of a screen or serial line or before what a kernel said since."""
+    return bool(PROMPT.search(plain(text).rstrip("\n")))
 
 
 SHELL = 'if [ "$(id -u)" = 0 ] || ! sudo -n true 2>/dev/null; then exec sh -s; else exec sudo -n sh -s; fi'

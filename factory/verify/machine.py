@@ -19,7 +19,7 @@ from factory.errors import Evidence, FactoryError, VerificationFailed
 from factory.events import Emit, GuestOutput
 from factory.outputs.hardware_for_verify import KVM, TargetMachine
 from factory.quantity import Duration, Size
-from factory.verify.guest_words import ASK, ASK_SIZE, PROMPT, SHELL, identity, stopped
+from factory.verify.guest_words import ASK, ASK_SIZE, SHELL, identity, prompts, stopped
 from factory.verify.model import NO_LOGIN, Bench, Boot, Request, Seen
 
 _LOOK_EVERY = Duration(1)
@@ -210,7 +210,7 @@ async def _prompt(bench: Bench, machine: Machine, deadline: Deadline) -> str:
     """Waits for a getty on the serial line or on the screen. Raises: DeadlineExpired."""
     while not deadline.expired:
         for text in (await asyncio.to_thread(machine.serial_text, _TAIL), await _screen(bench, machine)):
-            if PROMPT.search(text.rstrip("\n")):
+            if prompts(text):
                 return "login prompt"
         await pause(_LOOK_EVERY)
     raise deadline.error(seen="neither the serial line nor the screen shows a login prompt")

@@ -406,6 +406,7 @@ def test_what_repeats_itself_is_told_once(tmp_path: Path) -> None:
 
 def test_control_sequences_are_left_out() -> None:
     assert readable("\x1b[2J\x1b[1;31mred\x1b[0m\r\n10%\r20%\x07\n\x1b]0;title\x07end") == "red\n20%\nend"
+    assert readable("boot failed\r\x1b[0m\nShell\x1b[5;1H\x1b(BShell> \x1b7") == "boot failed\nShell\nShell> "
 
 
 def test_kinds_of_errors_that_rules_name_exist() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from factory.verify.guest_words import ASK, PROMPT, compare, identity, stopped
+from factory.verify.guest_words import ASK, PROMPT, compare, identity, prompts, stopped
 from factory.verify.model import Identity
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDlF3eacP50K2Ku9wbraXmbGSmraZ4pkmIHBmkEUTgf5"
@@ -49,6 +49,23 @@ def test_a_prompt_is_not_what_follows_a_login() -> None:
         assert PROMPT.search(text), text
     for text in ("Last login: Thu Nov 26", "login: root\nPassword: x", ""):
         assert not PROMPT.search(text), text
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    "text",
+    ["tiny \x1b[1mlogin\x1b[0m: \x1b[?25h\x1b[?2004h", "tiny login:\n\n", "\x1b7\x1b[999;999H\x1b[6n\x1b8tiny login: "],
+)
+def test_a_prompt_among_control_sequences(text: str) -> None:
+    assert prompts(text)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    "text", ["Kernel \x1b[31mpanic\x1b[0m - not syncing: x", "Shell> \x1b[1m\x1b[40m", "UEFI Interactive Shell\nShell>"]
+)
+def test_the_end_of_a_guest_among_control_sequences(text: str) -> None:
+    assert stopped(text)
 
 
 @pytest.mark.unit

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from factory.control_sequences import plain
+
 _BREAK = re.compile(r"\x1b\[[0-?]*[ -/]*[@-gi-kn-~]|\x1b[78DEMc]|[\r\n\b\f]")
 """Where another line begins, or an old one is written over: ECMA-48's sequences but those that set a colour or mode."""
 _VARIES = re.compile(
     r"(?P<share>\d{1,3})(?:[.,]\d+)? ?(?P<of>%)|(?P<count>[\[(]\d+/\d+[\])])"
-    r"|\x1b(?:\[[0-?]*[ -/]*[@-~]?|[@-Z\\-_])?"
     r"|=[0-9a-f]+\b|0x[0-9a-f]*|\b(?=[a-f]*\d)[0-9a-f]+\b|\b[0-9a-f]{8,}\b|\b[0-9a-f]{2}\b|[\d\s\x00-\x1f]",
     re.IGNORECASE,
 )
@@ -22,7 +23,6 @@ _VARIES = re.compile(
 _PASSES = re.compile(
     r"\b\d+(?::\d\d)+(?:[.,]\d+)?|\b\d{4}-\d\d-\d\d|\b1\d{9}(?:\.\d+)?\b|\[\d+\](?=:)"
     r"|\d+(?:[.,]\d+)? ?(?:[mun]?s|secs?|seconds?|mins?|minutes?|h|hours?)\b"
-    r"|\x1b(?:\[[0-?]*[ -/]*[@-~]?|[@-Z\\-_])?"
     r"|0x[0-9a-f]*|\b(?=\d*[a-f])[0-9a-f]{8,}\b|[\s\x00-\x1f]",
     re.IGNORECASE,
 )
@@ -59,10 +59,10 @@ class News:
     def hear(self, text: str) -> bool:
         """Takes what a stream carried next. True when it says anything new."""
         *whole, rest = _BREAK.split(self._open + text)
-        before, self._open = _gist(_HALF.sub("", self._open)), rest[-_LONGEST:]
-        new = self._learn(whole)
-        start = _gist(_HALF.sub("", self._open))
-        if not start or self._has_begun_so(start) or _TRACE.search(self._open):
+        before, self._open = _start(self._open), rest[-_LONGEST:]
+        new = self._learn(map(plain, whole))
+        start = _start(self._open)
+        if not start or self._has_begun_so(start) or _TRACE.search(plain(self._open)):
             return new
         if start.startswith(before):
             self._known.discard(before)  # the same line, grown
@@ -112,6 +112,11 @@ def _unwrapped(lines: Iterable[str]) -> Iterator[str]:
         goes_on = bool(kernels) and len(line.rstrip()) >= _WIDE
     if kernels:
         yield kernels
+
+
+def _start(line: str) -> str:
+    """What is compared of a line that is not whole yet, as the serial line carried it."""
+    return _gist(_HALF.sub("", plain(line)))
 
 
 def _gist(line: str) -> str:

@@ -94,6 +94,7 @@ def test_an_installer_that_gets_on_is_alive(said: list[str]) -> None:
     [
         ["\x1b[24;1H\x1b[7m[ installer ][ 4:51 ]", "\x1b[24;1H\x1b[7m[ installer ][ 4:52 ]\x1b[0m"],
         ["login: ", "\r\nlogin: ", "\r\nlogin: "],
+        ["\x1b[31mrcu stall for 12 ticks\n", "\x1b[31mrcu stall for 24 ticks\n"],
         ["\b|", "\b/", "\b-", "\b\\"] * 4,
         ["still waiting after 10 s\n", "still waiting after 20 s\n"],
         ["A start job is running for x (12s / no limit)\r", "A start job is running for x (1min 13s / no limit)\r"],
