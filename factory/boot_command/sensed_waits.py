@@ -26,6 +26,7 @@ _SPACE = re.compile(r"\s*")
 _QUOTED = re.compile(r'"(?P<body>(?:[^"\\]|\\.)*)"', re.DOTALL)
 _REGEX = re.compile(r"/(?P<body>(?:[^/\\\n]|\\.)*)/(?P<flags>[a-zA-Z]*)")
 _BARE = re.compile(r"[^\s<>]+")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+")
 
 
@@ -63,10 +64,10 @@ def sensed_wait(text: str, start: int) -> tuple[Action, int]:
             action = WaitSerial(pattern, arguments.duration() or SERIAL_BUDGET, column)
         case "waitstill":
             still = arguments.duration() or STILL_FOR
-            action = WaitStill(still, arguments.duration() or still_budget(still), column)
+            action = WaitStill(still, arguments.budget_for(still), column)
         case _:
             budget = arguments.duration()
-            path = "" if budget else arguments.path()
+            path = "" if budget else arguments.file()
             action = WaitSeed(path, budget or arguments.duration() or SEED_BUDGET, column)
     return action, arguments.close()
 
@@ -112,12 +113,29 @@ class _Arguments:
         self.position = match.end()
         return duration
 
-    def path(self) -> str:
+    def budget_for(self, still: Duration) -> Duration:
+        """The budget that stands here, for a screen to stand still."""
+        self._skip()
+        position = self.position
+        budget = self.duration() or still_budget(still)
+        if budget <= still:
+            self.position = position
+            raise self._error(
+                f"within {budget} the screen can't stand still for {still}",
+                f"the first is how long it must not change, the second the budget: <{self.name} {still} "
+                f"{still_budget(still)}>",
+            )
+        return budget
+
+    def file(self) -> str:
+        """The name of a file; empty where none stands."""
         self._skip()
         if match := _QUOTED.match(self.text, self.position):
             self.position = match.end()
             return re.sub(r"\\(.)", r"\1", match["body"], flags=re.DOTALL).lstrip("/")
         if match := _BARE.match(self.text, self.position):
+            if _NUMBER.fullmatch(match[0]):
+                raise self._unit_missing(match[0], f'; a file of this name: "{match[0]}"')
             self.position = match.end()
             return match[0].lstrip("/")
         return ""
@@ -130,7 +148,15 @@ class _Arguments:
             raise self._error(f"<{self.name} is never closed", "write '>' after it, or <lt> to type '<'")
         rest = re.match(r"[^\s>]*", self.text[self.position :])
         word = rest[0] if rest else ""
+        if _NUMBER.fullmatch(word):
+            raise self._unit_missing(word)
         raise self._error(f"<{self.name}> does not understand {word!r}", self._example())
+
+    def _unit_missing(self, number: str, otherwise: str = "") -> SensedWaitError:
+        return self._error(
+            f"<{self.name}> does not understand {number!r}: a duration has a unit",
+            f"write {number}s{otherwise}; {self._example()}",
+        )
 
     def _skip(self) -> None:
         match = _SPACE.match(self.text, self.position)

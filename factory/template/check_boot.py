@@ -18,7 +18,7 @@ from factory.secret import Secret
 from factory.template import jinja
 from factory.template.assemble import Draft
 from factory.template.late import late_names
-from factory.template.model import FAIL, LateText
+from factory.template.model import FAIL, BootMethod, Firmware, LateText, SeedDelivery
 from factory.template.render import Unrendered
 from factory.template.seed import files_of
 from factory.template.suggest import did_you_mean
@@ -75,25 +75,53 @@ def _common(first: str, second: str) -> int:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Seed:
+    """What a seed will serve and how it travels; each None when that is not known."""
+
+    names: tuple[str, ...] | None
+    delivery: SeedDelivery | None
+
+    def wait_problems(self, waiting: str, path: str) -> Iterator[Problem]:
+        """Why *waiting* for a file of it to be fetched, an empty *path* for any, would be in vain."""
+        if self.delivery not in (None, SeedDelivery.HTTP):
+            message = f"{waiting} waits for the seed to be fetched over HTTP, and this build serves none"
+            hint = f"leave the wait out, or deliver the seed by `seed: http` (it is `{self.delivery}` now)"
+            yield Problem(message, hint=hint)
+        elif path and self.names is not None and path not in self.names:
+            hint = did_you_mean(path, self.names, kind="it has")
+            yield Problem(f"{waiting} waits for '{path}', which the seed does not have", hint=hint)
+
+
 def boot_problems(draft: Draft) -> list[Problem]:
     """Problems of the boot command that will be used: the template's, else the profile's."""
-    keyboard, names = _keyboard(draft), _seed_names(draft)
+    keyboard, seed = _keyboard(draft), _Seed(_seed_names(draft), _delivery(draft))
     problems: list[Problem] = []
-    waits = _expected(draft)
     for source, rendered in _commands(draft):
+        here = seed if _is_typed(draft, source) else replace(seed, delivery=None)
+        waits: list[_Pair] = []
         texts: list[_Pair] = []
         for pair in (*_pairs(source, rendered), None):
             if pair is not None and not isinstance(pair[0].value, dict):
                 texts.append(pair)
                 continue
-            problems += _command_problems(list(_pieces(texts, draft)), keyboard, names)
+            problems += _command_problems(list(_pieces(texts, draft)), keyboard, here)
             texts = []
             waits += [pair] if pair else []
+        problems += _wait_problems(waits, draft, keyboard, here)
+    problems += _wait_problems(_expected(draft), draft, keyboard, seed)
+    return list(dict.fromkeys(problems))
+
+
+def _wait_problems(waits: Iterable[_Pair], draft: Draft, keyboard: str, seed: _Seed) -> Iterator[Problem]:
+    """Problems of entries that wait, and of what is typed at their outcomes."""
     for wait in waits:
         for branch in _branches(*wait):
-            problems += _command_problems(list(_pieces(_pairs(*branch), draft)), keyboard, names)
-        problems += _seed_wait(wait[1], names)
-    return list(dict.fromkeys(problems))
+            yield from _command_problems(list(_pieces(_pairs(*branch), draft)), keyboard, seed)
+        wanted = wait[1].get("seed")
+        if wanted is not None and isinstance(wanted.value, str) and wanted.value:
+            for problem in seed.wait_problems("it", wanted.value):
+                yield wanted.text_problem(0, problem.message, problem.hint)
 
 
 _Pair: TypeAlias = tuple[Node, Node]
@@ -123,6 +151,20 @@ def _commands(draft: Draft) -> Iterator[_Pair]:
             yield written, rendered
 
 
+def _is_typed(draft: Draft, command: Node) -> bool:
+    """Whether this boot command will be typed, as far as that is known: not where a kernel is booted directly."""
+    template, profile, source = draft.template, draft.profile, draft.profile_source
+    if template is None or template.install is None or profile is None:
+        return False
+    own, boot = template.install.boot_command is not None, template.install.boot
+    if profile.direct and (boot is BootMethod.DIRECT or (boot is BootMethod.AUTO and not own)):
+        return False
+    if own or source is None or profile.typed is None:
+        return own
+    of_uefi = template.machine.firmware is not Firmware.BIOS and bool(profile.typed.command_uefi)
+    return command is source.at("typed", "command_uefi" if of_uefi else "command")
+
+
 def _expected(draft: Draft) -> list[_Pair]:
     """The waits behind the boot command that will be used: the template's, else the profile's."""
     written, rendered = draft.assembly.root.at("install", "expect"), draft.rendered.at("install", "expect")
@@ -143,16 +185,6 @@ def _branches(wait: Node, shown_wait: Node) -> Iterator[_Pair]:
             shown = rendered.at(key)
             if shown is not None and branch.value != FAIL:
                 yield branch, shown
-
-
-def _seed_wait(wait: Node, names: tuple[str, ...] | None) -> Iterator[Problem]:
-    """A wait for a file of the seed that the seed does not have."""
-    wanted = wait.get("seed")
-    if names is None or wanted is None or not isinstance(wanted.value, str) or not wanted.value:
-        return
-    if wanted.value not in names:
-        hint = did_you_mean(wanted.value, names, kind="it has")
-        yield wanted.text_problem(0, f"it waits for '{wanted.value}', which the seed does not have", hint)
 
 
 def _pieces(pairs: Iterable[_Pair], draft: Draft) -> Iterator[_Piece]:
@@ -200,7 +232,7 @@ def _keyboard(draft: Draft) -> str:
     return draft.profile.keyboard if draft.profile else "us"
 
 
-def _command_problems(pieces: list[_Piece], keyboard: str, seed_names: tuple[str, ...] | None) -> list[Problem]:
+def _command_problems(pieces: list[_Piece], keyboard: str, seed: _Seed) -> list[Problem]:
     """The parts are joined without anything between them, as Packer does."""
     if not pieces:
         return []
@@ -212,10 +244,10 @@ def _command_problems(pieces: list[_Piece], keyboard: str, seed_names: tuple[str
     problems = [_at(pieces, p) for p in found if not _is_unknown(text, p)]
     problems += _secret_problems(pieces, text, keyboard)
     for action in actions:
-        if isinstance(action, WaitSeed) and action.path and seed_names is not None and action.path not in seed_names:
-            hint = did_you_mean(action.path, seed_names, kind="it has")
-            problem = Problem(f"<waitSeed> waits for '{action.path}', which the seed does not have", hint=hint)
-            problems.append(_placed(pieces, action.column, problem))
+        if isinstance(action, WaitSeed):
+            problems += [
+                _placed(pieces, action.column, problem) for problem in seed.wait_problems("<waitSeed>", action.path)
+            ]
     return problems
 
 
@@ -265,6 +297,15 @@ def _placed(pieces: list[_Piece], column: int, problem: Problem) -> Problem:
         offset -= len(piece.typed)
     last = pieces[-1]
     return last.problem(len(last.typed), problem)
+
+
+def _delivery(draft: Draft) -> SeedDelivery | None:
+    """How the seed travels; None when that is not known, as of a profile that is checked alone."""
+    template, profile = draft.template, draft.profile
+    if template is None or template.install is None or profile is None:
+        return None
+    own = template.install.seed
+    return own or (profile.seed.delivery if profile.seed else SeedDelivery.NONE)
 
 
 def _seed_names(draft: Draft) -> tuple[str, ...] | None:

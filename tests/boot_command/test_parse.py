@@ -249,6 +249,7 @@ def test_sensed_waits() -> None:
     assert parse("<waitStill 3s 20s>").actions == (WaitStill(Duration(3), Duration(20), 1),)
     assert parse("<waitSeed /preseed.cfg 60s>").actions == (WaitSeed("preseed.cfg", Duration(60), 1),)
     assert parse('<waitSeed "a b/user data">').actions[0].path == "a b/user data"  # type: ignore[union-attr]
+    assert parse('<waitSeed "10" 5s>').actions == (WaitSeed("10", Duration(5), 1),)
 
 
 def test_sensed_waits_have_default_budgets() -> None:
@@ -280,6 +281,13 @@ def test_sensed_waits_have_default_budgets() -> None:
         ('<waitText "a" 60>', "does not understand '60'"),
         ('<waitText "a" 0s>', "does not wait"),
         ('<waitText "a" 5s 6s>', "does not understand '6s'"),
+        ('<waitText "a" 60>', "a duration has a unit (write 60s; for example"),
+        ("<waitSeed 10>", "does not understand '10': a duration has a unit (write 10s; a file of this name: \"10\";"),
+        ("<waitSeed preseed.cfg 60>", "does not understand '60': a duration has a unit (write 60s; for example"),
+        ("<waitStill 2>", "does not understand '2': a duration has a unit (write 2s; for example"),
+        ("<waitStill 20s 5s>", "within 5s the screen can't stand still for 20s (the first is how long"),
+        ("<waitStill 5s 5s>", "within 5s the screen can't stand still for 5s"),
+        ("<waitStill 5m 10s>", "the budget: <waitStill 5m 20m>)"),
         ("<waitSeed a b>", "does not understand 'b'"),
         ('<waitText "abc', "needs a text in quotes"),
     ],

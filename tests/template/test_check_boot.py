@@ -108,3 +108,39 @@ def test_the_profiles_boot_command_when_the_template_has_none(project: Project) 
 
 def test_every_layout_that_can_be_typed_can_be_chosen() -> None:
     assert set(get_args(Keyboard)) == set(LAYOUTS)
+
+
+FETCHED = "waits for the seed to be fetched over HTTP, and this build serves none (leave the wait out, or deliver the seed by `seed: http` (it is"
+
+
+@pytest.mark.parametrize(
+    ("install", "expected"),
+    [
+        ("  seed: none\n  boot_command: '<waitSeed 5s>'\n", [f"7:18: <waitSeed> {FETCHED} `none` now))"]),
+        ("  seed: cd\n  boot_command: ['a', '<waitSeed answers>']\n", [f"7:24: <waitSeed> {FETCHED} `cd` now))"]),
+        ("  seed: none\n  boot_command: [{seed: answers}]\n", [f"7:25: it {FETCHED} `none` now))"]),
+        ("  seed: floppy\n  boot_command: []\n  expect: [{seed: answers}]\n", [f"8:19: it {FETCHED} `floppy` now))"]),
+        ("  seed: none\n  boot_command: []\n  expect: [{on: {a: '<waitSeed>'}}]\n", [f"8:22: <waitSeed> {FETCHED} `none` now))"]),
+        ("  seed: http\n  boot_command: '<waitSeed 5s>'\n", []),
+        ("  boot_command: '<waitSeed 5s>'\n", []),
+        ("  seed: none\n  boot_command: 'x'\n", []),
+    ],
+)  # fmt: skip
+def test_a_wait_for_a_seed_that_nobody_fetches(project: Project, install: str, expected: list[str]) -> None:
+    assert problems(project, install) == expected
+
+
+def test_without_any_seed_none_is_waited_for(project: Project) -> None:
+    project.write("boot_configs/small.yml", "format: 1\nname: small\ntyped: {command: 'x<waitSeed>'}\n")
+    assert problems(project, "") == [f"boot_configs/small.yml:3:20: <waitSeed> {FETCHED} `none` now))"]
+
+
+def test_what_is_not_typed_may_wait_for_anything(project: Project) -> None:
+    direct = "direct: {kernel: [k], initrd: [i], command_line: x}\n"
+    project.write(
+        "boot_configs/small.yml",
+        f"format: 1\nname: small\n{direct}typed: {{command: '<waitSeed>', command_uefi: 'y'}}\nseed: {{directory: small, main: answers}}\n",
+    )
+    assert problems(project, "  seed: cd\n") == []
+    assert problems(project, "  seed: cd\n  boot: typed\n", "machine: {firmware: uefi}\n") == []
+    assert len(problems(project, "  seed: cd\n  boot: typed\n", "machine: {firmware: bios}\n")) == 1

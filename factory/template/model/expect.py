@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from factory.boot_command.outcomes import checked_expression, outcome_pattern
+from factory.boot_command.sensed_waits import still_budget
 from factory.quantity import Duration
 from factory.template.model.text import Strict, Text, one_or_many
 
@@ -71,6 +72,11 @@ class Expect(Strict):
             raise ValueError(f"`on` waits for one of several outcomes: put `{single[0]}` into an entry of its own")
         if self.deadline <= 0 or (self.still is not None and self.still <= 0):
             raise ValueError("a wait must be longer than 0")
+        if self.still is not None and self.deadline <= self.still:
+            raise ValueError(
+                f"within {self.deadline} the screen can't stand still for {self.still}: write a longer `deadline`, "
+                f"such as {still_budget(self.still)}"
+            )
         for source in filter(None, (self.serial, self.text)):
             checked_expression(source)
         for key in (*self.on, *self.on_serial):
