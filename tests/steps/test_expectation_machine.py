@@ -6,6 +6,8 @@ import asyncio
 import re
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,11 @@ def expecting(expect: Expect, boot_sector: bytes, then: str = "") -> str:
 
 
 def doing(step: Step, boot_sector: bytes, then: str = "") -> str:
-    """Boots *boot_sector*, does *step* and then waits for the screen to show *then*. Returns the step's detail."""
+    return doing_all((step,), boot_sector, then)
+
+
+def doing_all(steps: Sequence[Step], boot_sector: bytes, then: str = "") -> str:
+    """Boots *boot_sector*, does *steps* and then waits for the screen to show *then*. Returns the steps' details."""
 
     async def run(folder: Path) -> str:
         (folder / "disk.raw").write_bytes(boot_sector)
@@ -51,7 +57,9 @@ def doing(step: Step, boot_sector: bytes, then: str = "") -> str:
             scope.put_as(Machine, machine)
             scope.put_as(ScreenReader, screens)
             scope.put_as(Typist, GuestTypist(screens))
-            async with step.enter(scope):
+            async with AsyncExitStack() as entered:
+                for step in steps:
+                    await entered.enter_async_context(step.enter(scope))
                 if then:
                     deadline = Deadline.after(Duration(60), f"{then} to be typed")
                     await screens.wait_for_text(machine, re.compile(re.escape(then)), deadline)
@@ -152,3 +160,8 @@ def test_a_guest_that_resets_ends_the_wait_at_once(step: Step, during: str) -> N
     with pytest.raises(StepError, match=f"the installer reset the machine while {during}"):
         doing(step, RESETS)
     assert time.monotonic() - started < 200
+
+
+def test_what_the_boot_command_waited_for_is_there_for_what_is_expected() -> None:
+    ready = Expect(serial="ready", deadline=Duration(60))
+    assert doing_all((TypeBootCommand(('<waitSerial "ready" 60s>',)), AwaitExpectation(ready)), SAYS_READY)
