@@ -15,7 +15,8 @@ from functools import lru_cache
 
 from factory.boot_command.keymap import Layout
 from factory.drivers.keyboard.field import LEAST, Field, end_of_known, end_shown, field_with
-from factory.drivers.keyboard.likeness import is_mask, misread_by, resembles, stands_for
+from factory.drivers.keyboard.insertion import block, came_twice, common_end, common_start, insertion, is_full
+from factory.drivers.keyboard.likeness import is_mask, lacks_keys, misread_by, resembles, stands_for
 from factory.drivers.keyboard.wrap import FRAME, places
 from factory.drivers.screen.glyphs import UNKNOWN
 
@@ -57,9 +58,11 @@ def judge(
     changed = _changed_rows(before, after)
     if not changed:
         return Judgement(Echo.UNSEEN)
-    if place := _right(before, after, known, chunk, changed):
-        stuttered = _stuttered(before, after, known, chunk, changed, place)
-        return Judgement(Echo.WRONG, stuttered, place[0]) if stuttered else Judgement(Echo.RIGHT)
+    for place in _right(before, after, known, chunk, changed):
+        stands = _as_it_stands(before, after, known, chunk, changed, place)
+        if stands is not None:
+            shown = _as_indented(stands, known, chunk)
+            return Judgement(Echo.WRONG, shown, place[0]) if stands else Judgement(Echo.RIGHT)
     if field := _in_field(before, after, known, chunk, changed):
         return Judgement(Echo.RIGHT, field=field)
     for new in _new_texts(before, after, known, changed):
@@ -72,8 +75,20 @@ def judge(
             text, typed = text.replace(" ", ""), typed.replace(" ", "")
         as_long = new.at_a_prompt and stands_for(text, typed) and (new.located or len(text) >= _UNTOLD)
         if as_long or resembles(text, typed) or (keyboard and misread_by(text, typed, keyboard)):
-            return Judgement(Echo.WRONG, new.text, new.row)
+            return Judgement(Echo.WRONG, _as_indented(new.text, known, chunk), new.row)
+        # A prompt may have appeared with the first key.
+        last = text if known.strip() else text.split()[-1]
+        told = last != text and last[-1] not in ":>#$?" and resembles(last, typed)
+        if new.all_of_it and (told or lacks_keys(last, typed)):
+            return Judgement(Echo.WRONG, last, new.row)
     return Judgement(Echo.UNSEEN)
+
+
+def _as_indented(shown: str, known: str, chunk: str) -> str:
+    """*shown* with the blanks before it that were typed: where nothing is known one may be the prompt's."""
+    typed = len(chunk) - len(chunk.lstrip())
+    there = len(shown) - len(shown.lstrip())
+    return shown if known.strip() else shown[min(there, 1) if there > typed else 0 :]
 
 
 def so_far(before: Sequence[str], after: Sequence[str], known: str, chunk: str) -> int:
@@ -95,17 +110,17 @@ def so_far(before: Sequence[str], after: Sequence[str], known: str, chunk: str) 
 
 def _right(
     before: Sequence[str], after: Sequence[str], known: str, chunk: str, changed: frozenset[int]
-) -> tuple[int, int] | None:
-    """Row and column just behind *chunk*, where it stands behind all that was seen of the line; None when it does not.
+) -> list[tuple[int, int]]:
+    """Rows and columns just behind *chunk*, where it stands behind all that was seen of the line; the last first.
 
     A part of that would not do: a line may say the same thing twice, and lack a key in the second one.
     """
     standing = _standing(tuple(before), known)
     if len(standing) < min(_TAIL, len(known.rstrip())):
-        return None
+        return []
     line = known[len(known.rstrip()) - len(standing) :] + chunk
     unread = len(line.replace(" ", "")) // 2  # no more: what is not known might be anything that has changed
-    return max(places(after, line, changed, unread), default=None)
+    return sorted(places(after, line, changed, unread), reverse=True)
 
 
 @lru_cache(maxsize=8)  # asked again with every look
@@ -143,30 +158,39 @@ def _fields(
             yield row, field
 
 
-def _stuttered(
+def _as_it_stands(
     before: Sequence[str], after: Sequence[str], known: str, chunk: str, changed: frozenset[int], place: tuple[int, int]
-) -> str:
-    """What stands there when the first or last key of *chunk* came more than once; else empty.
+) -> str | None:
+    """What was typed, when *chunk* stands before *place*: empty when it is as it should be, None when it was there.
 
-    With nothing known that is only told of a prompt: a key that has called up another screen stands anywhere on it.
+    The first or last key may have come more than once. With nothing known that is only told where little else has
+    changed: a key that has called up another screen stands anywhere on it.
     """
     row, end = place
-    old = before[row].rstrip() if row < len(before) else ""
-    if not known and not _is_prompt(before, after, changed, row, len(_common_prefix(old, after[row]))):
+    rows = block(changed, row)
+    if not known and len(changed) - len(rows) > _BESIDE:
         return ""
-    text, start = after[row].rstrip(), end - len(chunk)
-    first, last = chunk[0], chunk[-1]
-    begin = start
-    while not known and first != " " and begin > len(old) and text[begin - 1] == first:
-        begin -= 1
-    again = ""
-    while last != " " and (more := _right(before, after, known, chunk + again + last, changed)):
-        row, end = more
-        if (before[row] if row < len(before) else "")[end - 1 : end] == last:
-            break  # it is no part of the line, but stays behind it
-        again += last
-    front = first * (start - begin)
-    return front + chunk + again if front or again else ""
+    texts = _put_in(before, after, known, rows)
+    if texts and (known or texts[0].count("\n") <= _BESIDE):
+        stand = [shown for text in texts if (shown := came_twice(text, chunk)) is not None]
+        return min(stand, key=len, default=None)
+    # What else has changed hides what was put in: all that can be told is what stands to both sides.
+    old, new = before[row].rstrip() if row < len(before) else "", after[row].rstrip()
+    if not known and not _is_prompt(before, after, changed, row, common_start(old, new)):
+        return ""
+    first, last, start = chunk[0], chunk[-1], end - len(chunk)
+    while not known and first != " " and start > len(old) and new[start - 1] == first:
+        start -= 1
+    while last != " " and new[end : end + 1] == last != old[end : end + 1]:
+        end += 1
+    shown = new[max(0, start) : end]
+    return shown if len(shown) > len(chunk) else ""
+
+
+def _put_in(before: Sequence[str], after: Sequence[str], known: str, rows: Sequence[int]) -> list[str]:
+    """What may have been put in behind *known* into *rows*; nothing when more than that has changed."""
+    found = insertion(before, after, rows, _width(after))
+    return found.texts(known) if found else []
 
 
 def left_over(before: Sequence[str], after: Sequence[str], known: str, row: int | None = None) -> str | None:
@@ -180,7 +204,8 @@ def left_over(before: Sequence[str], after: Sequence[str], known: str, row: int 
     changed = _changed_rows(before, after)
     if not known.strip():
         texts = _new_texts(before, after, known, changed)
-        return next((new.text for new in texts if row is None or new.row == row), "")
+        text = next((new.text for new in texts if row is None or new.row == row), "")
+        return _as_indented(text, "", "") or text
     found = _behind_known(before, after, known, changed, frozenset(range(len(after))))
     if not found:
         return None
@@ -210,6 +235,7 @@ class _NewText:
     wrapped: bool
     in_row: str = ""  # what of it is in its first row
     fills: bool = True  # … which has no room left
+    all_of_it: bool = False  # nothing else has changed in its row
 
 
 def _new_texts(before: Sequence[str], after: Sequence[str], known: str, changed: frozenset[int]) -> Iterator[_NewText]:
@@ -221,9 +247,13 @@ def _new_texts(before: Sequence[str], after: Sequence[str], known: str, changed:
             return
     for row in sorted(changed):
         old = before[row] if row < len(before) else ""
-        column = len(_common_prefix(old, after[row]))
-        text, wrapped = _behind(before, after, changed, row, column)
-        yield _NewText(text, row, False, _is_prompt(before, after, changed, row, column), wrapped)
+        column = common_start(old, after[row])
+        texts, wrapped = _behind(before, after, changed, row, column, "")
+        # A blank that was typed first can't be told from those that were there, but by what it has moved on.
+        put_in = [text for text in _put_in(before, after, "", range(row, row + 1)) if text.strip() == texts[0].strip()]
+        for text in put_in[:1] or texts:
+            asks = _is_prompt(before, after, changed, row, column)
+            yield _NewText(text, row, False, asks, wrapped, all_of_it=bool(put_in) and len(changed) <= 1 + _BESIDE)
 
 
 def _behind_known(
@@ -241,9 +271,9 @@ def _behind_known(
         return None
     row, column = place
     old = before[row] if row < len(before) else ""
-    text, wrapped = _behind(before, after, changed, row, column)
-    in_row, _ = _behind(before, after, frozenset(), row, column)
-    fills = _is_full(after, row)
+    (text, *_), wrapped = _behind(before, after, changed, row, column, known)
+    (in_row, *_), _ = _behind(before, after, frozenset(), row, column, known)
+    fills = is_full(after[row].rstrip(), _width(after))
     return _NewText(text, row, True, _on_blanks(old, after[row], column), wrapped, in_row, fills)
 
 
@@ -269,7 +299,7 @@ def _is_prompt(before: Sequence[str], after: Sequence[str], changed: frozenset[i
 
 def _on_blanks(old: str, new: str, column: int) -> bool:
     """Whether nothing stood where *new* has its text from *column* on."""
-    end = len(new.rstrip()) - len(_common_suffix(new.rstrip(), old.rstrip()))
+    end = len(new.rstrip()) - common_end(new.rstrip(), old.rstrip())
     return not old[column : max(end, column)].strip()
 
 
@@ -284,25 +314,26 @@ def _scrolled(before: Sequence[str], after: Sequence[str]) -> Sequence[str]:
 
 
 def _behind(
-    before: Sequence[str], after: Sequence[str], changed: frozenset[int], row: int, column: int
-) -> tuple[str, bool]:
-    """The text from a place on, in the rows that a wrapped line fills; and whether it fills several."""
+    before: Sequence[str], after: Sequence[str], changed: frozenset[int], row: int, column: int, known: str
+) -> tuple[list[str], bool]:
+    """The text from a place on, in the rows that a wrapped line fills, as it may be; and whether it fills several."""
+    old = before[row] if row < len(before) else ""
+    rows = block(changed | {row}, row)
+    moved = [old[column:], *(before[r] for r in rows[rows.index(row) + 1 :] if r < len(before))]
+    if any(text.strip(FRAME) for text in moved) and after[row].startswith(old[:column]):
+        for each in dict.fromkeys((range(row, rows.stop), range(row, row + 1))):
+            if texts := _put_in(before, after, known, each):
+                return list(dict.fromkeys(text.partition("\n")[0].rstrip() for text in texts)), len(each) > 1
     wrapped = False
     width = _width(after)
     text = after[row][column:]
-    old = before[row] if row < len(before) else ""
-    text = text[: len(text) - len(_common_suffix(text, old[column:]))] if old[column:].strip() else text
+    text = text[: len(text) - common_end(text, old[column:])] if old[column:].strip() else text
     while (following := _next_row(after, changed, row)) is not None:
         if len(after[row].rstrip()) < width - 1 and following < len(before) and before[following].strip(FRAME):
             break
         row, wrapped = following, True
         text = text.rstrip("\\ ") + _within_frame(before[row] if row < len(before) else "", after[row])
-    return text.rstrip(), wrapped
-
-
-def _is_full(lines: Sequence[str], row: int) -> bool:
-    line = lines[row].rstrip()
-    return line[-2:-1] != " " if line[-1:] in FRAME else len(line) >= _width(lines) - 1
+    return [text.rstrip()], wrapped
 
 
 def _width(lines: Sequence[str]) -> int:
@@ -312,8 +343,8 @@ def _width(lines: Sequence[str]) -> int:
 def _within_frame(old: str, new: str) -> str:
     """What has come into a row, without what stands to both sides of it."""
     old, new = old.rstrip(), new.rstrip()
-    begin = len(_common_prefix(old, new))
-    return new[begin : max(begin, len(new) - len(_common_suffix(old, new)))].strip()
+    begin = common_start(old, new)
+    return new[begin : max(begin, len(new) - common_end(old, new))].strip()
 
 
 def _next_row(after: Sequence[str], changed: frozenset[int], row: int) -> int | None:
@@ -324,16 +355,3 @@ def _next_row(after: Sequence[str], changed: frozenset[int], row: int) -> int | 
         if after[following].strip():
             return None
     return None
-
-
-def _common_prefix(first: str, second: str) -> str:
-    length = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        length += 1
-    return first[:length]
-
-
-def _common_suffix(first: str, second: str) -> str:
-    return _common_prefix(first[::-1], second[::-1])[::-1]

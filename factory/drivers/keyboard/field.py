@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from factory.drivers.keyboard.insertion import common_end
+
 LEAST = 4
 """Characters of the line that are no chance where they stand."""
 _FILL = " _"  # what fields show behind their text
@@ -43,7 +45,7 @@ def field_with(old: str, new: str, known: str) -> Field | None:
     known = known.rstrip()
     found: Field | None = None
     for end in range(1, len(old.rstrip()) + 1):
-        shown = _common_end(old[:end], known)
+        shown = common_end(old[:end], known)
         enough = shown >= max(1, min(LEAST, len(known)), found.shown if found else 0)
         if enough and _is_end(end, old, old, new):
             found = Field(end - shown, end, shown == len(known))
@@ -101,12 +103,7 @@ def _begins(old: str, new: str, field: Field) -> Iterator[int]:
 def _is_end(column: int, row: str, old: str, new: str) -> bool:
     """Whether a field's text may end before *column* of *row*: its fill is behind it, and what stays right of it."""
     width = max(len(old.rstrip()), len(new.rstrip()))
-    stays = width - _common_end(old.rstrip().ljust(width), new.rstrip().ljust(width))
+    stays = width - common_end(old.rstrip().ljust(width), new.rstrip().ljust(width))
     if row[column:stays].strip(_FILL):
         return False
     return not (row[column - 1 : column].isalnum() and row[column : column + 1].isalnum())  # none ends within a word
-
-
-def _common_end(first: str, second: str) -> int:
-    shorter = min(len(first), len(second))
-    return next((i for i in range(shorter) if first[-1 - i] != second[-1 - i]), shorter)

@@ -51,6 +51,11 @@ def resembles(shown: str, typed: str) -> bool:
     return lost or repeated
 
 
+def lacks_keys(shown: str, typed: str) -> bool:
+    """Whether *shown* is *typed* with keys lost, half of them at most; which a word that stands there may be, too."""
+    return shown != typed and len(shown) >= max(2, (len(typed) + 1) // 2) and _is_among(shown, typed)
+
+
 def way_out(shown: str, typed: str, keyboard: Layout | None = None) -> str:
     """What to try when *shown* stands where *typed* was typed: lost keys are no layout's fault."""
     if keyboard and (other := misread_by(shown, typed, keyboard)):

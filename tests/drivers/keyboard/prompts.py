@@ -123,6 +123,30 @@ def field(width: int, before: str, behind: str, fill: str = " ", step: int = 1) 
     return shown
 
 
+def editor(width: int, head: str, tail: str) -> Shown:
+    """GRUB's editor of a menu entry, with the cursor between *head* and *tail* of a line; the next line moves down."""
+
+    def shown(line: str, now: float) -> list[str]:
+        whole = head + line + tail
+        rows = [whole[i : i + width - 1] for i in range(0, len(whole), width - 1)]
+        rows = ["setparams 'Install'", *[row + "\\" for row in rows[:-1]], rows[-1], "initrd /initrd.gz", "", "", ""]
+        framed = [f"│{row.ljust(width)}│" for row in rows]
+        return ["GNU GRUB", "┌" + "─" * width + "┐", *framed, "└" + "─" * width + "┘", "Minimum editing is supported"]
+
+    return shown
+
+
+def late(shown: Shown) -> Shown:
+    """A prompt that appears only with the first key."""
+    return lambda line, now: shown(line, now) if line else ["a boot loader"]
+
+
+def cursor(width: int, label: str, drawn: str) -> Shown:
+    """A cursor that is drawn behind the line."""
+    prompt = console(width, label)
+    return lambda line, now: prompt(line + drawn, now)
+
+
 def clock(now: float) -> list[str]:
     return ["", f"Automatic boot in {max(0, 60 - int(now))} seconds"]
 
@@ -144,4 +168,8 @@ SCREENS: Mapping[str, Shown] = {
     **{f"field-filled-{w}": field(w, "| ", "  |", "_") for w in (20, 36, 60)},
     **{f"field-unlabelled-{w}": field(w, "", "") for w in (32, 48)},
     **{f"field-jumping-{w}": field(w, "Name [", "]", step=w // 2) for w in (32, 40, 72)},
+    **{f"editor-{w}": editor(w, "linux /vmlinuz root=/dev/sda1", "") for w in (66, 76)},
+    **{f"editor-middle-{w}": editor(w, "linux /vmlinuz vga=788", " --- quiet splash") for w in (66, 76)},
+    "late-80": late(console(80, "boot: ")),
+    **{f"cursor-{drawn}": cursor(80, "boot: ", drawn) for drawn in "_█"},
 }

@@ -154,15 +154,22 @@ def test_what_stands_in_a_secrets_place_is_told_to_who_masks_the_screen(monkeypa
         def instead(self, shown: str) -> None:
             said.append(shown)
 
-    prompt = Prompt("us", lambda line: line[::2])
-    with pytest.raises(UnexpectedScreen, match="that hold a secret came out wrong") as caught:
+    prompt, keys = Prompt("us", str), [0]
+    taken = prompt._press
+
+    def press(key: str) -> None:
+        keys[0] += 1
+        if key == "backspace" or keys[0] % 2:
+            taken(key)
+
+    monkeypatch.setattr(prompt, "_press", press)
+    with pytest.raises(UnexpectedScreen, match="that hold a secret") as caught:
         type_at(
             prompt, "set a=Hunter2Secretzyx9", "us", monkeypatch,
             redact=lambda text: text.replace("Hunter2Secretzyx9", "********"), secrets=Secrets(),
         )  # fmt: skip
     assert said[0] == "set a=Hunter2Secretzyx9"
-    assert " staH" in said, "the first chunk, with the first letter of the secret"
-    assert said[-1].strip() == prompt.line[::2], "what stands there in the end"
+    assert "staH" in said, "the first chunk, with the first letter of the secret"
     assert not caught.value.evidence.screen
 
 

@@ -26,6 +26,9 @@ REPEATED = "0000000000000000 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 """In a field that has scrolled nobody could tell how many of them there are."""
 
 
+WORDS = ("root", "halt -p", "e_US_", " single")
+
+
 @dataclass(frozen=True, slots=True)
 class Faults:
     """How likely a key is lost, and comes twice; after how many characters the guest empties the line, once."""
@@ -34,6 +37,7 @@ class Faults:
     twice: float = 0
     emptied: int = 0
     late: float = 0  # seconds before anything is shown
+    only: tuple[int, int] = (-1, 0)  # which key alone, and how many times it comes
     unread: str = ""  # characters that no sense knows in the guest's font
 
 
@@ -41,13 +45,17 @@ class FaultyPrompt(Prompt):
     def __init__(self, shown: Shown, faults: Faults, seed: int) -> None:
         super().__init__("us", str)
         self._screen, self._faults, self._random, self._emptied = shown, faults, random.Random(seed), False
+        self._keys = 0
 
     def _press(self, key: str) -> None:
         if self.entered or key in {"ret", "backspace"}:
             super()._press(key)
             return
         chance = self._random.random()
-        for _ in range(0 if chance < self._faults.lost else 2 if chance > 1 - self._faults.twice else 1):
+        times = 0 if chance < self._faults.lost else 2 if chance > 1 - self._faults.twice else 1
+        times = self._faults.only[1] if self._keys == self._faults.only[0] else times
+        self._keys += 1
+        for _ in range(times):
             super()._press(key)
         if not self._emptied and len(self.line) == self._faults.emptied:
             self.line, self._emptied = "", True
@@ -78,14 +86,14 @@ def test_where_no_key_is_lost_nothing_fails_and_nothing_is_typed_again(
 UNREAD = "fv'`~"
 
 
-@pytest.mark.parametrize("screen", [name for name in SCREENS if "field" not in name])
+@pytest.mark.parametrize("screen", ["console-64", "clock-40", "log-80", "box-44", "editor-66", "editor-middle-76"])
 def test_characters_that_no_sense_knows_are_not_wrong(screen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for line in (*LINES, "mount /dev/vda1 /mnt && cat /etc/fstab", "echo 'five `~' && vi", "'`f~"):
         prompt = type_faulty(screen, line, Faults(unread=UNREAD), monkeypatch)
         assert (prompt.entered, prompt.wiped) == (True, 0), line
 
 
-@pytest.mark.parametrize("screen", [name for name in SCREENS if "field" not in name])
+@pytest.mark.parametrize("screen", ["console-64", "log-40", "box-66", "editor-middle-76"])
 @pytest.mark.parametrize("faults", [Faults(lost=0.03, unread=UNREAD), Faults(twice=0.03, unread=UNREAD)], ids=str)
 def test_lost_keys_are_seen_beside_characters_that_no_sense_knows(
     screen: str, faults: Faults, monkeypatch: pytest.MonkeyPatch
@@ -109,6 +117,17 @@ def test_lost_and_doubled_keys_are_not_entered(screen: str, faults: Faults, monk
     type_faulty(screen, LINES[len(screen) % 3], faults, monkeypatch)
     if "field" not in screen:
         type_faulty(screen, REPEATED, faults, monkeypatch)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("times", [0, 2], ids=["lost", "twice"])
+def test_a_single_key_that_is_lost_or_comes_twice_is_seen_wherever_it_is(
+    screen: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for line in WORDS:
+        first = len(line) - len(line.lstrip())  # a blank before it is like the prompt's
+        for at in (first, len(line) // 2, len(line) - 1):
+            type_faulty(screen, line, Faults(only=(at, times)), monkeypatch)
 
 
 @pytest.mark.parametrize("lost", [0, 0.03])

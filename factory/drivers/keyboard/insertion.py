@@ -1,0 +1,139 @@
+"""Tells what has come into a row of a screen, or into several that a line fills: all of it, and nothing else. Pure.
+
+Keys put characters in where the cursor is. What stands behind it moves on, and uses up what a field or a frame is
+filled with. So the old text must be there still, in two parts, with what was put in between them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from factory.drivers.keyboard.wrap import FRAME
+from factory.drivers.screen.glyphs import UNKNOWN
+
+_TELLING = 8  # characters by which the end of what is known is found again
+_MARK = "\\"  # GRUB's, at the end of a row that goes on in the next one
+_ROWS = 4  # that a text goes on in, where blanks at the end of rows hide that they are full
+_LINES = re.compile(r"[ \n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """``new`` is ``old`` with something put in, at one of the places ``least`` to ``most``.
+
+    There are several where what was put in begins as the text behind it does. All may hold line ends.
+    """
+
+    old: str
+    new: str
+    least: int
+    most: int
+
+    def texts(self, known: str) -> list[str]:
+        """What may have been put in just behind *known*, wherever when that is empty; nothing when it was elsewhere."""
+        end, length = _bare(known)[-_TELLING:], len(self.new) - len(self.old)
+        places = range(self.least, self.most + 1)
+        found = [self.new[place : place + length] for place in places if _ends_with(_bare(self.old[:place]), end)]
+        return list(dict.fromkeys(found))
+
+
+def insertion(before: Sequence[str], after: Sequence[str], rows: Sequence[int], width: int) -> Insertion | None:
+    """What was put into *rows*, one below the other, of a screen of *width* columns; None when that is not all.
+
+    Of more than one row, frames and blanks do not count, and full rows are joined.
+    """
+    if len(rows) == 1:
+        row = rows[0]
+        return _into_row(before[row] if row < len(before) else "", after[row])
+    return _between(_joined(before, rows, width), _joined(after, rows, width))
+
+
+def came_twice(text: str, typed: str) -> str | None:
+    """As much of *text* as was typed, when the first or last key of *typed* came more than once.
+
+    Args:
+        text: what was put in; a prompt that appeared only then may stand before it, and a log below.
+
+    Returns: empty when none did; None when *typed* is not in it.
+    """
+    meant, pieces = _bare(typed), text.split("\n")
+    pattern = re.compile("".join(f"[{re.escape(character)}{UNKNOWN}]" for character in meant))
+    for count in range(1, min(len(pieces), _ROWS) + 1):
+        shown = "".join(pieces[:count])
+        places = [at for at, character in enumerate(shown) if character != " "]
+        bare = _bare(shown)
+        found = [match.span() for match in pattern.finditer(bare)]
+        if not found:
+            continue
+        start, end = found[-1]
+        first = len(bare[:start].rstrip(meant[0]))
+        last = len(bare) - len(bare[end:].lstrip(meant[-1])) - 1
+        if (first, last) == (start, end - 1):
+            return ""
+        return shown[places[first] if first or typed[0] != " " else 0 : places[last] + 1]
+    return None
+
+
+def _into_row(old: str, new: str) -> Insertion | None:
+    if found := _between(old.rstrip(), new.rstrip()):
+        return found
+    # What stands right of a field has stayed, and what the field is filled with is used up.
+    width = max(len(old), len(new))
+    old, new = old.ljust(width), new.ljust(width)
+    stays = width - common_end(old, new)
+    fill = " _" if "__" in old[:stays] else " "
+    return _between(old[:stays].rstrip(fill), new[:stays].rstrip(fill))
+
+
+def _between(old: str, new: str) -> Insertion | None:
+    start, end = common_start(old, new), common_end(old, new)
+    return Insertion(old, new, len(old) - end, start) if len(new) > len(old) and start + end >= len(old) else None
+
+
+def _joined(lines: Sequence[str], rows: Sequence[int], width: int) -> str:
+    """The text of *rows* without blanks: where a text wraps nobody can see whether there is one."""
+    text = ""
+    for row in rows:
+        line = lines[row].rstrip() if row < len(lines) else ""
+        inner = line.strip(FRAME) if line[-1:] in tuple(FRAME) else line
+        text += inner.removesuffix(_MARK).replace(" ", "") + ("" if is_full(line, width) else "\n")
+    return text.rstrip("\n")
+
+
+def is_full(line: str, width: int) -> bool:
+    """Whether a *line* without blanks at its end has no room left, on a screen of *width* columns."""
+    return line[-2:-1] != " " if line[-1:] in tuple(FRAME) else len(line) >= width - 1
+
+
+def block(changed: frozenset[int], row: int) -> range:
+    """The changed rows around *row*, without a gap."""
+    first = last = row
+    while first - 1 in changed:
+        first -= 1
+    while last + 1 in changed:
+        last += 1
+    return range(first, last + 1)
+
+
+def common_start(first: str, second: str) -> int:
+    """Characters that both begin with."""
+    shorter = min(len(first), len(second))
+    return next((i for i in range(shorter) if first[i] != second[i]), shorter)
+
+
+def common_end(first: str, second: str) -> int:
+    """Characters that both end with."""
+    shorter = min(len(first), len(second))
+    return next((i for i in range(shorter) if first[-1 - i] != second[-1 - i]), shorter)
+
+
+def _ends_with(shown: str, end: str) -> bool:
+    start = len(shown) - len(end)
+    return start >= 0 and all(a in (b, UNKNOWN) for a, b in zip(shown[start:], end, strict=True))
+
+
+def _bare(text: str) -> str:
+    """Without what can't be seen at the end of a row."""
+    return _LINES.sub("", text)
