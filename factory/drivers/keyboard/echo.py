@@ -170,9 +170,11 @@ def _as_it_stands(
     rows = block(changed, row)
     if not known and len(changed) - len(rows) > _BESIDE:
         return ""
-    texts = _put_in(before, after, known, rows)
-    if texts and (known or texts[0].count("\n") <= _BESIDE):
-        stand = [shown for text in texts if (shown := came_twice(text, chunk)) is not None]
+    found = insertion(before, after, rows, _width(after))
+    texts = found.texts(known) if found else []
+    if found and texts and (known or texts[0].count("\n") <= _BESIDE):
+        meant = chunk.rstrip(found.fill)
+        stand = [shown for text in texts if (shown := came_twice(text, meant)) is not None] if meant else [""]
         return min(stand, key=len, default=None)
     # What else has changed hides what was put in: all that can be told is what stands to both sides.
     old, new = before[row].rstrip() if row < len(before) else "", after[row].rstrip()

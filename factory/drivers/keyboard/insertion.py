@@ -23,13 +23,15 @@ _LINES = re.compile(r"[ \n]+")
 class Insertion:
     """``new`` is ``old`` with something put in, at one of the places ``least`` to ``most``.
 
-    There are several where what was put in begins as the text behind it does. All may hold line ends.
+    There are several where what was put in begins as the text behind it does. All may hold line ends, and none ends
+    with ``fill``: what is typed may, which can't be seen.
     """
 
     old: str
     new: str
     least: int
     most: int
+    fill: str = " "
 
     def texts(self, known: str) -> list[str]:
         """What may have been put in just behind *known*, wherever when that is empty; nothing when it was elsewhere."""
@@ -67,12 +69,12 @@ def came_twice(text: str, typed: str) -> str | None:
         found = [match.span() for match in pattern.finditer(bare)]
         if not found:
             continue
-        start, end = found[-1]
-        first = len(bare[:start].rstrip(meant[0]))
-        last = len(bare) - len(bare[end:].lstrip(meant[-1])) - 1
-        if (first, last) == (start, end - 1):
+        start, end = places[found[-1][0]], places[found[-1][1] - 1] + 1
+        first = len(shown[:start].rstrip(meant[0]))
+        last = len(shown) - len(shown[end:].lstrip(meant[-1]))
+        if (first, last) == (start, end):
             return ""
-        return shown[places[first] if first or typed[0] != " " else 0 : places[last] + 1]
+        return shown[0 if typed[0] == " " and not shown[:first].strip() else first : last]
     return None
 
 
@@ -84,12 +86,14 @@ def _into_row(old: str, new: str) -> Insertion | None:
     old, new = old.ljust(width), new.ljust(width)
     stays = width - common_end(old, new)
     fill = " _" if "__" in old[:stays] else " "
-    return _between(old[:stays].rstrip(fill), new[:stays].rstrip(fill))
+    return _between(old[:stays].rstrip(fill), new[:stays].rstrip(fill), fill)
 
 
-def _between(old: str, new: str) -> Insertion | None:
+def _between(old: str, new: str, fill: str = " ") -> Insertion | None:
     start, end = common_start(old, new), common_end(old, new)
-    return Insertion(old, new, len(old) - end, start) if len(new) > len(old) and start + end >= len(old) else None
+    if len(new) <= len(old) or start + end < len(old):
+        return None
+    return Insertion(old, new, len(old) - end, start, fill)
 
 
 def _joined(lines: Sequence[str], rows: Sequence[int], width: int) -> str:
