@@ -304,7 +304,14 @@ class Keyboard:
         def stands(after: Sequence[str]) -> bool:
             return judge(before, after, self._known, chunk).echo is Echo.RIGHT
 
-        after = await self._rest(before, stands, lambda after: so_far(before, after, self._known, chunk))
+        def begun(after: Sequence[str]) -> int:
+            return so_far(before, after, self._known, chunk)
+
+        after = await self._rest(before, stands, begun)
+        if not self._untyped and stands(after):
+            # Enter may come next: a last key that came twice is shown after the first of it.
+            await pause(_LOOK_EVERY)
+            after = await self._rest(before, stands, begun)
         return judge(before, after, self._known, chunk, self._layout), after
 
     async def _wipe(

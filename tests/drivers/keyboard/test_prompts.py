@@ -26,7 +26,7 @@ REPEATED = "0000000000000000 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 """In a field that has scrolled nobody could tell how many of them there are."""
 
 
-WORDS = ("root", "halt -p", "e_US", " single")
+WORDS = ("root", "halt -p", "en-US", " single")
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,11 +110,11 @@ terminal_output gfxterm
 """
 
 
-def grub_iso(folder: Path, *, graphical: bool) -> Path:
+def grub_iso(folder: Path, *, graphical: bool, menu: str = GRUB_MENU) -> Path:
     """An ISO that boots GRUB with a menu, on BIOS and UEFI."""
     tree = folder / "tree"
     (tree / "boot/grub").mkdir(parents=True)
-    (tree / "boot/grub/grub.cfg").write_text((GRAPHICAL if graphical else "terminal_output console\n") + GRUB_MENU)
+    (tree / "boot/grub/grub.cfg").write_text((GRAPHICAL if graphical else "terminal_output console\n") + menu)
     iso = folder / "grub.iso"
     subprocess.run(
         ["grub-mkrescue", "--fonts=unicode", "--locales=", "--themes=", "-o", str(iso), str(tree)],
