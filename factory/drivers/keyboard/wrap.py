@@ -26,8 +26,7 @@ def places(lines: Sequence[str], text: str, rows: frozenset[int], unread: int | 
         return []  # by far the most often
     found = []
     most = len(stripped) if unread is None else unread
-    starts = [at for at, character in enumerate(whole) if _may_be(character, text[0])]
-    for end in sorted({end for start in starts for end in _ends(whole, start, stripped, most)}):
+    for end in sorted(_ends(whole, stripped, most)):
         row = whole.count("\n", 0, end)
         if row in rows:
             found.append((row, end - (whole.rfind("\n", 0, end) + 1) + len(text) - len(stripped)))
@@ -38,12 +37,13 @@ def _may_be(shown: str, character: str) -> bool:
     return shown == character or (shown == UNKNOWN and character != " ") or (character, shown) == (" ", "\n")
 
 
-def _ends(whole: str, start: int, text: str, most: int) -> Iterable[int]:
-    """Where *text* may end that begins at *start*, with *most* unknown characters.
+def _ends(whole: str, text: str, most: int) -> Iterable[int]:
+    """Where *text* may end, with *most* unknown characters.
 
-    (As one pattern it would take a tenth of a second to compile.)
+    All places where it may begin are followed at once: on a screen full of one character there are thousands, which
+    meet. (As one pattern it would take a tenth of a second to compile.)
     """
-    ends = {start: 0}  # → unknown characters up to there
+    ends = {at: 0 for at, shown in enumerate(whole) if _may_be(shown, text[0])}  # → unknown characters up to there
     for index, character in enumerate(text):
         before, ends = ends, {}
         for at, unknown in before.items():

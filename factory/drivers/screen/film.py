@@ -56,7 +56,7 @@ async def make_film(shots: Sequence[Shot], destination: Path, *, emit: Emit) -> 
         raise StepError(f"no film is written as {destination.name!r}", hint=f"end its name in {', '.join(SUFFIXES)}")
     chosen = _sample(shots)
     part = destination.absolute().with_name(f".{destination.stem}.part{suffix}")
-    part.touch(0o600)  # it shows typed passwords
+    part.touch(0o600)  # for its owner alone, as the pictures it is made of
     try:
         if suffix == ".webm":
             await _by_ffmpeg(chosen, part, emit)
