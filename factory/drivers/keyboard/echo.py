@@ -170,12 +170,16 @@ def _as_it_stands(
     rows = block(changed, row)
     if not known and len(changed) - len(rows) > _BESIDE:
         return ""
-    found = insertion(before, after, rows, _width(after))
-    texts = found.texts(known) if found else []
-    if found and texts and (known or texts[0].count("\n") <= _BESIDE):
-        meant = chunk.rstrip(found.fill)
-        stand = [shown for text in texts if (shown := came_twice(text, meant)) is not None] if meant else [""]
-        return min(stand, key=len, default=None)
+    # A row that was cleared may lie beside the one that the chunk is in.
+    for each in (rows, range(row, row + 1)) if end >= len(chunk) else (rows,):
+        found = insertion(before, after, each, _width(after)) if known or len(changed) - len(each) <= _BESIDE else None
+        texts = found.texts(known) if found else []
+        if found and texts and (known or texts[0].count("\n") <= _BESIDE):
+            seen = found.seen(chunk)
+            meant = seen if known.strip() else seen.lstrip()  # the blanks before it may be the prompt's
+            stand = [shown for text in texts if (shown := came_twice(text, meant)) is not None] if meant else [""]
+            best = min(stand, key=len, default=None)
+            return seen[: len(seen) - len(meant)] + best if best else best
     # What else has changed hides what was put in: all that can be told is what stands to both sides.
     old, new = before[row].rstrip() if row < len(before) else "", after[row].rstrip()
     if not known and not _is_prompt(before, after, changed, row, common_start(old, new)):

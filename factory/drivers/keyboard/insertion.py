@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from factory.drivers.keyboard.wrap import FRAME
 from factory.drivers.screen.glyphs import UNKNOWN
 
 _TELLING = 8  # characters by which the end of what is known is found again
-_MARK = "\\"  # GRUB's, at the end of a row that goes on in the next one
+_AT_EDGES = str.maketrans(dict.fromkeys("\\*" + FRAME))  # GRUB's mark of a wrap and of a menu's choice, and frames
+_CURSORS = " _█"
 _ROWS = 4  # that a text goes on in, where blanks at the end of rows hide that they are full
-_LINES = re.compile(r"[ \n]+")
+_LINES = str.maketrans(dict.fromkeys(" \n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,20 @@ class Insertion:
     least: int
     most: int
     fill: str = " "
+    joined: bool = False
+    """It is of several rows: without blanks, frames and marks."""
 
     def texts(self, known: str) -> list[str]:
         """What may have been put in just behind *known*, wherever when that is empty; nothing when it was elsewhere."""
-        end, length = _bare(known)[-_TELLING:], len(self.new) - len(self.old)
+        end, length = _bare(self.seen(known))[-_TELLING:], len(self.new) - len(self.old)
         places = range(self.least, self.most + 1)
         found = [self.new[place : place + length] for place in places if _ends_with(_bare(self.old[:place]), end)]
         return list(dict.fromkeys(found))
+
+    def seen(self, typed: str) -> str:
+        """What can be told of *typed*, were it what was put in."""
+        typed = typed.rstrip(self.fill)
+        return _bare(typed.translate(_AT_EDGES)) if self.joined else typed
 
 
 def insertion(before: Sequence[str], after: Sequence[str], rows: Sequence[int], width: int) -> Insertion | None:
@@ -49,7 +57,8 @@ def insertion(before: Sequence[str], after: Sequence[str], rows: Sequence[int], 
     if len(rows) == 1:
         row = rows[0]
         return _into_row(before[row] if row < len(before) else "", after[row])
-    return _between(_joined(before, rows, width), _joined(after, rows, width))
+    found = _between(_joined(before, rows, width), _joined(after, rows, width))
+    return replace(found, joined=True) if found else None
 
 
 def came_twice(text: str, typed: str) -> str | None:
@@ -57,24 +66,21 @@ def came_twice(text: str, typed: str) -> str | None:
 
     Args:
         text: what was put in; a prompt that appeared only then may stand before it, and a log below.
+        typed: as much of it as can be seen (``Insertion.seen``).
 
     Returns: empty when none did; None when *typed* is not in it.
     """
-    meant, pieces = _bare(typed), text.split("\n")
-    pattern = re.compile("".join(f"[{re.escape(character)}{UNKNOWN}]" for character in meant))
+    pattern = re.compile("".join(f"[{re.escape(character)}{UNKNOWN}]" for character in typed))
+    pieces = text.split("\n")
     for count in range(1, min(len(pieces), _ROWS) + 1):
         shown = "".join(pieces[:count])
-        places = [at for at, character in enumerate(shown) if character != " "]
-        bare = _bare(shown)
-        found = [match.span() for match in pattern.finditer(bare)]
+        found = list(pattern.finditer(shown))
         if not found:
             continue
-        start, end = places[found[-1][0]], places[found[-1][1] - 1] + 1
-        first = len(shown[:start].rstrip(meant[0]))
-        last = len(shown) - len(shown[end:].lstrip(meant[-1]))
-        if (first, last) == (start, end):
-            return ""
-        return shown[0 if typed[0] == " " and not shown[:first].strip() else first : last]
+        start, end = found[-1].span()
+        first = len(shown[:start].rstrip(typed[0])) if typed[0] != " " else start
+        last = len(shown) - len(shown[end:].lstrip(typed[-1]))
+        return "" if (first, last) == (start, end) else shown[first:last]
     return None
 
 
@@ -86,7 +92,9 @@ def _into_row(old: str, new: str) -> Insertion | None:
     old, new = old.ljust(width), new.ljust(width)
     stays = width - common_end(old, new)
     fill = " _" if "__" in old[:stays] else " "
-    return _between(old[:stays].rstrip(fill), new[:stays].rstrip(fill), fill)
+    found = _between(old[:stays].rstrip(fill), new[:stays].rstrip(fill), fill)
+    # A cursor that is drawn behind a line blinks.
+    return found or _between(old.rstrip(_CURSORS), new.rstrip(_CURSORS), _CURSORS)
 
 
 def _between(old: str, new: str, fill: str = " ") -> Insertion | None:
@@ -97,18 +105,18 @@ def _between(old: str, new: str, fill: str = " ") -> Insertion | None:
 
 
 def _joined(lines: Sequence[str], rows: Sequence[int], width: int) -> str:
-    """The text of *rows* without blanks: where a text wraps nobody can see whether there is one."""
+    """The text of *rows* without what may be of a frame or mark a wrap, or can't be seen there."""
     text = ""
     for row in rows:
         line = lines[row].rstrip() if row < len(lines) else ""
-        inner = line.strip(FRAME) if line[-1:] in tuple(FRAME) else line
-        text += inner.removesuffix(_MARK).replace(" ", "") + ("" if is_full(line, width) else "\n")
+        text += line.translate(_AT_EDGES) + ("" if is_full(line, width) else "\n")
     return text.rstrip("\n")
 
 
 def is_full(line: str, width: int) -> bool:
     """Whether a *line* without blanks at its end has no room left, on a screen of *width* columns."""
-    return line[-2:-1] != " " if line[-1:] in tuple(FRAME) else len(line) >= width - 1
+    framed = line[-1:] in tuple(FRAME) and line.lstrip()[:1] in tuple(FRAME)
+    return line[-2:-1] != " " if framed else len(line) >= width - 1
 
 
 def block(changed: frozenset[int], row: int) -> range:
@@ -140,4 +148,4 @@ def _ends_with(shown: str, end: str) -> bool:
 
 def _bare(text: str) -> str:
     """Without what can't be seen at the end of a row."""
-    return _LINES.sub("", text)
+    return text.translate(_LINES)

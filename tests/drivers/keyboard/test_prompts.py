@@ -22,6 +22,8 @@ LINES = (
     "  indented  text",
     "root",
 )
+PRINTABLE = "".join(map(chr, random.Random(5).sample(range(0x21, 0x7F), 0x7F - 0x21))) * 2
+"""Also what frames and marks of a wrap are made of."""
 REPEATED = "0000000000000000 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 """In a field that has scrolled nobody could tell how many of them there are."""
 
@@ -78,7 +80,7 @@ def type_faulty(screen: str, line: str, faults: Faults, patch: pytest.MonkeyPatc
 def test_where_no_key_is_lost_nothing_fails_and_nothing_is_typed_again(
     screen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for line in LINES:
+    for line in (*LINES, *((PRINTABLE, PRINTABLE[40:]) if "field" not in screen else ())):
         prompt = type_faulty(screen, line, Faults(), monkeypatch)
         assert (prompt.entered, prompt.wiped) == (True, 0), line
 
