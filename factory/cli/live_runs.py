@@ -41,7 +41,7 @@ def known_runs(root: Path) -> list[KnownRun]:
 def known_run(path: Path) -> KnownRun:
     try:
         template = str(json.loads(read_content(path / "run.json"))["template"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         template = ""
     try:
         control = read_control(path)

@@ -105,7 +105,7 @@ class _Page:
         for term, words in self._facts():
             yield f"<dt>{escape(term)}</dt><dd>{_prose(words)}</dd>"
         yield "</dl>"
-        notes = "\n".join(map(str, record.broke.data.get("notes", ()))) if record.broke else ""
+        notes = "\n".join(record.broke.texts("notes")) if record.broke else ""
         if notes.strip():
             yield f"<h3>It said besides</h3><pre>{escape(readable(notes))}</pre>"
         yield "</section></div>\n"
@@ -195,7 +195,7 @@ class _Page:
             mark = "good" if 200 <= status < 300 else "bad"
             yield (
                 f"<tr><td class=num>{self._at(e)}<td>{escape(e.text('method'))} {escape(e.text('path'))}"
-                f"<td class={mark}>{status:.0f}<td class=num>{Size(int(e.number('size')))}"
+                f"<td class={mark}>{status:.0f}<td class=num>{Size(int(e.amount('size')))}"
                 f"<td>{escape(e.text('message'))}</tr>\n"
             )
         yield "</table></div>\n"
@@ -230,7 +230,7 @@ class _Page:
         if not self.record.guest_logs:
             yield "<p class=none>No logs were read from the guest's disk.</p>"
         for e in self.record.guest_logs:
-            size = Size(int(e.number("size")))
+            size = Size(int(e.amount("size")))
             yield f"<details class=log><summary>{escape(e.text('path'))} <span class=n>{size}</span></summary>"
             yield f"<pre>{escape(readable(e.text('text')).strip())}</pre></details>\n"
 

@@ -7,6 +7,7 @@ a build that was killed: by the journal alone.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,10 @@ from factory.control_sequences import plain
 from factory.opening import read_content, require_content
 
 JOURNAL, PLAN = "journal.jsonl", "plan.json"
+_LARGEST = 2**63
+"""Of a number in a journal: as much as a file or a clock can count."""
+_LAST_DAY = 253_402_214_400.0
+"""The last day of the year 9999, in seconds since the epoch: later days have no names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +33,21 @@ class Entry:
     data: Mapping[str, Any]
 
     def text(self, field_name: str) -> str:
-        return str(self.data.get(field_name, ""))
+        value = self.data.get(field_name)
+        return "" if value is None else str(value)
 
     def number(self, field_name: str) -> float:
+        """0.0 for what no event of ours could have said: journals are damaged, and are edited by hand."""
         value = self.data.get(field_name, 0)
-        return float(value) if isinstance(value, (int, float)) else 0.0
+        return float(value) if isinstance(value, (int, float)) and abs(value) < _LARGEST else 0.0
+
+    def amount(self, field_name: str) -> float:
+        """A number of bytes or seconds, of which there are no less than none."""
+        return max(0.0, self.number(field_name))
+
+    def texts(self, field_name: str) -> tuple[str, ...]:
+        value = self.data.get(field_name)
+        return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 @dataclass(frozen=True)
@@ -182,13 +197,16 @@ class Record:
             self.folder / path,
             *(self.folder / Path(*path.parts[i:]) for i in range(1, len(path.parts))),
         ):
-            if candidate.is_file() and candidate.resolve().is_relative_to(self.folder.resolve()):
-                return candidate
+            try:
+                if candidate.is_file() and candidate.resolve().is_relative_to(self.folder.resolve()):
+                    return candidate
+            except OSError:  # a name that no file can have
+                continue
         return None
 
 
 def read_record(folder: Path, *, alive: bool) -> Record:
-    """Reads a run directory. Lines that are not whole (the last one of a killed build) are left out.
+    """Reads a run directory. Lines that are damaged (the last one of a killed build is not whole) are left out.
 
     Raises: OSError when there is no journal.
     """
@@ -197,7 +215,7 @@ def read_record(folder: Path, *, alive: bool) -> Record:
         entries = tuple(_entries(stream))
     try:
         plan = json.loads(read_content(folder / PLAN))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         plan = {}
     return Record(folder, entries, plan if isinstance(plan, dict) else {}, alive)
 
@@ -205,10 +223,21 @@ def read_record(folder: Path, *, alive: bool) -> Record:
 def _entries(lines: Iterator[str]) -> Iterator[Entry]:
     for line in lines:
         try:
-            data = json.loads(line)
-            yield Entry(float(data.pop("time")), str(data.pop("event")), data)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            data = json.loads(line, parse_float=_finite, parse_constant=_finite)
+            json.dumps(data, ensure_ascii=False).encode()  # half a character can be in JSON, and in no file
+            time, name = data.pop("time"), data.pop("event")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
+        if isinstance(time, (int, float)) and 0 <= time < _LAST_DAY:
+            yield Entry(float(time), str(name), data)
+
+
+def _finite(text: str) -> float:
+    """Raises: ValueError for what is no number that can be counted with, which Python's JSON reads all the same."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number in JSON")
+    return number
 
 
 def readable(text: str) -> str:

@@ -82,7 +82,7 @@ def _started(record: Record, e: Entry) -> Item:
 
 def _finished(record: Record, e: Entry) -> Item:
     detail = f" · {e.text('detail')}" if e.text("detail") else ""
-    return Item(e.time, "step", f"{e.text('title')}{detail} · {Duration(e.number('seconds'))}", "good")
+    return Item(e.time, "step", f"{e.text('title')}{detail} · {Duration(e.amount('seconds'))}", "good")
 
 
 def _failed(record: Record, e: Entry) -> Item:
@@ -118,7 +118,7 @@ def _screen(record: Record, e: Entry) -> Item:
 def _seed(record: Record, e: Entry) -> Item:
     status = e.number("status")
     mark = "good" if 200 <= status < 300 else "bad" if status >= 400 else ""
-    size = f" · {Size(int(e.number('size')))}" if e.number("size") else ""
+    size = f" · {Size(int(e.amount('size')))}" if e.number("size") else ""
     message = f" · {e.text('message')}" if e.text("message") else ""
     return Item(e.time, "seed", f"{e.text('method')} {e.text('path')} → {status:.0f}{size}{message}", mark)
 
@@ -146,7 +146,7 @@ def _words(data: str) -> str:
 def _command(record: Record, e: Entry) -> Item | None:
     program = e.text("command").split(" ", 1)[0].rpartition("/")[2]
     if e.number("exit_status") == 0:
-        return Item(e.time, "command", f"{program} · {Duration(e.number('seconds'))}", text=e.text("command"))
+        return Item(e.time, "command", f"{program} · {Duration(e.amount('seconds'))}", text=e.text("command"))
     return Item(e.time, "command", f"{program} ended with {e.number('exit_status'):.0f}", "warn", e.text("command"))
 
 
@@ -178,13 +178,13 @@ def _broke(record: Record, e: Entry) -> Item:
 
 
 def _log(record: Record, e: Entry) -> Item:
-    return Item(e.time, "log", f"read {e.text('path')} from the guest's disk ({Size(int(e.number('size')))})")
+    return Item(e.time, "log", f"read {e.text('path')} from the guest's disk ({Size(int(e.amount('size')))})")
 
 
 def _ended(record: Record, e: Entry) -> Item:
     good = e.text("outcome") == "succeeded"
     return Item(
-        e.time, "phase", f"build {e.text('outcome')} after {Duration(e.number('seconds'))}", "good" if good else "bad"
+        e.time, "phase", f"build {e.text('outcome')} after {Duration(e.amount('seconds'))}", "good" if good else "bad"
     )
 
 
