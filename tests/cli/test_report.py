@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from click.testing import CliRunner
 from factory.cli.explaining import explain_failure, explain_interruption
 from factory.cli.program import cli
 from factory.cli.report.failure import failure_lines, problem_lines
+from factory.cli.report.terminal import Terminal
 from factory.cli.run_end import told_to
 from factory.dossier.record import read_record
 from factory.engine.freshness import PlanOutdated
 from factory.engine.journal import Journal
 from factory.errors import Evidence, Explanation, Place, Problem, StepError, StoreError, VerificationFailed
-from factory.events import EventBus, Stamped, ignore
+from factory.events import EventBus, Note, Stamped, ignore
 from factory.secret import Redactor
 
 pytestmark = pytest.mark.unit
@@ -172,3 +174,33 @@ def test_of_a_very_long_line_the_place_that_is_wrong_is_shown() -> None:
     assert shown[1][shown[2].index("^")] == "!"
     short = [unstyle(text) for text in problem_lines(Problem("no", Place("t.yml", 1, 2), "", "a!b"))]
     assert short[1:] == ["    a!b", "     ^"]
+
+
+# --- texts of several lines -----------------------------------------------------------------------------------------
+
+WAITED = "waited 8s for the installer to start; the screen shows:\nSeaBIOS\n\n  No bootable device."
+
+
+def test_further_lines_of_an_error_stand_below_its_first() -> None:
+    """As they are indented, nothing that a screen shows passes for a line of our own."""
+    lines = [unstyle(line) for line in failure_lines(StepError(WAITED, hint="look\nagain"))]
+    assert lines == [
+        "error: waited 8s for the installer to start; the screen shows:",
+        "  SeaBIOS",
+        "",
+        "    No bootable device.",
+        "  try: look",
+        "    again",
+    ]
+
+
+def test_so_do_those_of_an_error_that_is_explained() -> None:
+    error = StepError(WAITED)
+    error.explanation = Explanation("It did not start.", (), Path("r.html"))
+    assert [unstyle(line) for line in failure_lines(error)][1:4] == [f"  {WAITED.splitlines()[0]}", "    SeaBIOS", ""]
+
+
+def test_so_do_those_of_a_note_while_a_build_runs() -> None:
+    stream = StringIO()
+    Terminal(stream=stream)(Stamped(0.0, "b", Note(f"trying again after: {WAITED}", "warning")))
+    assert stream.getvalue().splitlines()[1:] == ["    SeaBIOS", "", "      No bootable device."]

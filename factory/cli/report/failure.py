@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import click
 
+from factory.cli.report.paragraphs import indented
 from factory.errors import Evidence, FactoryError, Problem, TemplateError
 from factory.visible import visible
 
@@ -27,7 +28,8 @@ def show_failure(error: FactoryError) -> None:
 
 def failure_lines(error: FactoryError) -> Iterator[str]:
     """The report, line by line, styled; click drops the styles where there is no terminal."""
-    yield from map(visible, _failure_lines(error))
+    for text in _failure_lines(error):
+        yield from map(visible, indented(text))
 
 
 def _failure_lines(error: FactoryError) -> Iterator[str]:

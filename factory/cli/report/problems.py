@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from factory.cli.report.failure import problem_lines
+from factory.cli.report.paragraphs import indented
 from factory.errors import Problem
 from factory.visible import visible
 
@@ -15,8 +16,9 @@ from factory.visible import visible
 def show_warnings(problems: Iterable[Problem]) -> None:
     """Prints each warning once to standard error, for all the builds that share it."""
     for problem in dict.fromkeys(p for p in problems if p.severity == "warning"):
-        for line in problem_lines(problem):
-            click.echo(visible(line), err=True)
+        for text in problem_lines(problem):
+            for line in indented(text):
+                click.echo(visible(line), err=True)
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:

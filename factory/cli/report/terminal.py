@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from factory.cli.report.paragraphs import indented
 from factory.events import (
     ArtifactReady,
     BuildFinished,
@@ -118,7 +119,9 @@ class Terminal:
         if level == "debug" and self._verbosity < 1:
             return
         colour = {"warning": "yellow"}.get(level)
-        self._line(build, "  " + self._style(f"{level}: " if level != "info" else "", fg=colour, bold=True) + message)
+        lead = self._style(f"{level}: " if level != "info" else "", fg=colour, bold=True)
+        for line in indented(f"  {lead}{message}"):
+            self._line(build, line)
 
     def _line(self, build: str, text: str) -> None:
         prefix = self._style(f"[{build}] ", dim=True) if self._several else ""
