@@ -7,30 +7,25 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 
 from factory.drivers.machine_spec import Bus
-from factory.errors import Place, Problem, SeedError
+from factory.errors import Problem
 from factory.opening import open_content
 from factory.quantity import Size
 from factory.template import project
 from factory.template.assemble import Draft
-from factory.template.check_boot import served_names
 from factory.template.check_finish import FINISH_RULES
+from factory.template.check_install import INSTALL_RULES, delivery, without_network
 from factory.template.check_parts import Parts
 from factory.template.model import (
     NEEDS_INSTALL,
     NO_WAY_TO_PROVISION,
     Access,
-    BootMethod,
     Firmware,
-    Install,
     Machine,
-    Profile,
     SeedDelivery,
     Source,
     Ssh,
 )
-from factory.template.seed import file_problems, files_of, missing_main
 from factory.template.suggest import did_you_mean
-from factory.template.yaml_source import shown_name
 
 SECTOR = 512
 IDE_DRIVES = 4
@@ -179,8 +174,8 @@ def _way_in(parts: Parts) -> Iterator[Problem]:
     if access is not None and not access.none:
         hint = "leave `nics` out for one card, or write `access: {none: true}`"
         yield parts.problem("machine", "nics", message="without a network card nobody can log in", hint=hint)
-    if _delivery(parts) is SeedDelivery.HTTP:
-        hint = "leave `nics` out for one card, or bring the seed by `install: {seed: cd}`"
+    if delivery(parts) is SeedDelivery.HTTP:
+        hint = f"leave `nics` out for one card{without_network(parts)}"
         yield parts.problem("machine", "nics", message="without a network card no seed can be fetched", hint=hint)
 
 
@@ -190,87 +185,15 @@ def _way_over_a_bridge(parts: Parts, machine: Machine) -> Iterator[Problem]:
         message = "nothing says at which address the guest is reached on this bridge"
         hint = "write it as `host` in `access`, or let the first card be one without a bridge"
         yield parts.problem("machine", "nics", 0, "bridge", message=message, hint=hint)
-    if all(n.bridge for n in machine.nics) and _delivery(parts) is SeedDelivery.HTTP:
+    if all(n.bridge for n in machine.nics) and delivery(parts) is SeedDelivery.HTTP:
         message = "the seed is served on this host's loopback device, which a guest on a bridge does not see"
-        hint = "bring the seed by `install: {seed: cd}`, or add a card without a bridge"
+        hint = f"add a card without a bridge{without_network(parts)}"
         yield parts.problem("machine", "nics", 0, "bridge", message=message, hint=hint)
     if access and access.host and not machine.nics[0].bridge:
         message = "the guest's first network card is on no bridge, so it has no address of its own"
         way = "winrm" if access.winrm else "ssh"
         hint = "leave `host` out, or name a `bridge`"
         yield parts.problem("access", way, "host", message=message, hint=hint)
-
-
-def _delivery(parts: Parts) -> SeedDelivery | None:
-    install, profile = parts.get("install"), parts.draft.profile
-    return (install.seed if install else None) or (profile.seed.delivery if profile and profile.seed else None)
-
-
-# --- installation --------------------------------------------------------------------------------------------------
-
-
-def _install(parts: Parts) -> Iterator[Problem]:
-    install: Install | None = parts.get("install")
-    profile = parts.draft.profile
-    if install is None:
-        return
-    names = [f.name for f in install.seed_files]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            yield parts.problem("install", "seed_files", index, message=f"two seed files are called '{name}'")
-        if {"", ".", ".."} & set(name.split("/")) or "\\" in name:
-            yield parts.problem("install", "seed_files", index, "name", message=f"'{name}' leads out of the seed")
-    if profile is None:
-        return
-    typed = install.boot_command is not None or (profile.typed is not None and bool(profile.typed.command))
-    direct = profile.direct is not None and bool(profile.direct.kernel)
-    if install.boot is BootMethod.TYPED and not typed:
-        message = f"`boot: typed`, but neither the template nor the profile '{profile.name}' has a boot command"
-        yield parts.problem("install", "boot", message=message, hint="write `boot_command`")
-    elif install.boot is BootMethod.DIRECT and not direct:
-        message = f"`boot: direct`, but the profile '{profile.name}' names no kernel"
-        yield parts.problem("install", "boot", message=message, hint="use `boot: typed`")
-    elif not typed and not direct:
-        message = f"the profile '{profile.name}' says neither what to type nor which kernel to start"
-        yield parts.problem("install", "profile", message=message, hint="write `boot_command`")
-    if install.seed is SeedDelivery.INITRD:
-        yield from _seed_in_initrd(parts, install, profile)
-
-
-def _seed_in_initrd(parts: Parts, install: Install, profile: Profile) -> Iterator[Problem]:
-    """An initrd that we add to must be started by us, and its installer must look into it."""
-    typed = install.boot is BootMethod.TYPED or install.boot_command is not None
-    if typed or profile.direct is None:
-        message = "a seed in the initrd needs a direct boot: the boot menu of the ISO starts its own initrd"
-        hint = "use `boot: direct`" if profile.direct else "use `seed: cd` or `seed: http`"
-        yield parts.problem("install", "seed", message=message, hint=hint)
-    elif profile.direct.seed_in_initrd is None:
-        message = f"the installer of '{profile.name}' does not look for its seed in the initrd"
-        yield parts.problem("install", "seed", message=message, hint="use `seed: cd` or `seed: http`")
-
-
-def _seed(parts: Parts) -> Iterator[Problem]:
-    draft = parts.draft
-    directory, profile = draft.seed_directory, draft.profile
-    install: Install | None = parts.get("install")
-    if directory is None or (install and install.seed is SeedDelivery.NONE):
-        return
-    try:
-        files = list(files_of(directory))
-    except SeedError as error:
-        yield Problem(error.message, Place(shown_name(directory)))
-        return
-    early = {"install": dict(install.seed_vars) if install else {}, **draft.scope.early}
-    scope = type(draft.scope)(early, draft.scope.generated, draft.scope.declared, draft.scope.failed)
-    verbatim = profile is not None and profile.seed is not None and profile.seed.verbatim
-    for _, path in files:
-        if path.suffix == ".j2" and not verbatim:
-            yield from file_problems(path, scope)
-    main = profile.seed.main if profile and profile.seed else ""
-    if main and main not in served_names(draft, directory) and draft.profile_tree:
-        node = draft.profile_tree.at("seed", "main") or draft.profile_tree
-        message = f"there is no '{main}' in {shown_name(directory)}"
-        yield node.problem(message, missing_main(main, directory))
 
 
 # --- access, provisioning, proof -----------------------------------------------------------------------------------
@@ -374,8 +297,7 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     _source,
     _machine,
     _way_in,
-    _install,
-    _seed,
+    *INSTALL_RULES,
     _access,
     _provision,
     _built_file,

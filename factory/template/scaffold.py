@@ -10,7 +10,7 @@ from factory.drivers.iso_view import IsoView
 from factory.template.boot_files import BootFiles, initrds, kernels
 from factory.template.boot_menus import MenuEntry
 from factory.template.identify import Identity
-from factory.template.model import Profile, SeedDelivery
+from factory.template.model import Machine, Profile, ProfileSeed, SeedDelivery
 from factory.template.starting_points import StartingPoint, text
 
 _WIDTH = 120
@@ -120,10 +120,16 @@ class Scaffold:
             how = {SeedDelivery.HTTP: "over HTTP", SeedDelivery.CD: f"on a CD labelled {seed.cd_label}"}
             travels = how.get(seed.delivery, f"by {seed.delivery}")
             lines.append(_noted("# seed_dir: my-answers", f"your own, in place of http_seed/{seed.directory}"))
-            initrd = self.boot_files and self.profile.direct and self.profile.direct.seed_in_initrd is not None
-            ways = "http, cd, floppy or initrd" if initrd else "http, cd or floppy"
-            lines.append(_noted(f"# seed: {seed.delivery}", f"how the answers travel: {ways}; now {travels}"))
+            ways = f"how the answers travel: {self._ways(seed)}; now {travels}"
+            lines.append(_noted(f"# seed: {seed.delivery}", ways))
         return _section("install", (*lines, *self.point.install))
+
+    def _ways(self, seed: ProfileSeed) -> str:
+        """Those that the installer can read on the machine that this template asks for."""
+        ways = [str(way) for way in seed.ways(Machine().type)]
+        if self.boot_files and self.profile.direct and self.profile.direct.seed_in_initrd is not None:
+            ways.append("initrd")
+        return " or ".join(part for part in (", ".join(ways[:-1]), ways[-1]) if part)
 
     def _provision(self) -> list[str]:
         if self.point.provision:

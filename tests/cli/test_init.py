@@ -36,6 +36,18 @@ from tests.iso_layouts import (
 
 pytestmark = pytest.mark.unit
 
+WAYS = {
+    "debian-installer": "http, floppy or initrd",
+    "anaconda-el9": "http, cd, floppy or initrd",
+    "anaconda-fedora": "http, cd, floppy or initrd",
+    "autoyast": "http, cd, floppy or initrd",
+    "ubuntu-autoinstall": "http, cd or floppy",
+    "agama": "http, cd or floppy",
+    "alpine": "http",
+    "freebsd-bsdinstall": "http",
+    "windows-server": "cd or floppy",
+}
+"""By which answers reach an installer, for each profile."""
 HOST = {"mirror": "http://mirror.example/debian", "timezone": "UTC"}
 
 
@@ -101,14 +113,13 @@ def test_every_vendors_iso_gets_a_valid_template(layout: Layout, folder: Path) -
         assert f"\n{section}" in text, "a complete template shows what there is to change"
     if layout.kernel:
         assert f"starts {layout.kernel} and {layout.initrd}" in text
-    looks_into_it = layout.profile not in (
-        "ubuntu-autoinstall",
-        "agama",
-        "alpine",
-        "freebsd-bsdinstall",
-        "windows-server",
-    )
-    assert ("http, cd, floppy or initrd" in text) == looks_into_it
+    assert f"how the answers travel: {WAYS[layout.profile]}; now" in text
+
+
+def test_the_tiny_installers_cd_is_not_offered_where_its_kernel_finds_none(folder: Path) -> None:
+    files = {"boot/vmlinuz": kernel(), "boot/initrd.img": b"i", "isolinux/isolinux.cfg": b""}
+    text = init(Layout("tiny", "TINYOS", files, "", "").make(folder.parent / "a.iso"), "-o", "-").stdout
+    assert "how the answers travel: http or initrd; now over HTTP" in text
 
 
 def test_the_files_own_name_does_not_count(folder: Path) -> None:

@@ -12,6 +12,7 @@ from tests.template.conftest import Project
 pytestmark = pytest.mark.unit
 
 BASE = "format: 1\nname: small\n"
+UNTYPED = "the boot command is never typed: `boot: direct` starts the kernel without the ISO's boot loader (write `boot: typed`; or `boot_command: null`, and under `kernel_args` what the kernel is to be told)"
 TWO = "machine: {disks: [{id: a}, {id: b}]}\n"
 
 
@@ -58,9 +59,9 @@ TWO = "machine: {disks: [{id: a}, {id: b}]}\n"
          ["5:20: disks with blocks of 4096 bytes can be neither sealed nor verified (write `seal: false` and `verify: false`)"]),
         ("machine: {nics: [{bridge: br0}]}\n",
          ["5:19: nothing says at which address the guest is reached on this bridge (write it as `host` in `access`, or let the first card be one without a bridge)",
-          "5:19: the seed is served on this host's loopback device, which a guest on a bridge does not see (bring the seed by `install: {seed: cd}`, or add a card without a bridge)"]),
+          "5:19: the seed is served on this host's loopback device, which a guest on a bridge does not see (add a card without a bridge, or bring the seed by `install: {seed: cd}`)"]),
         ("machine: {nics: [{bridge: br0}]}\naccess: {ssh: {host: 10.0.0.5}}\n",
-         ["5:19: the seed is served on this host's loopback device, which a guest on a bridge does not see (bring the seed by `install: {seed: cd}`, or add a card without a bridge)"]),
+         ["5:19: the seed is served on this host's loopback device, which a guest on a bridge does not see (add a card without a bridge, or bring the seed by `install: {seed: cd}`)"]),
         ("access: {ssh: {host: 10.0.0.5}}\nmachine: {nics: [{}]}\n",
          ["5:16: the guest's first network card is on no bridge, so it has no address of its own (leave `host` out, or name a `bridge`)"]),
         ("machine: {nics: []}\n",
@@ -147,6 +148,11 @@ def test_sources(project: Project, source: str, expected: list[str]) -> None:
         ("direct: {kernel: [a]}", "boot: typed", ["4:27: `boot: typed`, but neither the template nor the profile 'small' has a boot command (write `boot_command`)"]),
         ("direct: {kernel: [a]}", "boot: typed, boot_command: x", []),
         ("direct: {kernel: [a]}", "boot: direct", []),
+        ("direct: {kernel: [a]}", "boot: direct, boot_command: [abc]", [f"4:41: {UNTYPED}"]),
+        ("direct: {kernel: [a]}", "boot: direct, boot_command: []", []),
+        ("direct: {kernel: [a]}", "boot: direct, boot_command: null", []),
+        ("direct: {kernel: [a]}", "boot: auto, boot_command: abc", []),
+        ("typed: {command: x}\ndirect: {kernel: [a]}", "boot: direct", []),
         ("description: x", "boot: auto", ["4:11: the profile 'small' says neither what to type nor which kernel to start (write `boot_command`)"]),
         ("typed: {command: x}", "seed_files: [{name: a, content: x}, {name: a, content: y}]", ["4:63: two seed files are called 'a'"]),
         ("typed: {command: x}", "seed_files: [{name: ../a, content: x}]", ["4:41: '../a' leads out of the seed"]),
@@ -163,6 +169,54 @@ def test_installations(project: Project, profile: str, install: str, expected: l
         base=BASE,
     )
     assert project.problems() == expected
+
+
+def test_a_boot_command_of_a_fragment_that_is_never_typed_is_told_there(project: Project) -> None:
+    project.write("boot_configs/small.yml", "format: 1\nname: small\ndirect: {kernel: [a]}\n")
+    project.write("images/_base/typed.yml", "install:\n  boot_command: [abc]\n")
+    base = "format: 1\nname: small\nextends: [_base/typed]\nsource: {iso: {path: ../isos/small.iso, checksum: none}}\n"
+    project.template("install: {profile: small, boot: direct}\n", base=base)
+    assert project.problems() == [f"images/_base/typed.yml:2:3: {UNTYPED}"]
+    project.template("install: {profile: small, boot: direct, boot_command: null}\n", base=base)
+    assert project.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("reads", "machine", "install", "expected"),
+    [
+        ("", "", "seed: cd", []),
+        ("", "", "seed: floppy", []),
+        (", reads: [http]", "", "seed: http", []),
+        (", reads: [http]", "", "seed: none", []),
+        (", reads: [http]", "", "boot: auto", []),
+        (", reads: [http]", "", "seed: cd", ["4:27: the installer of 'small' does not find its seed by `cd` (it does by `seed: http` or `seed: initrd`)"]),
+        (", reads: [http, cd]", "", "seed: floppy", ["4:27: the installer of 'small' does not find its seed by `floppy` (it does by `seed: http` or `seed: cd` or `seed: initrd`)"]),
+        (", cd_on: [pc]", "", "seed: cd",
+         ["4:27: the installer of 'small' does not find its seed by `cd` on a machine of type q35 (it does by `seed: http` or `seed: floppy` or `seed: initrd`, and on a machine with `type: pc`)"]),
+        (", cd_on: [pc]", "machine: {type: pc}\n", "seed: cd", []),
+        (", cd_on: [pc], reads: [cd]", "", "seed: initrd", []),
+    ],
+)  # fmt: skip
+def test_ways_by_which_an_installer_finds_no_seed(
+    project: Project, reads: str, machine: str, install: str, expected: list[str]
+) -> None:
+    profile = "typed: {command: x}\ndirect: {kernel: [a], seed_in_initrd: ''}\n"
+    seed = f"seed: {{directory: small, main: answers{reads}}}"
+    project.write("boot_configs/small.yml", f"format: 1\nname: small\n{profile}{seed}\n")
+    source = "source: {iso: {path: ../isos/small.iso, checksum: none}}\n"
+    project.template(f"{source}install: {{profile: small, {install}}}\n{machine}", base=BASE)
+    found = project.check()[1]
+    assert [str(p).removeprefix("images/small.yml:") for p in found] == expected
+    assert {p.severity for p in found} <= {"warning"}
+
+
+def test_a_way_without_network_is_one_that_the_installer_can_take(project: Project) -> None:
+    seed = "seed: {directory: small, main: answers, cd_on: [pc], reads: [http, cd]}\n"
+    project.write("boot_configs/small.yml", f"format: 1\nname: small\ntyped: {{command: x}}\n{seed}")
+    no_card = "5:11: without a network card no seed can be fetched (leave `nics` out for one card"
+    assert project.problems("machine: {nics: []}\naccess: {none: true}\n") == [f"{no_card})"]
+    (problem,) = project.problems("machine: {nics: [], type: pc}\naccess: {none: true}\n")
+    assert problem == f"{no_card}, or bring the seed by `install: {{seed: cd}}`)"
 
 
 def test_answer_files_are_checked_without_rendering_them(project: Project) -> None:

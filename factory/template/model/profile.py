@@ -46,8 +46,21 @@ class ProfileSeed(Strict):
     directory: str = Field(description="A folder of http_seed/.")
     main: str = Field("", description="The file whose fetch shows that the installer has found its seed.")
     delivery: SeedDelivery = Field(SeedDelivery.HTTP, description="How they reach the installer.")
+    reads: tuple[SeedDelivery, ...] = Field(
+        (SeedDelivery.HTTP, SeedDelivery.CD, SeedDelivery.FLOPPY),
+        description="The ways by which its installer finds them, as the profile boots it; `initrd` goes by "
+        "`direct.seed_in_initrd`.",
+    )
+    cd_on: tuple[Literal["q35", "pc"], ...] = Field(
+        ("q35", "pc"),
+        description="Machine types on which its kernel finds a CD: `q35` has it on SATA, `pc` on IDE.",
+    )
     cd_label: str = Field("cidata", description="Of the CD or floppy.")
     verbatim: bool = Field(False, description="Nothing in its files is filled in, and hidden ones are served too.")
+
+    def ways(self, machine_type: str) -> tuple[SeedDelivery, ...]:
+        """Those of ``reads`` that its installer can use on a machine of *machine_type*."""
+        return tuple(way for way in self.reads if way is not SeedDelivery.CD or machine_type in self.cd_on)
 
 
 class Recognise(Strict):
