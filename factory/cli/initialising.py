@@ -27,7 +27,7 @@ from factory.template import project
 from factory.template.boot_files import BootFiles, find_boot_files, initrds, kernels
 from factory.template.boot_menus import menu_entries
 from factory.template.check import check, check_profile
-from factory.template.identify import Identity, identify
+from factory.template.identify import Identity, identify, is_live
 from factory.template.model import Profile
 from factory.template.recognise import Match, near_misses, recognise
 from factory.template.scaffold import IsoFile, Scaffold, profile_skeleton
@@ -64,6 +64,7 @@ def write_template(wish: Wish) -> None:
     profiles = list(_profiles(_root(wish)))
     _say(wish, f"{wish.iso.name}: {_words(identity, view)}")
     _refuse_architecture(wish.iso, identity)
+    _refuse_live(wish, view, identity)
     match = _match(wish, view, profiles)
     if match is not None:
         _say(wish, f"boot profile {match.profile.name}: {'; '.join(match.reasons)}")
@@ -97,6 +98,16 @@ def _refuse_architecture(path: Path, identity: Identity) -> None:
         raise TemplateError(
             f"{path.name} is for {identity.architecture}, and machines here are {ARCHITECTURE}",
             hint=f"take the ISO for {ARCHITECTURE} (amd64)",
+        )
+
+
+def _refuse_live(wish: Wish, view: IsoView, identity: Identity) -> None:
+    """Whoever names a profile may have one that can install from it."""
+    if is_live(view, identity) and not (wish.profile or wish.new_profile):
+        other = "netinst or Server DVD ISO" if identity.family == "Fedora" else "boot, minimal or DVD ISO"
+        raise TemplateError(
+            f"{wish.iso.name} is a live system: no answer file tells its installer what to do",
+            hint=f"take the {other} of {identity.family}, or name a profile of your own by `--profile`",
         )
 
 

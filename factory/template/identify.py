@@ -21,9 +21,11 @@ _ARCH = r"(?P<arch>x86_64|aarch64|amd64|arm64|i[36]86|ppc64le|s390x|riscv64|AMD6
 _VOLUME_IDS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"^(?P<family>Fedora)-(?P<edition>[A-Z]+)-(?:\w+-)*{_ARCH}-(?P<release>\d+)",
-        rf"^(?P<family>AlmaLinux|Rocky|CentOS-Stream|RHEL|OL)-(?P<release>\d+(?:-\d+)*)-(?:BaseOS-)?{_ARCH}"
-        r"(?:-(?P<edition>[A-Za-z]+))?",
+        rf"^(?P<family>Fedora)-(?P<edition>\w+)-(?:\w+-)*{_ARCH}-(?P<release>\d+|[Rr]awh)",
+        # Live ISOs name no architecture since Fedora 24: Fedora-WS-Live-41-1-4, Fedora-KDE-Live-44.
+        r"^(?P<family>Fedora)-(?P<edition>\w+-Live)-(?P<release>\d+|[Rr]awh)",
+        rf"^(?P<family>AlmaLinux|Rocky|CentOS-Stream|CentOS|RHEL|OL)-(?P<release>\d+(?:[-_.]\d+)*)"
+        rf"(?:-(?:BaseOS-)?{_ARCH}(?:-(?P<edition>[A-Za-z]+))?|(?=-|$))",
         r"^(?P<family>DEBIAN)(?P<release>\d+)(?:_|$)",
         rf"^(?P<family>Debian|Ubuntu|Ubuntu-Server) (?P<release>\d[\d.]*)(?: LTS)? {_ARCH}",
         rf"^(?P<family>openSUSE-Leap|SLE)-(?P<release>\d+(?:\.\d+|-SP\d)?)-(?P<edition>[A-Za-z]+)-{_ARCH}",
@@ -33,10 +35,16 @@ _VOLUME_IDS = tuple(
     )
 )
 _FAMILIES = {"Rocky": "Rocky Linux", "RHEL": "Red Hat Enterprise Linux", "OL": "Oracle Linux",
-             "CentOS-Stream": "CentOS Stream", "Ubuntu-Server": "Ubuntu Server", "Debian": "Debian GNU/Linux",
+             "CentOS": "CentOS Linux", "CentOS-Stream": "CentOS Stream",
+             "Ubuntu-Server": "Ubuntu Server", "Debian": "Debian GNU/Linux",
              "DEBIAN": "Debian GNU/Linux",
              "alpine": "Alpine Linux", "RELEASE": "FreeBSD", "openSUSE-Leap": "openSUSE Leap", "Leap": "openSUSE Leap",
              "SLE": "SUSE Linux Enterprise", "SLES": "SUSE Linux Enterprise Server"}  # fmt: skip
+
+
+_ANACONDA = frozenset({"Fedora", "AlmaLinux", "Rocky Linux", "CentOS Linux", "CentOS Stream", "Oracle Linux",
+                       "Red Hat Enterprise Linux"})  # fmt: skip
+_LIVE = re.compile(r"(?:^|[-_ ])Live(?:[-_ ]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,18 @@ def identify(view: IsoView) -> Identity:
             edition=best.edition or other.edition,
         )
     return best
+
+
+def is_live(view: IsoView, identity: Identity) -> bool:
+    """True for a live system of Anaconda's families: its installer copies what runs, and takes no kickstart for it.
+
+    Lorax makes the ISOs that take one: with Anaconda in ``images/install.img``, with packages, or with both.
+    """
+    if identity.family not in _ANACONDA or view.find("images/install.img"):
+        return False
+    if any(name.lower().endswith("repodata/repomd.xml") for name in view.names):
+        return False
+    return bool(_LIVE.search(view.volume_id)) or any(name.lower().startswith("liveos/") for name in view.names)
 
 
 def _all(view: IsoView) -> Iterator[Identity]:
@@ -139,6 +159,7 @@ def _by_volume_id(view: IsoView) -> Identity:
         if match:
             parts = match.groupdict()
             release = re.sub(r"(?<=\d)[-_](?=\d)", ".", parts["release"])
+            release = "rawhide" if release.lower() == "rawh" else release
             return Identity(
                 _FAMILIES.get(parts["family"], parts["family"]),
                 release,

@@ -131,10 +131,16 @@ _EL_MIRRORS: Mapping[str, tuple[str, str]] = {
 """Per family: the public mirror, and the folder in it that holds ``BaseOS``."""
 
 
-def _enterprise_linux(identity: Identity, view: IsoView) -> StartingPoint:
-    if identity.family == "Fedora":
+def _anaconda_fedora(identity: Identity, view: IsoView) -> StartingPoint:
+    """Fedora, unless the ISO says that it is one of the others: the profile is for Enterprise Linux 10 as well."""
+    if identity.family in ("", "Fedora"):
         return _fedora(identity, view)
-    major = number(identity.release.split(".")[0], "9")
+    return _enterprise_linux(identity, view, "10")
+
+
+def _enterprise_linux(identity: Identity, view: IsoView, release: str = "9") -> StartingPoint:
+    """*release* is what the profile is made for, where the ISO does not say its own."""
+    major = number(identity.release.split(".")[0], release)
     mirror, folder = _EL_MIRRORS.get(identity.family, ("https://mirror.example/el", "{major}"))
     folder = folder.format(major=major)
     media = package_media(view)
@@ -165,6 +171,9 @@ def _enterprise_linux(identity: Identity, view: IsoView) -> StartingPoint:
 
 def _fedora(identity: Identity, view: IsoView) -> StartingPoint:
     release = number(identity.release, "rawhide")
+    # What is in development has no updates yet.
+    tree = f"releases/{release}" if release != "rawhide" else "development/rawhide"
+    updates = f"updates: updates/{release}/Everything/x86_64/" if release != "rawhide" else ""
     media = "netinst" if package_media(view) == "boot" else "dvd"
     return StartingPoint(
         identity_name(identity) or "fedora",
@@ -180,8 +189,8 @@ def _fedora(identity: Identity, view: IsoView) -> StartingPoint:
         install=(
             "seed_vars:",
             "  family: fedora",
-            f"  tree: releases/{release}/Everything/x86_64/os/",
-            f"  repositories: {{updates: updates/{release}/Everything/x86_64/}}",
+            f"  tree: {tree}/Everything/x86_64/os/",
+            f"  repositories: {{{updates}}}",
         ),
         verify=(SYSTEMD,),
     )
@@ -280,9 +289,15 @@ def _windows(identity: Identity, view: IsoView) -> StartingPoint:
     client = bool(images) and not images[0].is_server
     language = (images[0].language if images else "") or "en-US"
     drivers = (images[0].drivers if images else "") or "2k22"
+    known = bool(images) and bool(images[0].drivers)
     notes: tuple[str, ...] = (
         "Windows needs the virtio drivers' CD: from the package virtio-win or fedorapeople.org/groups/virt/virtio-win.",
     )
+    if not known:
+        notes += (
+            "The ISO says of no Windows that is known here: look up `image_name`, and under `install: seed_vars` the"
+            f" folder of virtio drivers ({drivers} is for Windows Server 2022).",
+        )
     if client:
         notes += ("The profile is made for Windows Server: look through its answers (http_seed/windows-server) first.",)
     return StartingPoint(
@@ -336,7 +351,7 @@ def _windows_scripts() -> tuple[str, ...]:
 _BY_PROFILE: Mapping[str, Callable[[Identity, IsoView], StartingPoint]] = {
     "ubuntu-autoinstall": _ubuntu,
     "anaconda-el9": _enterprise_linux,
-    "anaconda-fedora": _enterprise_linux,
+    "anaconda-fedora": _anaconda_fedora,
     "autoyast": _autoyast,
     "agama": _agama,
     "alpine": _alpine,

@@ -152,6 +152,46 @@ def test_a_family_without_a_public_mirror_is_told(folder: Path) -> None:
     valid(folder / "red-hat-enterprise-9.yml")
 
 
+@pytest.mark.parametrize(
+    ("label", "name", "tree"),
+    [
+        ("Fedora-E-dvd-x86_64-41", "fedora-41", "releases/41/Everything/x86_64/os/"),
+        ("Fedora-S-dvd-x86_64-rawh", "fedora-rawhide", "development/rawhide/Everything/x86_64/os/"),
+        ("Fedora-S-something", "fedora", "development/rawhide/Everything/x86_64/os/"),
+        ("CentOS-8-5-2111-x86_64-dvd", "centos-8", "8/BaseOS/x86_64/os/"),
+        ("OL-8-whatever", "oracle-8", "8/BaseOS/x86_64/os/"),
+    ],
+)
+def test_a_label_alone_leads_to_its_own_family_and_release(label: str, name: str, tree: str, folder: Path) -> None:
+    result = init(Layout("", label, ROCKY.files, "", "").make(folder.parent / "a.iso"))
+    assert result.exit_code == 0, result.output
+    (path,) = folder.iterdir()
+    assert path.stem == name
+    install = valid(path).template.install
+    assert install is not None
+    assert install.seed_vars["tree"] == tree
+
+
+@pytest.mark.parametrize(
+    ("label", "files", "family"),
+    [
+        ("Fedora-WS-Live-44", {}, "netinst or Server DVD ISO of Fedora"),
+        ("Fedora-KDE-Live-41-1-4", {}, "netinst or Server DVD ISO of Fedora"),
+        ("Fedora-S-dvd-x86_64-44", {"LiveOS/squashfs.img": b"s"}, "netinst or Server DVD ISO of Fedora"),
+        ("AlmaLinux-9-8-x86_64-Live-GNOME", {"LiveOS/squashfs.img": b"s"}, "boot, minimal or DVD ISO of AlmaLinux"),
+    ],
+)
+def test_a_live_system_can_not_be_told_what_to_install(
+    label: str, files: dict[str, bytes], family: str, folder: Path
+) -> None:
+    iso = Layout("", label, ROCKY.files | files, "", "").make(folder.parent / "a.iso")
+    error, _ = refused(iso)
+    assert said(error) == "a.iso is a live system: no answer file tells its installer what to do"
+    assert error.hint.startswith(f"take the {family}")
+    assert list(folder.iterdir()) == []
+    assert init(iso, "--profile", "anaconda-fedora").exit_code == 0
+
+
 def test_windows_editions_are_offered(folder: Path) -> None:
     init(WINDOWS.make(folder.parent / "a.iso"))
     loaded = valid(folder / "windows-server-2022.yml")
@@ -160,6 +200,12 @@ def test_windows_editions_are_offered(folder: Path) -> None:
     assert loaded.template.access.winrm is not None
     assert loaded.template.install is not None
     assert loaded.template.install.seed_vars == {"windows": "2k22"}
+
+
+def test_a_windows_that_nothing_is_known_of_is_told(folder: Path) -> None:
+    files = WINDOWS.files | {"sources/install.wim": b"no XML"}
+    result = init(Layout("", "X", files, "", "").make(folder.parent / "a.iso"))
+    assert "(2k22 is for Windows Server 2022)" in result.output
 
 
 def test_windows_for_clients_wants_a_tpm(folder: Path) -> None:
