@@ -112,9 +112,14 @@ terminal_output gfxterm
 
 def grub_iso(folder: Path, *, graphical: bool, menu: str = GRUB_MENU) -> Path:
     """An ISO that boots GRUB with a menu, on BIOS and UEFI."""
+    return make_grub_iso(folder, (GRAPHICAL if graphical else "terminal_output console\n") + menu)
+
+
+def make_grub_iso(folder: Path, configuration: str) -> Path:
+    """The same, with the whole of GRUB's *configuration* given."""
     tree = folder / "tree"
     (tree / "boot/grub").mkdir(parents=True)
-    (tree / "boot/grub/grub.cfg").write_text((GRAPHICAL if graphical else "terminal_output console\n") + menu)
+    (tree / "boot/grub/grub.cfg").write_text(configuration)
     iso = folder / "grub.iso"
     subprocess.run(
         ["grub-mkrescue", "--fonts=unicode", "--locales=", "--themes=", "-o", str(iso), str(tree)],
