@@ -249,6 +249,7 @@ async def _setup() -> list[Reading]:
             if re.search("Boot Manager", (await waits.look()).text):
                 break
             await asyncio.sleep(0.3)
+        await asyncio.sleep(3)  # for what the last of those keys does
         screen = _words((await shown(machine, "Boot Manager")).lines)
         serial = _words(Senses(machine).read_serial().lines)
         return [

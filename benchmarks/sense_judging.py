@@ -7,6 +7,7 @@ missed, not as wrong.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -147,7 +148,13 @@ def _lacking(line: str, text: str) -> int:
 
 
 def _fits(line: str, true: str) -> bool:
-    return len(line) == len(true) and all(a in (b, UNKNOWN) for a, b in zip(line, true, strict=True))
+    """The unread are counted by cells of the screen, of which a wide character takes two (Unicode's UAX 11)."""
+    mine, cells = _cells(line), _cells(true)
+    return len(mine) == len(cells) and all(a in (b, UNKNOWN) for a, b in zip(mine, cells, strict=True))
+
+
+def _cells(text: str) -> str:
+    return "".join(c * 2 if unicodedata.east_asian_width(c) in "WF" else c for c in text)
 
 
 def _plain(text: str) -> str:

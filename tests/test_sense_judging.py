@@ -70,6 +70,11 @@ def test_lines_without_places(lines: list[str], must: list[str], counts: Counts)
     assert contained(lines, ["one two", "three"], must) == counts
 
 
+def test_wide_characters_take_two_cells() -> None:
+    assert contained([f"{UNKNOWN * 4}({UNKNOWN * 4})"], ["中文(简体)"]) == Counts(2, 0, 8, 0, 0)
+    assert contained([f"{UNKNOWN * 2}({UNKNOWN * 2})"], ["中文(简体)"]) == Counts(2, 2, 4, 0, 0)
+
+
 def test_quotations() -> None:
     assert quoted(["two  three"], "one two\nthree four", ["two three"]) == Counts(8, 0, 0, 0, 8)
     assert quoted([f"tw{UNKNOWN}"], "one two") == Counts(2, 0, 1, 0, 0)
