@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.sense_firmware import setup, shell
 from benchmarks.sense_judging import BLANK, HEADER, Counts, Reading, compare, contained, faults, present, quoted
+from benchmarks.sense_measuring import by_glyphs, by_serial, measure, shown
 from benchmarks.typing_rate import ROOT, text_of
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
@@ -28,9 +29,7 @@ from factory.deadline import Deadline
 from factory.drivers.keyboard.keyboard import Keyboard
 from factory.drivers.machine_spec import KernelSpec
 from factory.drivers.screen.codepage import CP437
-from factory.drivers.screen.font_library import FontLibrary
-from factory.drivers.screen.fonts import FontShelf
-from factory.drivers.screen.glyphs import UNKNOWN, GlyphReader
+from factory.drivers.screen.glyphs import UNKNOWN
 from factory.drivers.screen.senses import ScreenText, Sense, Senses
 from factory.drivers.screen.waits import ScreenWaits
 from factory.quantity import Duration, Size
@@ -39,55 +38,6 @@ from tests.drivers.screen.boot_sectors import all_codes
 from tests.drivers.screen.machine import GRUB_MENU, Guest, grub_iso, guest, make_grub_iso
 
 INSTALLER = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64")
-REPEATS = 7
-
-
-async def measure(machine: Guest, screen: str, judge: Callable[[ScreenText], Counts]) -> list[Reading]:
-    """Reads as a build does, and times it."""
-    senses = Senses(machine)
-    started = time.monotonic()
-    read = await senses.read_screen()
-    first = time.monotonic() - started
-    times = []
-    for _ in range(REPEATS):
-        senses._last = None  # the same picture is not read twice: what a changed one would take is asked
-        started = time.monotonic()
-        await senses.read_screen()
-        times.append(time.monotonic() - started)
-    return [Reading(screen, read.sense, judge(read), first * 1000, statistics.median(times) * 1000)]
-
-
-async def by_glyphs(machine: Guest) -> tuple[tuple[str, ...], float, float]:
-    """What glyphs alone read, and the milliseconds that it took at first and again."""
-    frame = await Senses(machine).frame()
-    assert frame is not None
-    shelf = FontShelf(font for fonts in FontLibrary().groups() for font in fonts)
-    reader = GlyphReader(shelf)
-    started = time.monotonic()
-    text = reader.read(frame)
-    first = time.monotonic() - started
-    started = time.monotonic()
-    reader.read(frame)
-    again = time.monotonic() - started
-    return (text.lines if text else ()), first * 1000, again * 1000
-
-
-def by_serial(machine: Guest, screen: str, judge: Callable[[ScreenText], Counts]) -> Reading:
-    """What the serial sense makes of the line as it is, control sequences and all."""
-    senses = Senses(machine)
-    started = time.monotonic()
-    read = senses.read_serial()
-    first = time.monotonic() - started
-    started = time.monotonic()
-    senses.read_serial()
-    again = time.monotonic() - started
-    return Reading(screen, read.sense, judge(read), first * 1000, again * 1000)
-
-
-async def shown(machine: Guest, pattern: str) -> ScreenText:
-    waits = ScreenWaits(Senses(machine), machine)
-    await waits.for_text(re.compile(pattern, re.M), Deadline.after(Duration(400), pattern))
-    return await waits.for_still(Duration(1), Deadline.after(Duration(60), "a still screen"))
 
 
 async def text_screen(machine: Guest, screen: str, pattern: str, must: Iterable[str]) -> list[Reading]:
@@ -218,58 +168,7 @@ async def vga_console(folder: Path) -> list[Reading]:
 
 
 async def uefi(folder: Path) -> list[Reading]:
-    async with guest(uefi=True) as machine:
-        await shown(machine, "Shell>")
-        keyboard = Keyboard(machine, layout("us"), screen=Senses(machine))
-        # The firmware's serial line loses characters when the host is busy: it says the same three times.
-        for again in range(3):
-            if again:
-                await keyboard.type(parse("q").actions, waits=Waits())
-                await shown(machine, r"Shell>\s*\Z")
-            await keyboard.type(parse("help -b<enter>").actions, waits=Waits())
-            await shown(machine, "ENTER")
-        serial = machine.serial_text(Size(2**20))
-        must = ["help [-usage] [-verbose]"] if "help [-usage]" in serial else ["ENTER"]
-        readings = await measure(machine, "OVMF's shell", lambda read: quoted(read.lines, terminal(serial), must))
-    return readings + await _setup()
-
-
-SETUP = ("Device Manager", "Boot Manager", "Boot Maintenance Manager", "Continue", "Reset")
-"""Entries of OVMF's setup (EDK II, ``UiApp/FrontPageStrings.uni``)."""
-
-
-async def _setup() -> list[Reading]:
-    """OVMF's setup, which it draws on the screen and on the serial line."""
-    async with guest(uefi=True) as machine:
-        # Escape, held down in turns, enters the setup.
-        waits = ScreenWaits(Senses(machine), machine)
-        keyboard = Keyboard(machine, layout("us"))
-        for _ in range(60):
-            await keyboard.type(parse("<esc>").actions, waits=Waits())
-            if re.search("Boot Manager", (await waits.look()).text):
-                break
-            await asyncio.sleep(0.3)
-        await asyncio.sleep(3)  # for what the last of those keys does
-        screen = _words((await shown(machine, "Boot Manager")).lines)
-        serial = _words(Senses(machine).read_serial().lines)
-        return [
-            *await measure(machine, "OVMF's setup", lambda read: contained(_words(read.lines), serial, SETUP)),
-            by_serial(machine, "OVMF's setup, on serial", lambda read: contained(_words(read.lines), screen, SETUP)),
-        ]
-
-
-def _words(lines: Iterable[str]) -> list[str]:
-    """What stands between wide gaps and frames, without arrows, of which the serial line has others."""
-    return [word for line in lines for part in re.split(r"  +|[│┌┐└┘─|]+", line) if (word := _plain_word(part))]
-
-
-def _plain_word(text: str) -> str:
-    return text.translate(str.maketrans("►↑↓", ">^v")).strip()
-
-
-def terminal(said: str) -> str:
-    """What a terminal was told to write, without the sequences that say where (ECMA-48): text is all that counts."""
-    return re.sub(r"\x1b\[[0-9;=?]*[ -/]*[@-~]", "", said)
+    return [*await shell(), *await setup()]
 
 
 async def menu_on_a_picture(folder: Path) -> list[Reading]:
