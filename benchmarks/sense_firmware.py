@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
-from benchmarks.sense_judging import Reading, contained, quoted
+from benchmarks.sense_judging import Counts, Reading, contained, quoted
 from benchmarks.sense_measuring import by_serial, measure, shown
 from factory.boot_command.keymap import layout
 from factory.boot_command.parse import parse
 from factory.drivers.keyboard.keyboard import Keyboard
 from factory.drivers.screen.senses import Senses
+from factory.drivers.screen.serial_terminal import terminal_lines
 from factory.drivers.screen.waits import ScreenWaits
 from factory.quantity import Size
 from tests.drivers.keyboard.test_machine import Waits
@@ -71,10 +73,20 @@ async def setup() -> list[Reading]:
 
 
 async def _judged(machine: Guest, heard: list[str], came: str) -> list[Reading]:
+    said = machine.serial_text(Size(2**20))
     return [
         *await measure(machine, "OVMF's setup", lambda read: contained(_words(read.lines), heard, SETUP)),
         by_serial(machine, "OVMF's setup, on serial", lambda read: quoted(_words(read.lines), came, SETUP)),
+        by_serial(machine, "OVMF's start, on serial", lambda _: wiped_screens(said)),
     ]
+
+
+def wiped_screens(said: str) -> Counts:
+    """What stood on a terminal whenever it was about to be wiped: nothing but text that was sent."""
+    came, found = terminal(said), Counts()
+    for wipe in re.finditer(r"\x1b\[2J", said):
+        found += quoted(terminal_lines(said[: wipe.start()]), came)
+    return replace(found, there=found.claimed)
 
 
 async def _enter_setup(machine: Guest) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.sense_firmware import terminal, wiped_screens
 from benchmarks.sense_judging import BLANK, Counts, Reading, compare, contained, faults, present, quoted
 from factory.drivers.screen.glyphs import UNKNOWN
 
@@ -84,3 +85,16 @@ def test_quotations() -> None:
 def test_what_must_be_there() -> None:
     assert present(["xx SeaBIOS (version 1)"], ["SeaBIOS (version "]) == Counts(there=15)
     assert present(["nothing"], ["SeaBIOS"]) == Counts(missed=7, there=7)
+
+
+FIRMWARE = "\x1b[2J\x1b[01;01H\x1b[=3hBdsDxe: loading\x1b[2J\x1b[01;01H\x1b[=3h\x1b[2J"
+
+
+def test_what_stood_on_the_firmwares_terminal_before_it_was_wiped() -> None:
+    assert terminal(FIRMWARE) == "BdsDxe: loading"
+    assert wiped_screens(FIRMWARE) == Counts(claimed=14, there=14)
+
+
+def test_a_sequence_that_comes_through_as_text_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.sense_firmware.terminal_lines", lambda said: ("=3hBdsDxe: loading",))
+    assert wiped_screens("\x1b[=3hBdsDxe: loading\x1b[2J").wrong == 17
