@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     rf"|(?P<control>[\t\n{UNSEEN}])",
 )
 _CONTROLS = re.compile(f"[{UNSEEN}]")
-_CUT = re.compile(rf"(?:{CSI}[0-?]*[ -/]*|{STRING}\x1b?|\x1b[ -/]*)\Z")
+_CUT = re.compile(rf"(?:{CSI}[0-?]*[ -/]*|(?!\x1b\](?:P[0-9A-Fa-f]{{7}}|R)){STRING}\x1b?|\x1b[ -/]*)\Z")
 """What may become a sequence when more comes."""
 _ELSEWHERE = frozenset("ABDEFGHSTZ`defr")
 """Final bytes of what moves the cursor to another place than behind what was written last."""

@@ -70,3 +70,10 @@ def test_numbers_of_any_length() -> None:
     assert numbers("3;;0012;" + "9" * 5000) == [3, 0, 12, 99_999]
     assert numbers("?25") == [0]
     assert numbers("²") == [0]
+
+
+@pytest.mark.parametrize("palette", ["\x1b]R", "\x1b]P0000000"])
+def test_text_behind_a_palette_waits_for_nothing(palette: str) -> None:
+    """It has no end (console_codes(4)), and a prompt has no line end."""
+    assert plain(palette + "login: ") == "login: "
+    assert uncut(palette + "login: ") == (palette + "login: ", "")

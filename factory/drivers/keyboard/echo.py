@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from factory.boot_command.keymap import Layout
 from factory.drivers.keyboard.field import LEAST, Field, end_of_known, end_shown, field_with
-from factory.drivers.keyboard.insertion import block, came_twice, common_end, common_start, insertion, is_full
+from factory.drivers.keyboard.insertion import block, common_end, common_start, insertion, is_full
 from factory.drivers.keyboard.likeness import is_mask, lacks_keys, misread_by, resembles, stands_for
 from factory.drivers.keyboard.wrap import FRAME, places
 from factory.drivers.screen.glyphs import UNKNOWN
@@ -175,11 +175,7 @@ def _as_it_stands(
         found = insertion(before, after, each, _width(after)) if known or len(changed) - len(each) <= _BESIDE else None
         texts = found.texts(known) if found else []
         if found and texts and (known or texts[0].count("\n") <= _BESIDE):
-            seen = found.seen(chunk)
-            meant = seen if known.strip() else seen.lstrip()  # the blanks before it may be the prompt's
-            stand = [shown for text in texts if (shown := came_twice(text, meant)) is not None] if meant else [""]
-            best = min(stand, key=len, default=None)
-            return seen[: len(seen) - len(meant)] + best if best else best
+            return found.stands(chunk, known)
     # What else has changed hides what was put in: all that can be told is what stands to both sides.
     old, new = before[row].rstrip() if row < len(before) else "", after[row].rstrip()
     if not known and not _is_prompt(before, after, changed, row, common_start(old, new)):

@@ -43,6 +43,18 @@ class Insertion:
         found = [self.new[place : place + length] for place in places if _ends_with(_bare(self.old[:place]), end)]
         return list(dict.fromkeys(found))
 
+    def stands(self, typed: str, known: str) -> str | None:
+        """What was put in for *typed*, behind *known*: empty when it is right, None when it is something else."""
+        seen, texts = self.seen(typed), self.texts(known)
+        meant = seen if known.strip() else seen.lstrip()  # the blanks before it may be the prompt's
+        if not meant:
+            return ""
+        stand = [shown for text in texts if (shown := came_twice(text, meant, self.old)) is not None]
+        best = min(stand, key=len, default=None)
+        if best == "" and meant != seen and self.old.strip(FRAME) and not any(text.startswith(" ") for text in texts):
+            return meant  # … but there is none
+        return seen[: len(seen) - len(meant)] + best if best else best
+
     def seen(self, typed: str) -> str:
         """What can be told of *typed*, were it what was put in."""
         typed = typed.rstrip(self.fill)
@@ -61,12 +73,13 @@ def insertion(before: Sequence[str], after: Sequence[str], rows: Sequence[int], 
     return replace(found, joined=True) if found else None
 
 
-def came_twice(text: str, typed: str) -> str | None:
+def came_twice(text: str, typed: str, old: str) -> str | None:
     """As much of *text* as was typed, when the first or last key of *typed* came more than once.
 
     Args:
         text: what was put in; a prompt that appeared only then may stand before it, and a log below.
         typed: as much of it as can be seen (``Insertion.seen``).
+        old: what stood there before; if anything did, nothing but what was typed came between its parts.
 
     Returns: empty when none did; None when *typed* is not in it.
     """
@@ -80,6 +93,8 @@ def came_twice(text: str, typed: str) -> str | None:
         start, end = found[-1].span()
         first = len(shown[:start].rstrip(typed[0])) if typed[0] != " " else start
         last = len(shown) - len(shown[end:].lstrip(typed[-1]))
+        if old.strip(FRAME) and (shown[:first].strip() or shown[last:].strip()):
+            continue
         return "" if (first, last) == (start, end) else shown[first:last]
     return None
 

@@ -25,9 +25,12 @@ def misread_by(shown: str, typed: str, keyboard: Layout) -> str:
     for name, other in LAYOUTS.items():
         characters = other.shows(chords)
         told = sum(bool(c) for c in characters)
+        differs = any(
+            theirs and theirs != ours for theirs, ours in zip(characters, keyboard.shows(chords), strict=True)
+        )
         # A key that has no character in the other layout shows nothing, or something that no table has.
         pattern = "".join(re.escape(c) or ".?" for c in characters)
-        if name != keyboard.name and 2 * told > len(characters) and re.fullmatch(pattern, shown.strip()):
+        if name != keyboard.name and differs and 2 * told > len(characters) and re.fullmatch(pattern, shown.strip()):
             fits[name] = told
     return max(fits, key=lambda name: fits[name], default="")
 

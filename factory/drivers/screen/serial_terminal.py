@@ -191,8 +191,8 @@ class Terminal:
             case "@":
                 wide = max(FARTHEST + 1, len(before) + len(behind))
                 self._lines[row] = (before + " " * min(count, FARTHEST + 1) + behind)[:wide]
-            case "b" if self._last:
-                self._write(self._last * max(0, min(count, FARTHEST + 1 - self._pen.column)))
+            case "b" if self._last and self._pen.column <= FARTHEST:
+                self._write(self._last * min(count, FARTHEST + 1 - self._pen.column))
 
     def _scroll_and_save(self, command: str, given: list[int]) -> None:
         count, row = max(1, given[0]), self._pen.row

@@ -303,3 +303,28 @@ def test_a_key_that_calls_up_another_screen_has_not_come_twice() -> None:
     editor = ["GNU GRUB", "", "setparams 'Install'", "linux /vmlinuz", "", "Press Ctrl-x; see ee below", "eleven"]
     assert judge(menu, editor, "", "e").echo is Echo.RIGHT
     assert judge(menu, editor, "", "c").echo is not Echo.WRONG
+
+
+def framed(text: str) -> Sequence[str]:
+    return screen("┌" + "─" * 70 + "┐", f"│{text.ljust(70)}│", "└" + "─" * 70 + "┘")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "typed"),
+    [
+        ("linux /v ro --- quiet", "linux /v ro sigle --- quiet", " single"),
+        ("linux /v quiet quiet splash", "linux /v quiet quiett quiet splash", " quiet"),
+        ("linux /v ro --- quiet", "linux /v ro ---- --- quiet", " ---"),
+        ("linux /v console=tty0", "linux /v console=tty0console=ttyS0,115200n8", " console=ttyS0,115200n8"),
+        ("linux /v quiet", "linux /v quietquiet", " quiet"),
+        ("Host: ", "Host: rroot", "root"),
+    ],
+)
+def test_what_stands_there_already_hides_nothing_that_came_out_wrong(before: str, after: str, typed: str) -> None:
+    assert judge(framed(before), framed(after), "", typed).echo is not Echo.RIGHT
+
+
+@pytest.mark.parametrize("typed", ["auto=true", "install url=http://10.0.2.2/p.cfg", "linux /vmlinuz console=tty0"])
+def test_a_key_that_was_lost_is_no_other_layout(typed: str) -> None:
+    """It may be one that has no character in some layout."""
+    assert misread_by(typed.replace("=", ""), typed, layout("us")) == ""

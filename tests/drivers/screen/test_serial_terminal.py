@@ -125,3 +125,8 @@ def test_whatever_is_written_costs_little(written: str, rows: int) -> None:
     shown = terminal_lines(written, rows)
     assert len(shown) <= rows
     assert max(map(len, shown), default=0) <= 256 + 8 * len(written)
+
+
+def test_a_character_is_not_repeated_beyond_the_edge() -> None:
+    assert terminal_lines("x" * 256 + "\x1b[3b") == ("x" * 256,)
+    assert terminal_lines("x" * 256 + "\x1b[3b\x1b[2by") == ("x" * 256 + "y",)
