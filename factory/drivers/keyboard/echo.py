@@ -161,7 +161,7 @@ def _fields(
 def _as_it_stands(
     before: Sequence[str], after: Sequence[str], known: str, chunk: str, changed: frozenset[int], place: tuple[int, int]
 ) -> str | None:
-    """What was typed, when *chunk* stands before *place*: empty when it is as it should be, None when it was there.
+    """What was typed, when *chunk* stands before *place*: empty when it is right, None when it stood there already.
 
     The first or last key may have come more than once. With nothing known that is only told where little else has
     changed: a key that has called up another screen stands anywhere on it.

@@ -17,7 +17,7 @@ _TELLING = 8  # characters by which the end of what is known is found again
 _AT_EDGES = str.maketrans(dict.fromkeys("\\*" + FRAME))  # GRUB's mark of a wrap and of a menu's choice, and frames
 _CURSORS = " _█"
 _ROWS = 4  # that a text goes on in, where blanks at the end of rows hide that they are full
-_LINES = str.maketrans(dict.fromkeys(" \n"))
+_INVISIBLE = str.maketrans(dict.fromkeys(" \n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Insertion:
         meant = seen if known.strip() else seen.lstrip()  # the blanks before it may be the prompt's
         if not meant:
             return ""
-        stand = [shown for text in texts if (shown := came_twice(text, meant, self.old)) is not None]
+        stand = [shown for text in texts if (shown := _came_twice(text, meant, self.old)) is not None]
         best = min(stand, key=len, default=None)
         if best == "" and meant != seen and self.old.strip(FRAME) and not any(text.startswith(" ") for text in texts):
             return meant  # … but there is none
@@ -73,7 +73,7 @@ def insertion(before: Sequence[str], after: Sequence[str], rows: Sequence[int], 
     return replace(found, joined=True) if found else None
 
 
-def came_twice(text: str, typed: str, old: str) -> str | None:
+def _came_twice(text: str, typed: str, old: str) -> str | None:
     """As much of *text* as was typed, when the first or last key of *typed* came more than once.
 
     Args:
@@ -163,4 +163,4 @@ def _ends_with(shown: str, end: str) -> bool:
 
 def _bare(text: str) -> str:
     """Without what can't be seen at the end of a row."""
-    return text.translate(_LINES)
+    return text.translate(_INVISIBLE)
